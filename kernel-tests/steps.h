@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * steps.h: one test, several actors.
+ *
+ * A test that runs in a guest asks others (the host, the server's keeper, a
+ * second guest) to do something to the shared directory, one step at a time,
+ * over a serial line. The same steps are carried out in this process (actor
+ * "local"), or by a child process (the reference), by the same code.
+ *
+ * WIRE
+ *   request:  SEQ DEADLINE_MS ACTOR VERB [ARG ...]\n
+ *   reply:    SEQ ERRNO [VALUE ...]\n
+ * Fields are separated by one blank. In every field each byte outside
+ * [A-Za-z0-9._/+:=@,-] is written as %XX (upper case hex); an empty field is
+ * written as "%". A line is at most STEP_LINE_MAX bytes with its newline; the
+ * number of fields is at most STEP_ARGS_MAX. SEQ is decimal, starts at 1 with
+ * each steps_open() and grows by one. ERRNO is decimal, 0 for success.
+ * Requests that break these rules get ERRNO EBADMSG (SEQ 0 when unreadable),
+ * an unknown verb EOPNOTSUPP, an unknown actor ENXIO, a path that would leave
+ * the share EXDEV, a line too long EMSGSIZE, one that is not answered within
+ * its deadline ETIMEDOUT.
+ *
+ * VERBS of actors "host", "guest2" (paths are relative to the test's folder;
+ * symbolic links are never followed; numbers decimal, modes octal)
+ *   create PATH MODE             open(O_CREAT|O_EXCL|O_WRONLY), close
+ *   write PATH OFFSET DATA       open(O_WRONLY), pwrite, close
+ *   append PATH DATA             open(O_WRONLY|O_APPEND), write, close
+ *   truncate PATH SIZE           open(O_WRONLY), ftruncate, close
+ *   mkdir PATH MODE              rmdir PATH              unlink PATH
+ *   rename OLD NEW [FLAG]        FLAG: exchange | noreplace
+ *   link OLD NEW                 symlink TARGET PATH (TARGET is free text)
+ *   chmod PATH MODE              utimes PATH ATIME_NS MTIME_NS
+ *   setxattr PATH NAME VALUE     removexattr PATH NAME
+ *   open PATH FLAGS HANDLE       FLAGS: r | w | rw | a | d (directory)
+ *   read HANDLE LENGTH           -> DATA        pwrite HANDLE OFFSET DATA
+ *   close HANDLE                 HANDLE: 0 .. STEP_HANDLES_MAX - 1
+ *   stat PATH                    -> NLINK SIZE MODE MTIME_NS INO
+ *   fill DIR PREFIX COUNT        COUNT times: create DIR/PREFIX<n>, n from 0
+ *   clear DIR PREFIX COUNT       COUNT times: unlink DIR/PREFIX<n>
+ *   nop
+ * VERBS of actor "server"
+ *   pause | continue | kill      SIGSTOP, SIGCONT, SIGKILL of the server
+ *   quiet MS                     wait until the server used no CPU for MS
+ */
+#ifndef STEPS_H
+#define STEPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define STEP_LINE_MAX		4096
+#define STEP_ARGS_MAX		8
+#define STEP_HANDLES_MAX	8
+#define STEP_DEADLINE_MS	10000
+
+/* Environment of a test program; all unset in a plain kselftest run. */
+#define STEPS_ENV_LINE		"FARWATCH_STEPS"	/* a tty path, or "process" */
+#define STEPS_ENV_SHARE		"FARWATCH_SHARE"	/* folder to work in */
+#define STEPS_ENV_EVENT_MS	"FARWATCH_EVENT_MS"	/* longest wait for one event */
+#define STEPS_ENV_MOUNT		"FARWATCH_MOUNT"	/* mount point of the share */
+#define STEPS_ENV_MOUNT_TYPE	"FARWATCH_MOUNT_TYPE"	/* virtiofs, tmpfs */
+#define STEPS_ENV_MOUNT_SOURCE	"FARWATCH_MOUNT_SOURCE"	/* tag, or "tmpfs" */
+
+/* Carries out steps below one folder; used by actors and by "local". */
+struct step_actor {
+	int	root;				/* O_PATH fd of the folder */
+	int	handles[STEP_HANDLES_MAX];	/* -1: free */
+};
+
+int step_actor_init(struct step_actor *actor, const char *folder);
+void step_actor_fini(struct step_actor *actor);
+
+/*
+ * One step. argv: VERB and its ARGs, unescaped. values: room for a reply's
+ * VALUE fields, escaped and blank separated, "" when there are none.
+ * Returns 0 or a positive errno.
+ */
+int step_execute(struct step_actor *actor, int argc, char *const argv[],
+		 char *values, size_t size);
+
+/* Serve requests from fd in until end of file; replies go to fd out. */
+int steps_serve(struct step_actor *actor, int in, int out);
+
+/* Escape src (len bytes) into dst; false when it does not fit. */
+bool step_escape(char *dst, size_t size, const char *src, size_t len);
+/* Undo it in place; false when malformed. The result may hold NUL: *len. */
+bool step_unescape(char *field, size_t *len);
+
+/* The asking side. */
+struct steps {
+	int		in, out;
+	int		child;		/* pid of the actor process, or 0 */
+	unsigned int	seq;
+	char		line[STEP_LINE_MAX];
+	char		values[STEP_LINE_MAX];	/* of the last reply, escaped */
+};
+
+/*
+ * Connect to the other actors. 0, or -ENOTCONN when there are none (a plain
+ * kselftest run): the test is to be skipped; else another -errno.
+ */
+int steps_open(struct steps *steps, const char *folder);
+void steps_close(struct steps *steps);
+
+/*
+ * Ask and wait. Arguments end with NULL. Returns 0, a positive errno of the
+ * step itself, or a negative errno when the channel broke: that is never the
+ * fault of the kernel under test, and is reported with steps_broken().
+ */
+int steps_ask(struct steps *steps, const char *actor, const char *verb, ...);
+
+/*
+ * Print the line that makes a runner report an infrastructure error and not a
+ * failed test: "# farwatch: infrastructure: <text>".
+ */
+void steps_broken(const char *text);
+
+#endif /* STEPS_H */

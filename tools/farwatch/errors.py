@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one error that a user sees: what went wrong, why, and what to do next.
+
+Everything that is the user's or the machine's mistake is raised as a
+FarwatchError and printed by main() without a traceback, with exit status 2.
+Any other exception is a defect of farwatch itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FarwatchError(Exception):
+    """A mistake of the user, the machine or the input.
+
+    what:  the thing and what is wrong with it, one line
+    cause: why, as far as known (may have several lines)
+    hint:  what to do next, as a command where there is one
+    """
+
+    def __init__(self, what: str, *, cause: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.cause = cause
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.cause:
+            lines += [f"  {line}" for line in self.cause.splitlines()]
+        if self.hint:
+            lines.append(f"  next: {self.hint}")
+        return "\n".join(lines)
+
+
+def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> FarwatchError:
+    """The error for a name that does not exist, with the nearest one that does."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    cause = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names) or 'none'}"
+    return FarwatchError(f"unknown {kind} '{name}'", cause=cause, hint=hint)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one folder outside the checkout that holds everything big.
+
+All of it can be deleted at any time; `farwatch prune` does it piece by piece.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from farwatch.errors import FarwatchError
+
+
+def checkout_root() -> Path:
+    """The checkout of farwatch that this package belongs to."""
+    return Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Home:
+    """$FARWATCH_HOME, default ~/.cache/farwatch, and where things are in it."""
+
+    root: Path
+
+    @classmethod
+    def from_env(cls) -> Home:
+        """The folder that the environment names; it is made when missing."""
+        named = os.environ.get("FARWATCH_HOME")
+        root = Path(named).absolute() if named else Path.home() / ".cache" / "farwatch"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FarwatchError(
+                f"cannot use {root} as FARWATCH_HOME",
+                cause=str(error),
+                hint="set FARWATCH_HOME to a folder that you may write",
+            ) from error
+        return cls(root)
+
+    def _folder(self, *parts: str) -> Path:
+        path = self.root.joinpath(*parts)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @property
+    def git(self) -> Path:
+        """Bare repositories, one a component: git/linux.git."""
+        return self._folder("git")
+
+    @property
+    def trees(self) -> Path:
+        """Managed worktrees, one a (component, base): trees/linux-7.3."""
+        return self._folder("trees")
+
+    @property
+    def work(self) -> Path:
+        """Worktrees that a person edits: work/<revision>-<base>/<component>."""
+        return self._folder("work")
+
+    @property
+    def objects(self) -> Path:
+        """Build directories (kbuild O=, cargo target): reused, never results."""
+        return self._folder("objects")
+
+    @property
+    def builds(self) -> Path:
+        """Finished builds by input hash: builds/<kind>-<hash>/."""
+        return self._folder("builds")
+
+    @property
+    def downloads(self) -> Path:
+        """Archives as fetched, by checksum, and private package lists."""
+        return self._folder("downloads")
+
+    @property
+    def cargo(self) -> Path:
+        """CARGO_HOME of the server builds."""
+        return self._folder("cargo")
+
+    @property
+    def ccache(self) -> Path:
+        """CCACHE_DIR of the kernel builds."""
+        return self._folder("ccache")
+
+    @property
+    def runs(self) -> Path:
+        """Live runs: sockets, shares, temporary files. Empty when nothing runs."""
+        return self._folder("runs")
+
+    @property
+    def logs(self) -> Path:
+        """Logs of cells: logs/<run>/<cell>/."""
+        return self._folder("logs")
+
+    @property
+    def results(self) -> Path:
+        """The SQLite file with every verdict."""
+        return self.root / "results.db"
+
+
+@contextmanager
+def locked(path: Path, busy: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold an exclusive lock on the file `path`; call `busy` once if it has to wait.
+
+    The kernel drops the lock when the holder dies, however it dies.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if busy is not None:
+                busy()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

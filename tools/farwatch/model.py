@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The words of the project as types: base, revision, expectation, test, cell, verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+BaseKind = Literal["deb", "git", "tarball", "crate"]
+ShareKind = Literal["virtiofs", "tmpfs"]
+
+
+class Verdict(StrEnum):
+    """What a cell says. None of them ever stands in for another."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    SKIP = "skip"
+    XFAIL = "xfail"
+    CRASH = "crash"
+    """The kernel died or complained (panic, oops, splat) or the test program was killed by a signal."""
+    HANG = "hang"
+    """The test or the guest did not come to an end within its limit."""
+    ERROR = "error"
+    """Infrastructure: the guest could not start, the server died by itself, a step had no answer."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """An unpatched, named state of a component, as bases.toml pins it."""
+
+    component: str
+    name: str
+    kind: BaseKind
+    sha256: str = ""
+    """Of the archive (deb: of the tarball inside the package). Empty for kind git."""
+    package: str = ""
+    suite: str = ""
+    version: str = ""
+    location: str = ""
+    """Path or URL (git, tarball)."""
+    commit: str = ""
+    """Commit of a git base."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.component}-{self.name}"
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A recorded "this test fails here, because ...".
+
+    tests:   shell patterns over test names
+    says:    a regular expression that the cell's detail must contain: the right reason
+    """
+
+    tests: tuple[str, ...]
+    verdict: Verdict
+    reason: str
+    says: str = ""
+
+    def covers(self, test: str) -> bool:
+        return any(fnmatchcase(test, pattern) for pattern in self.tests)
+
+    def met_by(self, verdict: Verdict, detail: str) -> bool:
+        return verdict is self.verdict and re.search(self.says, detail) is not None
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One posted (or postable) state of the whole feature: a folder of patches/."""
+
+    name: str
+    title: str
+    folder: Path
+    share: ShareKind
+    bases: dict[str, str]
+    """Component -> name of the base that the series is written for."""
+    expectations: tuple[Expectation, ...] = ()
+    order: int = 0
+    """Place of its column in the table; reference and baseline come first."""
+
+    def patches(self, component: str) -> tuple[Path, ...]:
+        """The series of one component, in order; empty when there is none."""
+        return tuple(sorted((self.folder / component).glob("[0-9]*.patch")))
+
+    def expectation(self, test: str) -> Expectation | None:
+        """The last one that covers the test: later entries refine earlier ones."""
+        for entry in reversed(self.expectations):
+            if entry.covers(test):
+                return entry
+        return None
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """One case of one kernel-tests program. Its name is stable: it never contains a number of order."""
+
+    __test__ = False  # not a pytest class
+
+    program: str
+    """Name of the program file."""
+    fixture: str
+    variant: str
+    test: str
+    about: str = ""
+    """The comment above the case: which rule it checks and where the rule comes from."""
+
+    @property
+    def name(self) -> str:
+        """program:fixture[.variant].test"""
+        return f"{self.program}:{self.ktap_name}"
+
+    @property
+    def ktap_name(self) -> str:
+        """The name that kselftest_harness.h prints."""
+        return ".".join(part for part in (self.fixture, self.variant, self.test) if part)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: what is under test, apart from the test itself."""
+
+    revision: str
+    base: str
+    """Name of the linux base."""
+    engine: str = "uml"
+    flavor: str = "plain"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What one run of one test in one column gave."""
+
+    column: Column
+    test: str
+    inputs: str
+    """Hash over everything that could change the verdict."""
+    verdict: Verdict
+    title: str = ""
+    """One line: why it is not a pass (splat title, first failed assertion, ...)."""
+    detail: str = ""
+    """The lines that show it."""
+    duration: float = 0.0
+    """Seconds from start of the test program to its verdict."""
+    attempts: int = 1
+    started: float = 0.0
+    """Unix time."""
+    logs: str = ""
+    """Folder of the cell's logs, relative to Home.logs."""
+    run: str = ""
+    """Id of the run that made it."""
+    cached: bool = field(default=False, compare=False)
+    """Taken from the store, not run now."""
+
+
+def hash_of(*parts: str | bytes) -> str:
+    """Hash of a sequence of parts; ("a", "b") and ("ab",) differ. 32 hex digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()[:32]
