@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What patches/ holds: the pinned bases, and a folder for each revision."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from farwatch.errors import FarwatchError, unknown
+from farwatch.model import Base, BaseKind, Expectation, Revision, ShareKind, Verdict
+from farwatch.strict_toml import Document, Table
+
+REVISION_FILE = "revision.toml"
+BASES_FILE = "bases.toml"
+
+_KIND_KEYS: dict[str, tuple[str, ...]] = {
+    "deb": ("package", "suite", "version", "sha256"),
+    "crate": ("package", "version", "sha256"),
+    "tarball": ("location", "sha256"),
+    "git": ("location", "commit"),
+}
+_SHAPES = {
+    "sha256": (r"[0-9a-f]{64}", "64 lower case hex digits"),
+    "commit": (r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id: 40 or 64 lower case hex digits"),
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_DEFAULT_ORDER = 10
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The bases and revisions of one checkout.
+
+    Every lookup of a name that does not exist raises FarwatchError with the
+    nearest name that does; so does every file that does not say what it must.
+    """
+
+    patches: Path
+    _bases: dict[str, dict[str, Base]]
+    _defaults: dict[str, str]
+
+    @classmethod
+    def load(cls, root: Path) -> Catalog:
+        """Read `root`/patches, `root` being a checkout of farwatch. Revisions are read when asked for."""
+        patches = root / "patches"
+        bases: dict[str, dict[str, Base]] = {}
+        defaults: dict[str, str] = {}
+        top = Document.read(patches / BASES_FILE).table()
+        for component in top.names():
+            bases[component], defaults[component] = _component(top.table(component), component)
+        return cls(patches, bases, defaults)
+
+    def components(self) -> list[str]:
+        return list(self._bases)
+
+    def bases(self, component: str) -> list[Base]:
+        """All bases of a component, in the order of the file."""
+        return list(self._component(component).values())
+
+    def base(self, component: str, name: str | None = None) -> Base:
+        """A base by "7.3" or "linux-7.3"; the component's default without a name."""
+        known = self._component(component)
+        if name is None:
+            return known[self._defaults[component]]
+        short = name if name in known else name.removeprefix(f"{component}-")
+        if short not in known:
+            raise unknown(f"base of {component}", name, known, hint=f"see {self.patches / BASES_FILE}")
+        return known[short]
+
+    def revision(self, name: str) -> Revision:
+        """The revision of that name."""
+        folder = self.patches / name
+        if _NAME.fullmatch(name) and (folder / REVISION_FILE).is_file():
+            return self._read(folder)
+        if _NAME.fullmatch(name) and folder.is_dir():
+            raise FarwatchError(
+                f"revision '{name}' has no {REVISION_FILE}",
+                cause=f"{folder} is a folder, but the file that makes it a revision is missing",
+                hint=f"write {folder / REVISION_FILE}, or see how another revision does it",
+            )
+        raise unknown("revision", name, self._revision_names(), hint="farwatch list")
+
+    def revisions(self) -> list[Revision]:
+        """All revisions, by their order and then by name (v2 before v10)."""
+        found = [self._read(self.patches / name) for name in self._revision_names()]
+        return sorted(found, key=lambda revision: (revision.order, natural_key(revision.name)))
+
+    def base_of(self, revision: Revision, component: str, name: str | None = None) -> Base:
+        """The base named, or else the one that the revision is written for, or else the default."""
+        return self.base(component, name or revision.bases.get(component))
+
+    def _component(self, component: str) -> dict[str, Base]:
+        if component not in self._bases:
+            raise unknown("component", component, self._bases, hint=f"see {self.patches / BASES_FILE}")
+        return self._bases[component]
+
+    def _revision_names(self) -> list[str]:
+        return sorted((path.parent.name for path in self.patches.glob(f"*/{REVISION_FILE}")), key=natural_key)
+
+    def _read(self, folder: Path) -> Revision:
+        table = Document.read(folder / REVISION_FILE).table()
+        table.only(("title", "order", "share", "bases", "expect"))
+        return Revision(
+            name=folder.name,
+            title=table.text("title"),
+            folder=folder,
+            share=cast(ShareKind, table.choice("share", ("virtiofs", "tmpfs"), "virtiofs")),
+            bases=self._bases_of(table.table("bases"), folder),
+            expectations=tuple(_expectation(entry) for entry in table.tables("expect")),
+            order=table.integer("order", _DEFAULT_ORDER),
+        )
+
+    def _bases_of(self, table: Table, folder: Path) -> dict[str, str]:
+        table.only(list(self._bases))
+        chosen: dict[str, str] = {}
+        for component in table.names():
+            try:
+                chosen[component] = self.base(component, table.text(component)).name
+            except FarwatchError as error:
+                raise table.error(component, error.what, cause=error.cause, hint=error.hint) from None
+        for component in self._bases:
+            if any((folder / component).glob("[0-9]*.patch")) and component not in chosen:
+                cause = f"{folder / component} has patches, but nothing says what they apply to"
+                raise table.error(component, f"no base for {component}", cause=cause)
+        return chosen
+
+
+def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
+    """Sort key under which v2 comes before v10."""
+    parts = [part for part in re.split(r"(\d+)", name) if part]
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts)
+
+
+def _component(table: Table, component: str) -> tuple[dict[str, Base], str]:
+    """The bases of one component by name, and the name of the default one."""
+    names = [name for name in table.names() if name != "default"]
+    if not names:
+        raise table.error("default", f"[{component}] has no bases", cause=f'expected [{component}."VERSION"]')
+    bases = {name: _base(table.table(name), component, name) for name in names}
+    default = table.choice("default", names, names[0] if len(names) == 1 else None)
+    return bases, default
+
+
+def _base(table: Table, component: str, name: str) -> Base:
+    if not _NAME.fullmatch(name):
+        raise table.error(
+            "kind", f"base name '{name}' is wrong", cause="expected letters, digits and . _ + -"
+        )
+    kind = table.choice("kind", list(_KIND_KEYS))
+    table.only(("kind", *_KIND_KEYS[kind]))
+    pinned = {key: _pin(table, key) for key in _KIND_KEYS[kind]}
+    if "location" in pinned:
+        pinned["location"] = _location(pinned["location"], table.document.path.parent)
+    return Base(component=component, name=name, kind=cast(BaseKind, kind), **pinned)
+
+
+def _pin(table: Table, key: str) -> str:
+    return table.match(key, *_SHAPES[key]) if key in _SHAPES else table.text(key)
+
+
+def _location(location: str, folder: Path) -> str:
+    """A URL or host:path as it is; a path made absolute, relative ones counted from the file's folder."""
+    if "://" in location or re.match(r"[^/]+:", location):
+        return location
+    return str((folder / Path(location).expanduser()).resolve())
+
+
+def _expectation(table: Table) -> Expectation:
+    table.only(("tests", "verdict", "reason", "says"))
+    return Expectation(
+        tests=table.texts("tests"),
+        verdict=Verdict(table.choice("verdict", [str(verdict) for verdict in Verdict])),
+        reason=" ".join(table.text("reason").split()),
+        says=_pattern(table, "says"),
+    )
+
+
+def _pattern(table: Table, key: str) -> str:
+    pattern = table.text(key, "")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        cause = f"expected a regular expression: {error}"
+        raise table.error(key, f"{key} = '{pattern}' is wrong", cause=cause) from error
+    return pattern

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from farwatch.catalog import Catalog, natural_key
+from farwatch.errors import FarwatchError
+from farwatch.home import checkout_root
+from farwatch.model import Verdict
+
+BASES = """\
+[linux]
+default = "2.0"
+
+[linux."1.0"]
+kind = "git"
+location = "../clone"
+commit = "0123456789012345678901234567890123456789"
+
+[linux."2.0"]
+kind = "tarball"
+location = "https://example.org/linux.tar.xz"
+sha256 = "1111111111111111111111111111111111111111111111111111111111111111"
+
+[virtiofsd."1.0"]
+kind = "crate"
+package = "virtiofsd"
+version = "1.0"
+sha256 = "2222222222222222222222222222222222222222222222222222222222222222"
+"""
+REVISION = """\
+title = "a revision"
+share = "virtiofs"
+
+[bases]
+linux = "1.0"
+
+[[expect]]
+tests = ["a:*"]
+verdict = "fail"
+says = "no event"
+reason = \"""
+because of
+[[expect]]
+this\"""
+
+[[expect]]
+tests = ["b:*", "c:*"]
+verdict = "skip"
+reason = "other"
+"""
+
+
+def tree(tmp_path: Path, *, bases: str = BASES, **revisions: str) -> Path:
+    (tmp_path / "patches").mkdir()
+    (tmp_path / "patches/bases.toml").write_text(bases)
+    for name, text in revisions.items():
+        (tmp_path / "patches" / name).mkdir()
+        (tmp_path / "patches" / name / "revision.toml").write_text(text)
+    return tmp_path
+
+
+def error_of(root: Path, revision: str = "") -> FarwatchError:
+    with pytest.raises(FarwatchError) as caught:
+        catalog = Catalog.load(root)
+        catalog.revision(revision)
+    return caught.value
+
+
+def test_reads_bases(tmp_path: Path) -> None:
+    catalog = Catalog.load(tree(tmp_path))
+    assert catalog.components() == ["linux", "virtiofsd"]
+    assert [base.name for base in catalog.bases("linux")] == ["1.0", "2.0"]
+    assert catalog.base("linux").name == "2.0"
+    assert catalog.base("linux", "linux-1.0") is catalog.base("linux", "1.0")
+    assert catalog.base("virtiofsd").package == "virtiofsd", "the only base is the default"
+
+
+def test_locations_are_paths_from_the_file_or_urls(tmp_path: Path) -> None:
+    catalog = Catalog.load(tree(tmp_path))
+    assert catalog.base("linux", "1.0").location == str(tmp_path / "clone")
+    assert catalog.base("linux", "2.0").location == "https://example.org/linux.tar.xz"
+
+
+def test_reads_a_revision(tmp_path: Path) -> None:
+    catalog = Catalog.load(tree(tmp_path, v1=REVISION))
+    revision = catalog.revision("v1")
+    assert (revision.name, revision.share, revision.order) == ("v1", "virtiofs", 10)
+    assert revision.bases == {"linux": "1.0"}
+    first = revision.expectation("a:x")
+    assert first is not None and first.verdict is Verdict.FAIL and first.says == "no event"
+    assert first.reason == "because of [[expect]] this"
+    assert catalog.base_of(revision, "linux").name == "1.0"
+    assert catalog.base_of(revision, "virtiofsd").name == "1.0"
+    assert catalog.base_of(revision, "linux", "2.0").name == "2.0"
+
+
+def test_revisions_by_order_then_natural_name(tmp_path: Path) -> None:
+    plain = 'title = "t"\n[bases]\nlinux = "1.0"\n'
+    first = "order = 1\n" + plain
+    catalog = Catalog.load(tree(tmp_path, v10=plain, v2=plain, baseline=first))
+    assert [revision.name for revision in catalog.revisions()] == ["baseline", "v2", "v10"]
+    assert natural_key("v2") < natural_key("v10") < natural_key("v10-a")
+
+
+def test_unknown_names_suggest_a_known_one(tmp_path: Path) -> None:
+    catalog = Catalog.load(tree(tmp_path, baseline=REVISION))
+    with pytest.raises(FarwatchError, match="unknown revision 'baselin'") as caught:
+        catalog.revision("baselin")
+    assert "did you mean 'baseline'?" in caught.value.cause
+    with pytest.raises(FarwatchError, match="unknown base of linux") as caught:
+        catalog.base("linux", "2.1")
+    assert "2.0" in caught.value.cause
+    with pytest.raises(FarwatchError, match="unknown component 'linus'") as caught:
+        catalog.base("linus")
+    assert "did you mean 'linux'?" in caught.value.cause
+    with pytest.raises(FarwatchError, match="unknown revision"):
+        catalog.revision("../patches/baseline")
+
+
+def test_broken_toml_names_file_line_and_what_was_expected(tmp_path: Path) -> None:
+    error = error_of(tree(tmp_path, bases=BASES.replace('kind = "git"', "kind = git")))
+    assert error.what.endswith("patches/bases.toml:5: not valid TOML")
+    assert "kind = git" in error.cause and "expected" in error.cause
+
+
+def test_text_that_ends_too_early(tmp_path: Path) -> None:
+    error = error_of(tree(tmp_path, bases=BASES + '[linux."3.0"'))
+    assert "bases.toml:19" in error.what
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "cause"),
+    [
+        ('kind = "git"', 'kind = "gti"', 5, "did you mean 'git'?"),
+        ('kind = "git"', "kind = 7", 5, "expected a string, found a whole number"),
+        ('commit = "0123', 'comit = "0123', 7, "did you mean 'commit'?"),
+        ('commit = "0123', 'commit = "xyz', 7, "a full commit id"),
+        ('sha256 = "2', 'sha256 = "', 18, "64 lower case hex digits"),
+        ('version = "1.0"\n', "", 14, "expected version = a string"),
+        ('default = "2.0"', 'default = "9.0"', 2, "expected one of: 1.0, 2.0"),
+        ('default = "2.0"\n', "", 1, "expected default = a string"),
+        ('[virtiofsd."1.0"]', "[virtiofsd]", 15, "expected a table, found a string"),
+    ],
+)
+def test_wrong_bases(tmp_path: Path, old: str, new: str, line: int, cause: str) -> None:
+    assert old in BASES
+    error = error_of(tree(tmp_path, bases=BASES.replace(old, new, 1)))
+    assert f"bases.toml:{line}: " in error.what
+    assert cause in error.cause
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "cause"),
+    [
+        ('title = "a revision"', 'titel = "a revision"', 1, "did you mean 'title'?"),
+        ('share = "virtiofs"', 'share = "virtio"', 2, "did you mean 'virtiofs'?"),
+        ('share = "virtiofs"', "order = true", 2, "expected a whole number, found true or false"),
+        ('linux = "1.0"', 'linux = "3.0"', 5, "3.0"),
+        ('linux = "1.0"', 'linus = "1.0"', 5, "did you mean 'linux'?"),
+        ('["b:*", "c:*"]', "[]", 17, "at least one"),
+        ('verdict = "skip"', 'verdict = "skipped"', 18, "did you mean 'skip'?"),
+        ('reason = "other"', 'reason = "other"\nsays = "("', 20, "regular expression"),
+        ('reason = "other"', "", 16, "expected reason = a string"),
+    ],
+)
+def test_wrong_revision(tmp_path: Path, old: str, new: str, line: int, cause: str) -> None:
+    assert old in REVISION
+    error = error_of(tree(tmp_path, v1=REVISION.replace(old, new, 1)), "v1")
+    assert f"v1/revision.toml:{line}: " in error.what
+    assert cause in str(error)
+
+
+def test_patches_without_a_base(tmp_path: Path) -> None:
+    root = tree(tmp_path, v1=REVISION)
+    (root / "patches/v1/virtiofsd").mkdir()
+    (root / "patches/v1/virtiofsd/0001-x.patch").write_text("")
+    assert "no base for virtiofsd" in error_of(root, "v1").what
+
+
+def test_folder_without_revision_file(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    (root / "patches/v1").mkdir()
+    error = error_of(root, "v1")
+    assert "has no revision.toml" in error.what and "revision.toml" in error.hint
+
+
+def test_missing_patches_folder(tmp_path: Path) -> None:
+    assert "cannot read" in error_of(tmp_path).what
+
+
+def test_the_catalog_of_this_checkout_loads_quickly() -> None:
+    start = time.monotonic()
+    catalog = Catalog.load(checkout_root())
+    names = [revision.name for revision in catalog.revisions()]
+    assert time.monotonic() - start < 0.2
+    assert names[:2] == ["reference", "baseline"]
+    baseline = catalog.revision("baseline").expectation("inotify:local_remote.remote.create")
+    assert baseline is not None and baseline.met_by(Verdict.FAIL, "no event within 500 ms")
