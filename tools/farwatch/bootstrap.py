@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""First start on a machine: install the system packages and the Python libraries that farwatch needs.
+
+Standard library only. The launcher calls prepare() when one of its two stamps is
+missing, so nothing here costs time once all is in place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from farwatch.errors import FarwatchError
+from farwatch.home import Home, locked
+from farwatch.system import Found, Need, load_needs, missing, version_in
+
+_APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
+_LOG_LINES_SHOWN = 25
+_NO_NETWORK = re.compile(
+    r"Could not resolve|Temporary failure|Failed to fetch|Could not connect|Network is unreachable"
+    r"|NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|No matching distribution"
+)
+
+
+def prepare(tools: str, home: str, stamp: str, venv: str) -> int:
+    """Bring everything in place. 0, or the exit status after saying what is wrong.
+
+    tools: folder of the lists: system-packages.txt, requirements.lock
+    home:  $FARWATCH_HOME
+    stamp: file that says the system packages were seen
+    venv:  the virtual environment to make; usable once it holds a file `ready`
+    """
+    try:
+        _prepare(Path(tools), _make_home(Path(home)), Path(stamp), Path(venv))
+    except FarwatchError as error:
+        say(str(error))
+        return 2
+    except KeyboardInterrupt:
+        say("interrupted; the same command carries on from here")
+        return 130
+    return 0
+
+
+def say(text: str) -> None:
+    print(f"farwatch: {text}", file=sys.stderr, flush=True)
+
+
+def _make_home(path: Path) -> Home:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "bootstrap.lock").touch()
+    except OSError as error:
+        raise FarwatchError(
+            f"cannot use {path} as FARWATCH_HOME",
+            cause=str(error),
+            hint="set FARWATCH_HOME to a folder that you may write",
+        ) from error
+    return Home(path)
+
+
+def _prepare(tools: Path, home: Home, stamp: Path, venv: Path) -> None:
+    with locked(
+        home.root / "bootstrap.lock", lambda: say("waiting for another farwatch to finish its setup")
+    ):
+        if not stamp.exists():
+            ensure_system(load_needs(tools / "system-packages.txt"), home.root / "bootstrap.log")
+            stamp.touch()
+        if not ((venv / "ready").exists() and (venv / "bin" / "python").exists()):
+            make_venv(venv, tools / "requirements.lock", home.root / "bootstrap.log")
+
+
+# System packages
+
+
+def ensure_system(needs: list[Need], log: Path) -> None:
+    """Install what is missing, or raise FarwatchError with the command that does it."""
+    lacking = missing(needs)
+    if not lacking:
+        return
+    if shutil.which("apt-get") is None:
+        raise _no_apt(lacking)
+    prefix = _root_prefix()
+    if prefix is None:
+        raise _command_for(lacking)
+    _install(lacking, prefix, log)
+    still = missing(needs)
+    if still:
+        raise FarwatchError(
+            "the packages are installed, but something is still missing",
+            cause=_describe(still),
+            hint="see that the PATH finds the right programs (an old one in front hides a newer one)",
+        )
+
+
+def _root_prefix() -> list[str] | None:
+    """What to put in front of a command for root to run it; None if that cannot be done unasked."""
+    if os.environ.get("FARWATCH_INSTALL") == "no":
+        return None
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo") is None:
+        return None
+    asked = subprocess.run(["sudo", "-n", "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return ["sudo", "-n"] if asked.returncode == 0 else None
+
+
+def _install(lacking: list[Found], prefix: list[str], log: Path) -> None:
+    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", *_APT]
+    say(f"missing on this system: {', '.join(found.need.label for found in lacking)}")
+    say("reading the package lists (apt-get update)")
+    _run([*apt, "update"], log, "cannot read the package lists")
+    packages = choose_packages(lacking)
+    say(f"installing {' '.join(packages)} (log: {log})")
+    _run([*apt, "install", "-y", "--no-install-recommends", *packages], log, "cannot install system packages")
+
+
+def choose_packages(lacking: list[Found]) -> list[str]:
+    """The packages to install, of each need the first set that the system offers, new enough.
+
+    Where the package lists say nothing (never read) the first set stands.
+    """
+    chosen: list[str] = []
+    for found in lacking:
+        offered = [choice for choice in found.need.choices if _offered(choice, found.need)]
+        chosen += (offered or found.need.choices)[0]
+    return list(dict.fromkeys(chosen))
+
+
+def _offered(packages: Sequence[str], need: Need) -> bool:
+    versions = [_candidate(package) for package in packages]
+    return all(version and version_in(version) >= need.minimum for version in versions)
+
+
+def _candidate(package: str) -> str:
+    """Version of a package that apt would install, "" if there is none."""
+    try:
+        done = subprocess.run(
+            ["apt-cache", "policy", package],
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    match = re.search(r"^  Candidate: (?!\(none\))(\S+)", done.stdout, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _describe(lacking: list[Found]) -> str:
+    return "\n".join(_describe_one(found) for found in lacking)
+
+
+def _describe_one(found: Found) -> str:
+    there = f", {found.where} is {found.version}" if found.where and found.version else ""
+    return f"{found.need.label}: {found.need.why}{there}"
+
+
+def _command_for(lacking: list[Found]) -> FarwatchError:
+    packages = shlex.join(choose_packages(lacking))
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    return FarwatchError(
+        "system packages are missing",
+        cause=_describe(lacking),
+        hint=f"{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}",
+    )
+
+
+def _no_apt(lacking: list[Found]) -> FarwatchError:
+    names = " ".join(found.need.choices[0][0] for found in lacking)
+    return FarwatchError(
+        "this system lacks things that farwatch needs, and has no apt to install them with",
+        cause=_describe(lacking),
+        hint=f"install them with the system's own means (Debian calls the packages: {names})",
+    )
+
+
+# Python libraries
+
+
+def make_venv(venv: Path, lock: Path, log: Path) -> None:
+    """Make the virtual environment `venv` from the lock file.
+
+    It holds absolute paths, so it is made where it stays; the file `ready`, written
+    last, tells a whole one from one that was interrupted, which is made anew.
+    """
+    say(f"installing the Python libraries of {lock.name}, once (log: {log})")
+    _remove(venv)
+    _run([sys.executable, "-I", "-m", "venv", str(venv)], log, "cannot make a virtual environment")
+    pip = [str(venv / "bin" / "python"), "-I", "-m", "pip", "install", "--no-input", "--no-compile"]
+    pip += ["--only-binary", ":all:", "--require-hashes", "--no-deps", "-r", str(lock)]
+    _run(pip, log, "cannot install the Python libraries")
+    (venv / "ready").touch()
+
+
+def _remove(venv: Path) -> None:
+    (venv / "ready").unlink(missing_ok=True)
+    if venv.exists():
+        shutil.rmtree(venv)
+
+
+def _run(command: list[str], log: Path, failure: str) -> None:
+    """Run a command with its output in the log; FarwatchError with the end of that output if it fails."""
+    with log.open("ab") as file:
+        file.write(f"$ {shlex.join(command)}\n".encode())
+        file.flush()
+        start = file.tell()
+        # A caller's pip settings must not send the files elsewhere; where from is the caller's choice.
+        settings = {k: v for k, v in os.environ.items() if k not in {"PIP_TARGET", "PIP_PREFIX", "PIP_USER"}}
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=settings,
+            check=False,
+        )
+    if done.returncode:
+        raise FarwatchError(failure, cause=_reason(log, start), hint=_next(log, start))
+
+
+def _tail(log: Path, start: int) -> str:
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
+
+
+def _reason(log: Path, start: int) -> str:
+    """The lines that say error, else the last ones."""
+    lines = [line.rstrip() for line in _tail(log, start).splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"(ERROR|E|Err|error)\b", line.strip())]
+    return "\n".join(errors[-8:] or lines[-_LOG_LINES_SHOWN:])
+
+
+def _next(log: Path, start: int) -> str:
+    again = "then run the same command again"
+    if _NO_NETWORK.search(_tail(log, start)):
+        return (
+            f"see that this machine reaches its package registries (network, proxy, mirror settings), {again}"
+        )
+    return f"the whole output is in {log}; put right what it complains of, {again}"
