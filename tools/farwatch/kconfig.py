@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Kconfig fragments: read, merged, and held against what the kernel's own tools made of them.
+
+A fragment has lines `CONFIG_X=y|m|n|"text"|123|0x1f` and `# CONFIG_X is not set`,
+as in Documentation/kbuild/kconfig.rst. Fragments are added to one another, they
+do not override: two that want different values for one symbol are a mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from farwatch.errors import FarwatchError
+from farwatch.model import Revision
+
+_SET = re.compile(r"^CONFIG_(\w+)=(.*)$")
+_UNSET = re.compile(r"^# CONFIG_(\w+) is not set\s*$")
+_VALUE = re.compile(r'[ymn]|"(?:[^"\\]|\\.)*"|-?\d+|0[xX][0-9a-fA-F]+')
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of a fragment: the value that `symbol` (without CONFIG_) is to have."""
+
+    symbol: str
+    value: str
+    """As written in a .config: y, m, n, a number, or text with its quotes."""
+    file: Path
+    line: int
+
+    @property
+    def origin(self) -> str:
+        """folder/file:line, short enough for a message."""
+        return f"{self.file.parent.name}/{self.file.name}:{self.line}"
+
+    def __str__(self) -> str:
+        return f"CONFIG_{self.symbol}={self.value}"
+
+
+def parse(path: Path) -> tuple[Setting, ...]:
+    """The settings of one fragment; FarwatchError names file and line of what cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FarwatchError(f"cannot read the Kconfig fragment {path}", cause=str(error)) from error
+    lines = enumerate(text.splitlines(), start=1)
+    found = (_parse_line(path, number, line.strip()) for number, line in lines)
+    return tuple(setting for setting in found if setting is not None)
+
+
+def _parse_line(path: Path, number: int, line: str) -> Setting | None:
+    if match := _UNSET.match(line):
+        return Setting(match[1], "n", path, number)
+    if not line or line.startswith("#"):
+        return None
+    match = _SET.match(line)
+    if match is None or not _VALUE.fullmatch(match[2].strip()):
+        raise FarwatchError(
+            f"{path}:{number}: not a line of a Kconfig fragment: {line}",
+            cause='a line is CONFIG_NAME=y, =m, =n, ="text", =123 or "# CONFIG_NAME is not set"',
+        )
+    return Setting(match[1], match[2].strip(), path, number)
+
+
+def merge(fragments: Iterable[Path]) -> dict[str, Setting]:
+    """All settings by symbol, in order; FarwatchError when two of them contradict each other."""
+    merged: dict[str, Setting] = {}
+    for setting in (setting for path in fragments for setting in parse(path)):
+        first = merged.setdefault(setting.symbol, setting)
+        if first.value != setting.value:
+            raise FarwatchError(
+                f"two Kconfig fragments contradict each other about CONFIG_{setting.symbol}",
+                cause=f"{first.file}:{first.line}: {first}\n{setting.file}:{setting.line}: {setting}",
+                hint="change one of the two lines; fragments add to one another, none overrides another",
+            )
+    return merged
+
+
+def render(settings: Mapping[str, Setting]) -> str:
+    """The settings as text, by symbol: the same settings always give the same bytes."""
+    return "".join(f"{settings[symbol]}\n" for symbol in sorted(settings))
+
+
+def common_fragments(root: Path, engine_suffix: str, flavor: str) -> list[Path]:
+    """kernel-tests/config, its engine's and its flavor's; `plain` may have none, another must exist.
+
+    root: the checkout of farwatch
+    engine_suffix: "um" for config.um
+    """
+    folder = root / "kernel-tests"
+    flavored = folder / f"config.flavor.{flavor}"
+    if flavor != "plain" and not flavored.exists():
+        known = sorted(path.name.removeprefix("config.flavor.") for path in folder.glob("config.flavor.*"))
+        raise FarwatchError(
+            f"unknown flavor '{flavor}'",
+            cause=f"known: {', '.join(dict.fromkeys(['plain', *known]))}",
+            hint=f"a flavor is a Kconfig fragment: {flavored.relative_to(root)}",
+        )
+    return [
+        path for path in (folder / "config", folder / f"config.{engine_suffix}", flavored) if path.exists()
+    ]
+
+
+def revision_fragments(revision: Revision, engine_suffix: str) -> list[Path]:
+    """What a revision adds for itself: linux/config, linux/config.<engine>."""
+    folder = revision.folder / "linux"
+    return [path for path in (folder / "config", folder / f"config.{engine_suffix}") if path.exists()]
+
+
+def read_config(text: str) -> dict[str, str]:
+    """Symbol -> value of a whole .config; what is not set is left out."""
+    matches = (_SET.match(line) for line in text.splitlines())
+    return {match[1]: match[2] for match in matches if match is not None}
+
+
+def not_stuck(settings: Mapping[str, Setting], config: Mapping[str, str]) -> list[tuple[Setting, str]]:
+    """The settings that the finished config does not have, each with the value it has instead."""
+    pairs = ((setting, config.get(setting.symbol, "n")) for setting in settings.values())
+    return [(setting, value) for setting, value in pairs if not _same(setting.value, value)]
+
+
+def _same(wanted: str, value: str) -> bool:
+    if wanted == value:
+        return True
+    try:
+        return int(wanted, 0) == int(value, 0)
+    except ValueError:
+        return False
+
+
+def check_stuck(
+    settings: Mapping[str, Setting], config: Path, tree: Path, arch: str, environ: Mapping[str, str]
+) -> None:
+    """FarwatchError, with the reasons, when the finished config is not what the fragments ask for.
+
+    config:  the .config that olddefconfig left behind
+    tree:    the kernel sources it was made from
+    arch:    ARCH= of the build
+    environ: further environment of the build (CC, LD), for Kconfig's own shell calls
+    """
+    missed = not_stuck(settings, read_config(config.read_text(encoding="utf-8")))
+    if not missed:
+        return
+    from farwatch.kconfig_why import Explainer  # noqa: PLC0415  (6 s on a kernel: only when it is needed)
+
+    origins = {setting.symbol: setting.origin for setting in settings.values()}
+    explainer = Explainer(tree, arch, config, origins=origins, environ=environ)
+    reasons = [
+        _reason(setting, value, explainer.explain(setting.symbol, setting.value)) for setting, value in missed
+    ]
+    raise FarwatchError(
+        f"{len(missed)} option{'s' if len(missed) > 1 else ''} of the kernel config did not stick",
+        cause="\n".join(reasons),
+        hint="change the fragment as said above; `farwatch config REV --why SYMBOL` explains others",
+    )
+
+
+def _reason(setting: Setting, value: str, why: str) -> str:
+    indented = "\n".join(f"  {line}" for line in why.splitlines())
+    return f"{setting.origin}: {setting} became {value}\n{indented}"
