@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * steps.h: one test, several actors.
+ * One test, several actors.
  *
  * A test that runs in a guest asks others (the host, the server's keeper, a
  * second guest) to do something to the shared directory, one step at a time,
@@ -32,11 +32,15 @@
  *   chmod PATH MODE              utimes PATH ATIME_NS MTIME_NS
  *   setxattr PATH NAME VALUE     removexattr PATH NAME
  *   open PATH FLAGS HANDLE       FLAGS: r | w | rw | a | d (directory)
+ *                                only regular files and directories: EACCES
  *   read HANDLE LENGTH           -> DATA        pwrite HANDLE OFFSET DATA
+ *                                LENGTH: up to STEP_READ_MAX, else EMSGSIZE
  *   close HANDLE                 HANDLE: 0 .. STEP_HANDLES_MAX - 1
  *   stat PATH                    -> NLINK SIZE MODE MTIME_NS INO
+ *                                MODE: st_mode, so with the type of the file
  *   fill DIR PREFIX COUNT        COUNT times: create DIR/PREFIX<n>, n from 0
  *   clear DIR PREFIX COUNT       COUNT times: unlink DIR/PREFIX<n>
+ *                                COUNT: up to STEP_COUNT_MAX, else EINVAL
  *   nop
  * VERBS of actor "server"
  *   pause | continue | kill      SIGSTOP, SIGCONT, SIGKILL of the server
@@ -52,10 +56,14 @@
 #define STEP_ARGS_MAX		8
 #define STEP_HANDLES_MAX	8
 #define STEP_DEADLINE_MS	10000
+#define STEP_SLACK_MS		2000	/* the answer's way back */
+#define STEP_READ_MAX		1024
+#define STEP_COUNT_MAX		1000000
 
 /* Environment of a test program; all unset in a plain kselftest run. */
 #define STEPS_ENV_LINE		"FARWATCH_STEPS"	/* a tty path, or "process" */
 #define STEPS_ENV_SHARE		"FARWATCH_SHARE"	/* folder to work in */
+#define STEPS_ENV_STEP_MS	"FARWATCH_STEP_MS"	/* for STEP_DEADLINE_MS */
 #define STEPS_ENV_EVENT_MS	"FARWATCH_EVENT_MS"	/* longest wait for one event */
 #define STEPS_ENV_MOUNT		"FARWATCH_MOUNT"	/* mount point of the share */
 #define STEPS_ENV_MOUNT_TYPE	"FARWATCH_MOUNT_TYPE"	/* virtiofs, tmpfs */
@@ -65,6 +73,8 @@
 struct step_actor {
 	int	root;				/* O_PATH fd of the folder */
 	int	handles[STEP_HANDLES_MAX];	/* -1: free */
+	bool	plays_server;			/* there is none: its verbs do nothing */
+	long long until;			/* monotonic ms, 0: no deadline */
 };
 
 int step_actor_init(struct step_actor *actor, const char *folder);
@@ -86,11 +96,33 @@ bool step_escape(char *dst, size_t size, const char *src, size_t len);
 /* Undo it in place; false when malformed. The result may hold NUL: *len. */
 bool step_unescape(char *field, size_t *len);
 
+/*
+ * Bytes in, lines out. Whatever does not fit into buf is dropped up to its
+ * newline; the first bytes of such a line are kept, with overlong set.
+ */
+struct step_lines {
+	char	*buf;
+	size_t	size, have, taken;
+	bool	dropping;
+};
+
+/* One read(): the number of bytes, 0 at end of file, or -errno. */
+int step_lines_read(struct step_lines *lines, int fd);
+/* The next whole line, its newline replaced by NUL; NULL: read some more. */
+char *step_lines_next(struct step_lines *lines, size_t *len, bool *overlong);
+
+/* Digits only, at most max; base 8 or 10. */
+bool step_number(const char *text, int base, unsigned long long max,
+		 unsigned long long *number);
+/* CLOCK_MONOTONIC in ms. */
+long long step_now(void);
+
 /* The asking side. */
 struct steps {
 	int		in, out;
 	int		child;		/* pid of the actor process, or 0 */
 	unsigned int	seq;
+	struct step_lines lines;
 	char		line[STEP_LINE_MAX];
 	char		values[STEP_LINE_MAX];	/* of the last reply, escaped */
 };

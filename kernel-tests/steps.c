@@ -1,0 +1,1308 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Carries out steps, serves them over a line, asks for them.
+ *
+ * Rules of this file:
+ *  - What comes over a line may be anything. It is bounded first, checked
+ *    second and acted upon last; each line gets exactly one answer.
+ *  - No path leaves the folder, and no symbolic link is ever followed: the
+ *    kernel resolves every path itself (openat2), nothing is decided by
+ *    looking at a path and using it later.
+ *  - A file that already exists is found as an O_PATH descriptor, looked at,
+ *    and only then opened, through /proc/self/fd: so that no fifo can block
+ *    the actor and no device of the host is touched.
+ *  - A verb makes the one system call that it is named after, and no other
+ *    that would be seen as an event.
+ *  - Nothing here waits for ever, except steps_serve() for the next request.
+ *  - Functions return 0 or a descriptor, or a negative errno; errno becomes
+ *    positive where it is an answer: step_execute() and reply().
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "steps.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define NS_PER_SEC	1000000000ULL
+#define HEAD_MAX	32	/* kept of an overlong line: its SEQ is in there */
+#define MODE_MAX	07777
+#define FILL_MODE	0644
+#define QUIET_MS_MAX	3600000
+#define REPLY_ROOM	(STEP_LINE_MAX - HEAD_MAX)	/* for VALUEs */
+
+/* SEQ, DEADLINE_MS and ACTOR come before the VERB. */
+#define FIELDS_BEFORE	3
+
+long long step_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+bool step_number(const char *text, int base, unsigned long long max,
+		 unsigned long long *number)
+{
+	unsigned long long sum = 0;
+	const char *p;
+
+	for (p = text; *p; p++) {
+		unsigned int digit = (unsigned char)*p - '0';
+
+		if (digit >= (unsigned int)base || digit > max ||
+		    sum > (max - digit) / base)
+			return false;
+		sum = sum * base + digit;
+	}
+	*number = sum;
+	return p != text;
+}
+
+/* Escaping */
+
+static bool is_plain(unsigned char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c >= '0' && c <= '9') || (c && strchr("._/+:=@,-", c));
+}
+
+bool step_escape(char *dst, size_t size, const char *src, size_t len)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	size_t used = 0, i;
+
+	if (!size)
+		return false;
+	dst[0] = '\0';
+	if (!len && size > 1)
+		dst[used++] = '%';
+	else if (!len)
+		return false;
+	for (i = 0; i < len; i++) {
+		unsigned char c = src[i];
+
+		if (size - used <= (is_plain(c) ? 1 : 3))
+			return false;
+		if (is_plain(c)) {
+			dst[used++] = c;
+			continue;
+		}
+		dst[used++] = '%';
+		dst[used++] = digits[c >> 4];
+		dst[used++] = digits[c & 15];
+	}
+	dst[used] = '\0';
+	return true;
+}
+
+/* Upper case only: one byte has one spelling. */
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+bool step_unescape(char *field, size_t *len)
+{
+	char *in = field, *out = field;
+
+	*len = 0;
+	if (!*field)
+		return false;
+	if (!strcmp(field, "%")) {
+		*field = '\0';
+		return true;
+	}
+	while (*in) {
+		int high, low;
+
+		if (is_plain(*in)) {
+			*out++ = *in++;
+			continue;
+		}
+		if (*in != '%')
+			return false;
+		high = hex_value(in[1]);
+		low = high < 0 ? -1 : hex_value(in[2]);
+		if (low < 0)
+			return false;
+		*out++ = high << 4 | low;
+		in += 3;
+	}
+	*out = '\0';
+	*len = out - field;
+	return true;
+}
+
+/* Lines */
+
+int step_lines_read(struct step_lines *lines, int fd)
+{
+	ssize_t got;
+
+	/* step_lines_next() has made room; without it this would be no read. */
+	if (lines->have == lines->size)
+		return -ENOBUFS;
+	do {
+		got = read(fd, lines->buf + lines->have,
+			   lines->size - lines->have);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	lines->have += got;
+	return got;
+}
+
+/* Move what is left to the front; give up on a line that fills the buffer. */
+static void make_room(struct step_lines *lines)
+{
+	lines->have -= lines->taken;
+	memmove(lines->buf, lines->buf + lines->taken, lines->have);
+	lines->taken = 0;
+	if (lines->have == lines->size)
+		lines->dropping = true;
+	if (lines->dropping && lines->have > HEAD_MAX)
+		lines->have = HEAD_MAX;
+}
+
+char *step_lines_next(struct step_lines *lines, size_t *len, bool *overlong)
+{
+	char *line = lines->buf + lines->taken;
+	char *end = memchr(line, '\n', lines->have - lines->taken);
+
+	if (!end) {
+		make_room(lines);
+		return NULL;
+	}
+	*end = '\0';
+	lines->taken += end + 1 - line;
+	*len = end - line;
+	*overlong = lines->dropping;
+	lines->dropping = false;
+	return line;
+}
+
+/* Wait until fd is ready; 0, or -ETIMEDOUT. */
+static int wait_ready(int fd, short events, long long until)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	long long left;
+	int n;
+
+	do {
+		left = until - step_now();
+		if (left < 0)
+			left = 0;
+		if (left > INT_MAX)
+			left = INT_MAX;
+		n = poll(&pfd, 1, left);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return n ? 0 : -ETIMEDOUT;
+}
+
+/* A peer that is gone is an error to report, not a signal to die from. */
+static ssize_t write_quietly(int fd, const char *buf, size_t len)
+{
+	ssize_t n = send(fd, buf, len, MSG_NOSIGNAL);
+
+	if (n < 0 && errno == ENOTSOCK)
+		n = write(fd, buf, len);
+	return n;
+}
+
+static int write_all(int fd, const char *buf, size_t len, long long until)
+{
+	int err;
+
+	while (len) {
+		ssize_t n = write_quietly(fd, buf, len);
+
+		if (n < 0 && errno == EAGAIN) {
+			err = wait_ready(fd, POLLOUT, until);
+			if (err)
+				return err;
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* Paths */
+
+static bool climbs(const char *path)
+{
+	const char *part = path;
+
+	while (part) {
+		if (!strncmp(part, "..", 2) && (!part[2] || part[2] == '/'))
+			return true;
+		part = strchr(part, '/');
+		if (part)
+			part++;
+	}
+	return false;
+}
+
+/* What no path may be, whoever resolves it. */
+static int check_path(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (path[0] == '/' || climbs(path))
+		return -EXDEV;
+	if (!len)
+		return -ENOENT;
+	/* "a/" follows a link named "a" in some calls and not in others. */
+	if (path[len - 1] == '/')
+		return -EINVAL;
+	return 0;
+}
+
+/* An O_PATH descriptor of something beneath the folder, or -errno. */
+static int open_node(const struct step_actor *actor, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC | flags,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+	};
+	int err = check_path(path);
+	int fd;
+
+	if (err)
+		return err;
+	fd = syscall(SYS_openat2, actor->root, path, &how, sizeof(how));
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * The directory that path is in, and its last component, for calls that make
+ * or remove a name. Those never follow a link in the last component.
+ */
+static int open_parent(const struct step_actor *actor, const char *path,
+		       const char **name)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX];
+	int err = check_path(path);
+
+	if (err)
+		return err;
+	*name = slash ? slash + 1 : path;
+	if (!slash)
+		return open_node(actor, ".", O_DIRECTORY);
+	/* The last of several slashes is no part of the directory's name. */
+	while (slash > path && slash[-1] == '/')
+		slash--;
+	if ((size_t)(slash - path) >= sizeof(dir))
+		return -ENAMETOOLONG;
+	memcpy(dir, path, slash - path);
+	dir[slash - path] = '\0';
+	return open_node(actor, dir, O_DIRECTORY);
+}
+
+static void node_link(int fd, char *link, size_t size)
+{
+	snprintf(link, size, "/proc/self/fd/%d", fd);
+}
+
+/* Open an existing file for good, or -errno. */
+static int open_file(const struct step_actor *actor, const char *path, int flags)
+{
+	int node = open_node(actor, path, 0);
+	char link[32];
+	struct stat st;
+	int fd;
+
+	if (node < 0)
+		return node;
+	if (fstat(node, &st)) {
+		fd = -errno;
+	} else if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		fd = -EACCES;
+	} else {
+		node_link(node, link, sizeof(link));
+		fd = open(link, flags | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0)
+			fd = -errno;
+	}
+	close(node);
+	return fd;
+}
+
+/* Verbs */
+
+struct step {
+	struct step_actor *actor;
+	int argc;
+	char *const *argv;	/* without the verb */
+	char *values;
+	size_t size;
+};
+
+/* What a system call on fd came to; fd is done with. */
+static int finish(int fd, int result)
+{
+	int err = result < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static bool argument_number(const struct step *step, int i,
+			    unsigned long long max, unsigned long long *number)
+{
+	return step_number(step->argv[i], 10, max, number);
+}
+
+static bool argument_mode(const struct step *step, int i, mode_t *mode)
+{
+	unsigned long long number;
+
+	if (!step_number(step->argv[i], 8, MODE_MAX, &number))
+		return false;
+	*mode = number;
+	return true;
+}
+
+/* One write, whole or not at all: a second one would be a second event. */
+static int write_once(int fd, const char *data, off_t offset, bool append)
+{
+	size_t len = strlen(data);
+	ssize_t n = append ? write(fd, data, len) : pwrite(fd, data, len, offset);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+static int do_create(struct step *step)
+{
+	const char *name;
+	mode_t mode;
+	int dir, fd;
+
+	if (!argument_mode(step, 1, &mode))
+		return -EINVAL;
+	dir = open_parent(step->actor, step->argv[0], &name);
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW |
+		    O_CLOEXEC, mode);
+	if (fd >= 0)
+		close(fd);
+	return finish(dir, fd);
+}
+
+static int do_write(struct step *step)
+{
+	unsigned long long offset;
+	int fd, err;
+
+	if (!argument_number(step, 1, LLONG_MAX, &offset))
+		return -EINVAL;
+	fd = open_file(step->actor, step->argv[0], O_WRONLY);
+	if (fd < 0)
+		return fd;
+	err = write_once(fd, step->argv[2], offset, false);
+	close(fd);
+	return err;
+}
+
+static int do_append(struct step *step)
+{
+	int fd = open_file(step->actor, step->argv[0], O_WRONLY | O_APPEND);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = write_once(fd, step->argv[1], 0, true);
+	close(fd);
+	return err;
+}
+
+static int do_truncate(struct step *step)
+{
+	unsigned long long size;
+	int fd;
+
+	if (!argument_number(step, 1, LLONG_MAX, &size))
+		return -EINVAL;
+	fd = open_file(step->actor, step->argv[0], O_WRONLY);
+	if (fd < 0)
+		return fd;
+	return finish(fd, ftruncate(fd, size));
+}
+
+static int do_mkdir(struct step *step)
+{
+	const char *name;
+	mode_t mode;
+	int dir;
+
+	if (!argument_mode(step, 1, &mode))
+		return -EINVAL;
+	dir = open_parent(step->actor, step->argv[0], &name);
+	if (dir < 0)
+		return dir;
+	return finish(dir, mkdirat(dir, name, mode));
+}
+
+static int remove_name(struct step *step, int flags)
+{
+	const char *name;
+	int dir = open_parent(step->actor, step->argv[0], &name);
+
+	if (dir < 0)
+		return dir;
+	return finish(dir, unlinkat(dir, name, flags));
+}
+
+static int do_rmdir(struct step *step)
+{
+	return remove_name(step, AT_REMOVEDIR);
+}
+
+static int do_unlink(struct step *step)
+{
+	return remove_name(step, 0);
+}
+
+/* The parents of argv[0] and argv[1]. */
+static int open_parents(struct step *step, int dirs[2], const char *names[2])
+{
+	dirs[0] = open_parent(step->actor, step->argv[0], &names[0]);
+	if (dirs[0] < 0)
+		return dirs[0];
+	dirs[1] = open_parent(step->actor, step->argv[1], &names[1]);
+	if (dirs[1] < 0) {
+		close(dirs[0]);
+		return dirs[1];
+	}
+	return 0;
+}
+
+static int rename_flags(const struct step *step, unsigned int *flags)
+{
+	*flags = 0;
+	if (step->argc < 3)
+		return 0;
+	if (!strcmp(step->argv[2], "exchange"))
+		*flags = RENAME_EXCHANGE;
+	else if (!strcmp(step->argv[2], "noreplace"))
+		*flags = RENAME_NOREPLACE;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int do_rename(struct step *step)
+{
+	const char *names[2];
+	unsigned int flags;
+	int dirs[2];
+	int err;
+
+	err = rename_flags(step, &flags);
+	if (!err)
+		err = open_parents(step, dirs, names);
+	if (err)
+		return err;
+	err = finish(dirs[0], renameat2(dirs[0], names[0], dirs[1], names[1],
+					flags));
+	close(dirs[1]);
+	return err;
+}
+
+static int do_link(struct step *step)
+{
+	const char *names[2];
+	int dirs[2];
+	int err;
+
+	err = open_parents(step, dirs, names);
+	if (err)
+		return err;
+	err = finish(dirs[0], linkat(dirs[0], names[0], dirs[1], names[1], 0));
+	close(dirs[1]);
+	return err;
+}
+
+/* The target is text, never a path of ours: it may point anywhere. */
+static int do_symlink(struct step *step)
+{
+	const char *name;
+	int dir = open_parent(step->actor, step->argv[1], &name);
+
+	if (dir < 0)
+		return dir;
+	return finish(dir, symlinkat(step->argv[0], dir, name));
+}
+
+static int do_chmod(struct step *step)
+{
+	char link[32];
+	mode_t mode;
+	int node;
+
+	if (!argument_mode(step, 1, &mode))
+		return -EINVAL;
+	node = open_node(step->actor, step->argv[0], 0);
+	if (node < 0)
+		return node;
+	node_link(node, link, sizeof(link));
+	return finish(node, chmod(link, mode));
+}
+
+static int do_utimes(struct step *step)
+{
+	struct timespec times[2];
+	unsigned long long ns;
+	const char *name;
+	int dir, i;
+
+	for (i = 0; i < 2; i++) {
+		if (!argument_number(step, i + 1, LLONG_MAX, &ns))
+			return -EINVAL;
+		times[i].tv_sec = ns / NS_PER_SEC;
+		times[i].tv_nsec = ns % NS_PER_SEC;
+	}
+	dir = open_parent(step->actor, step->argv[0], &name);
+	if (dir < 0)
+		return dir;
+	return finish(dir, utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW));
+}
+
+static int do_setxattr(struct step *step)
+{
+	const char *value = step->argv[2];
+	int node = open_node(step->actor, step->argv[0], 0);
+	char link[32];
+
+	if (node < 0)
+		return node;
+	node_link(node, link, sizeof(link));
+	return finish(node, setxattr(link, step->argv[1], value, strlen(value), 0));
+}
+
+static int do_removexattr(struct step *step)
+{
+	int node = open_node(step->actor, step->argv[0], 0);
+	char link[32];
+
+	if (node < 0)
+		return node;
+	node_link(node, link, sizeof(link));
+	return finish(node, removexattr(link, step->argv[1]));
+}
+
+static int open_flags(const char *text)
+{
+	static const struct {
+		const char *text;
+		int flags;
+	} known[] = {
+		{ "r", O_RDONLY }, { "w", O_WRONLY }, { "rw", O_RDWR },
+		{ "a", O_WRONLY | O_APPEND }, { "d", O_RDONLY | O_DIRECTORY },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(text, known[i].text))
+			return known[i].flags;
+	return -EINVAL;
+}
+
+static int *argument_handle(const struct step *step, int i)
+{
+	unsigned long long handle;
+
+	if (!argument_number(step, i, STEP_HANDLES_MAX - 1, &handle))
+		return NULL;
+	return &step->actor->handles[handle];
+}
+
+static int do_open(struct step *step)
+{
+	int flags = open_flags(step->argv[1]);
+	int *handle = argument_handle(step, 2);
+	int fd;
+
+	if (flags < 0 || !handle)
+		return -EINVAL;
+	if (*handle >= 0)
+		return -EBUSY;
+	fd = open_file(step->actor, step->argv[0], flags);
+	if (fd < 0)
+		return fd;
+	*handle = fd;
+	return 0;
+}
+
+static int do_read(struct step *step)
+{
+	int *handle = argument_handle(step, 0);
+	unsigned long long length;
+	char data[STEP_READ_MAX];
+	ssize_t n;
+
+	if (!handle || !argument_number(step, 1, LLONG_MAX, &length))
+		return -EINVAL;
+	if (length > sizeof(data))
+		return -EMSGSIZE;
+	if (*handle < 0)
+		return -EBADF;
+	n = read(*handle, data, length);
+	if (n < 0)
+		return -errno;
+	return step_escape(step->values, step->size, data, n) ? 0 : -EMSGSIZE;
+}
+
+static int do_pwrite(struct step *step)
+{
+	int *handle = argument_handle(step, 0);
+	unsigned long long offset;
+
+	if (!handle || !argument_number(step, 1, LLONG_MAX, &offset))
+		return -EINVAL;
+	if (*handle < 0)
+		return -EBADF;
+	return write_once(*handle, step->argv[2], offset, false);
+}
+
+static int do_close(struct step *step)
+{
+	int *handle = argument_handle(step, 0);
+	int fd;
+
+	if (!handle)
+		return -EINVAL;
+	if (*handle < 0)
+		return -EBADF;
+	fd = *handle;
+	*handle = -1;
+	return close(fd) ? -errno : 0;
+}
+
+static int do_stat(struct step *step)
+{
+	int node = open_node(step->actor, step->argv[0], O_NOFOLLOW);
+	struct stat st;
+	int err, n;
+
+	if (node < 0)
+		return node;
+	err = finish(node, fstat(node, &st));
+	if (err)
+		return err;
+	n = snprintf(step->values, step->size, "%ju %jd %jo %jd %ju",
+		     (uintmax_t)st.st_nlink, (intmax_t)st.st_size,
+		     (uintmax_t)st.st_mode,
+		     (intmax_t)st.st_mtim.tv_sec * (intmax_t)NS_PER_SEC +
+		     st.st_mtim.tv_nsec, (uintmax_t)st.st_ino);
+	return n >= 0 && (size_t)n < step->size ? 0 : -EMSGSIZE;
+}
+
+static int create_one(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW |
+			O_CLOEXEC, FILL_MODE);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static int unlink_one(int dir, const char *name)
+{
+	return unlinkat(dir, name, 0) ? -errno : 0;
+}
+
+static bool too_late(const struct step_actor *actor)
+{
+	return actor->until && step_now() > actor->until;
+}
+
+/* These are the steps that may take long, so they mind the deadline. */
+static int each_name(struct step *step, int (*one)(int dir, const char *name))
+{
+	const char *prefix = step->argv[1];
+	unsigned long long count, i;
+	char name[NAME_MAX + 32];
+	int dir, err = 0;
+
+	if (strchr(prefix, '/') ||
+	    !argument_number(step, 2, STEP_COUNT_MAX, &count))
+		return -EINVAL;
+	if (strlen(prefix) > NAME_MAX)
+		return -ENAMETOOLONG;
+	dir = open_node(step->actor, step->argv[0], O_DIRECTORY);
+	if (dir < 0)
+		return dir;
+	for (i = 0; i < count && !err; i++) {
+		snprintf(name, sizeof(name), "%s%llu", prefix, i);
+		err = too_late(step->actor) ? -ETIMEDOUT : one(dir, name);
+	}
+	close(dir);
+	return err;
+}
+
+static int do_fill(struct step *step)
+{
+	return each_name(step, create_one);
+}
+
+static int do_clear(struct step *step)
+{
+	return each_name(step, unlink_one);
+}
+
+static int do_nop(struct step *step)
+{
+	(void)step;
+	return 0;
+}
+
+static int do_quiet(struct step *step)
+{
+	unsigned long long ms;
+
+	return argument_number(step, 0, QUIET_MS_MAX, &ms) ? 0 : -EINVAL;
+}
+
+struct verb {
+	const char *name;
+	int min, max;		/* ARGs */
+	int (*run)(struct step *step);
+};
+
+static const struct verb file_verbs[] = {
+	{ "create",	 2, 2, do_create },
+	{ "write",	 3, 3, do_write },
+	{ "append",	 2, 2, do_append },
+	{ "truncate",	 2, 2, do_truncate },
+	{ "mkdir",	 2, 2, do_mkdir },
+	{ "rmdir",	 1, 1, do_rmdir },
+	{ "unlink",	 1, 1, do_unlink },
+	{ "rename",	 2, 3, do_rename },
+	{ "link",	 2, 2, do_link },
+	{ "symlink",	 2, 2, do_symlink },
+	{ "chmod",	 2, 2, do_chmod },
+	{ "utimes",	 3, 3, do_utimes },
+	{ "setxattr",	 3, 3, do_setxattr },
+	{ "removexattr", 2, 2, do_removexattr },
+	{ "open",	 3, 3, do_open },
+	{ "read",	 2, 2, do_read },
+	{ "pwrite",	 3, 3, do_pwrite },
+	{ "close",	 1, 1, do_close },
+	{ "stat",	 1, 1, do_stat },
+	{ "fill",	 3, 3, do_fill },
+	{ "clear",	 3, 3, do_clear },
+	{ "nop",	 0, 0, do_nop },
+};
+
+/* Where nobody else takes part there is no server to stop. */
+static const struct verb server_verbs[] = {
+	{ "pause",	 0, 0, do_nop },
+	{ "continue",	 0, 0, do_nop },
+	{ "kill",	 0, 0, do_nop },
+	{ "quiet",	 1, 1, do_quiet },
+};
+
+static int run_verb(const struct verb *verbs, size_t count, struct step *step,
+		    const char *name)
+{
+	mode_t mask;
+	size_t i;
+	int err;
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(verbs[i].name, name))
+			break;
+	if (i == count)
+		return -EOPNOTSUPP;
+	if (step->argc < verbs[i].min || step->argc > verbs[i].max)
+		return -EINVAL;
+	/* A mode is what the step says, whoever carries it out. */
+	mask = umask(0);
+	err = verbs[i].run(step);
+	umask(mask);
+	return err;
+}
+
+int step_execute(struct step_actor *actor, int argc, char *const argv[],
+		 char *values, size_t size)
+{
+	struct step step = {
+		.actor = actor, .argc = argc - 1, .argv = argv + 1,
+		.values = values, .size = size,
+	};
+
+	int err = -EINVAL;
+
+	if (size)
+		values[0] = '\0';
+	if (argc > 0)
+		err = run_verb(file_verbs, ARRAY_SIZE(file_verbs), &step, argv[0]);
+	return -err;
+}
+
+/* Actors */
+
+int step_actor_init(struct step_actor *actor, const char *folder)
+{
+	size_t i;
+
+	memset(actor, 0, sizeof(*actor));
+	for (i = 0; i < STEP_HANDLES_MAX; i++)
+		actor->handles[i] = -1;
+	actor->root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return actor->root < 0 ? -errno : 0;
+}
+
+void step_actor_fini(struct step_actor *actor)
+{
+	size_t i;
+
+	for (i = 0; i < STEP_HANDLES_MAX; i++) {
+		if (actor->handles[i] >= 0)
+			close(actor->handles[i]);
+		actor->handles[i] = -1;
+	}
+	if (actor->root >= 0)
+		close(actor->root);
+	actor->root = -1;
+}
+
+/* Serving */
+
+struct request {
+	unsigned long long seq;		/* 0: unreadable */
+	unsigned long long deadline_ms;
+	int argc;
+	char *argv[STEP_ARGS_MAX];
+};
+
+/* The SEQ of a line that may be unreadable otherwise. */
+static unsigned long long read_seq(const char *line)
+{
+	unsigned long long seq;
+	char text[12];
+	size_t len = strcspn(line, " ");
+
+	if (len >= sizeof(text))
+		return 0;
+	memcpy(text, line, len);
+	text[len] = '\0';
+	return step_number(text, 10, UINT_MAX, &seq) ? seq : 0;
+}
+
+static int split_fields(struct request *request, char *line)
+{
+	char *field;
+
+	request->argc = 0;
+	while ((field = strsep(&line, " "))) {
+		if (request->argc == STEP_ARGS_MAX)
+			return -E2BIG;
+		request->argv[request->argc++] = field;
+	}
+	return 0;
+}
+
+/* Malformed before unusable: EBADMSG is about the line, EINVAL about the step. */
+static int unescape_fields(struct request *request)
+{
+	bool has_nul = false;
+	size_t len;
+	int i;
+
+	for (i = 0; i < request->argc; i++) {
+		if (!step_unescape(request->argv[i], &len))
+			return -EBADMSG;
+		has_nul |= strlen(request->argv[i]) != len;
+	}
+	return has_nul ? -EINVAL : 0;
+}
+
+static int parse_request(struct request *request, char *line, size_t len)
+{
+	int err;
+
+	request->seq = read_seq(line);
+	if (strlen(line) != len)
+		return -EBADMSG;
+	err = split_fields(request, line);
+	if (!err)
+		err = unescape_fields(request);
+	if (err)
+		return err;
+	if (!request->seq || request->argc <= FIELDS_BEFORE ||
+	    !step_number(request->argv[1], 10, UINT_MAX, &request->deadline_ms))
+		return -EBADMSG;
+	return 0;
+}
+
+static int serve_step(struct step_actor *actor, const struct request *request,
+		      char *values, size_t size)
+{
+	const char *name = request->argv[2];
+	struct step step = {
+		.actor = actor,
+		.argc = request->argc - FIELDS_BEFORE - 1,
+		.argv = request->argv + FIELDS_BEFORE + 1,
+	};
+	int err;
+
+	if (actor->plays_server && !strcmp(name, "server"))
+		return run_verb(server_verbs, ARRAY_SIZE(server_verbs), &step,
+				request->argv[FIELDS_BEFORE]);
+	if (strcmp(name, "host") && strcmp(name, "guest2"))
+		return -ENXIO;
+	actor->until = step_now() + request->deadline_ms;
+	err = -step_execute(actor, request->argc - FIELDS_BEFORE,
+			    request->argv + FIELDS_BEFORE, values, size);
+	actor->until = 0;
+	return err;
+}
+
+static int reply(int out, unsigned long long seq, int err, const char *values)
+{
+	char line[STEP_LINE_MAX];
+	int len = snprintf(line, sizeof(line), "%llu %d%s%s\n", seq, -err,
+			   *values ? " " : "", values);
+
+	return write_all(out, line, len, LLONG_MAX);
+}
+
+static int serve_line(struct step_actor *actor, char *line, size_t len,
+		      bool overlong, int out)
+{
+	struct request request = { 0 };
+	char values[REPLY_ROOM] = "";
+	int err;
+
+	if (overlong) {
+		request.seq = read_seq(line);
+		err = -EMSGSIZE;
+	} else {
+		err = parse_request(&request, line, len);
+		if (!err)
+			err = serve_step(actor, &request, values, sizeof(values));
+	}
+	return reply(out, request.seq, err, err ? "" : values);
+}
+
+/* What came last has no newline: it may be half a request, so it is not one. */
+static int serve_rest(struct step_lines *lines, int out)
+{
+	char head[HEAD_MAX + 1] = "";
+	size_t len = lines->have < HEAD_MAX ? lines->have : HEAD_MAX;
+
+	if (!lines->have)
+		return 0;
+	memcpy(head, lines->buf, len);
+	return reply(out, read_seq(head), -EBADMSG, "");
+}
+
+int steps_serve(struct step_actor *actor, int in, int out)
+{
+	char buf[STEP_LINE_MAX];
+	struct step_lines lines = { .buf = buf, .size = sizeof(buf) };
+	bool overlong;
+	size_t len;
+	char *line;
+	int err;
+
+	for (;;) {
+		while ((line = step_lines_next(&lines, &len, &overlong))) {
+			err = serve_line(actor, line, len, overlong, out);
+			if (err)
+				return err;
+		}
+		err = step_lines_read(&lines, in);
+		if (err == -EAGAIN)
+			err = wait_ready(in, POLLIN, LLONG_MAX);
+		else if (!err)
+			return serve_rest(&lines, out);
+		if (err < 0)
+			return err;
+	}
+}
+
+/* Asking */
+
+static int open_line(struct steps *steps, const char *path)
+{
+	struct termios raw;
+	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (!tcgetattr(fd, &raw)) {
+		cfmakeraw(&raw);
+		raw.c_cc[VMIN] = 1;
+		raw.c_cc[VTIME] = 0;
+		/* An answer to somebody before us is none to us. */
+		if (tcsetattr(fd, TCSANOW, &raw) || tcflush(fd, TCIFLUSH)) {
+			int err = -errno;
+
+			close(fd);
+			return err;
+		}
+	}
+	steps->in = fd;
+	steps->out = fd;
+	return 0;
+}
+
+/*
+ * Nothing of the test's may stay open here: a second descriptor of a file
+ * would keep its last close, and the event of it, from happening.
+ */
+static void be_actor(int channel, pid_t parent, const char *folder)
+{
+	struct step_actor actor;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent || dup2(channel, 0) < 0)
+		_exit(1);
+	if (close_range(1, ~0U, 0))
+		_exit(1);
+	signal(SIGXFSZ, SIG_IGN);
+	if (step_actor_init(&actor, folder))
+		_exit(1);
+	actor.plays_server = true;
+	_exit(steps_serve(&actor, 0, 0) ? 1 : 0);
+}
+
+static int open_process(struct steps *steps, const char *folder)
+{
+	pid_t parent = getpid();
+	int ends[2];
+	pid_t child;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	child = fork();
+	if (child < 0) {
+		int err = -errno;
+
+		close(ends[0]);
+		close(ends[1]);
+		return err;
+	}
+	if (!child)
+		be_actor(ends[1], parent, folder);
+	close(ends[1]);
+	/* Ours alone: the other end of a pair has its own flags. */
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	steps->in = ends[0];
+	steps->out = ends[0];
+	steps->child = child;
+	return 0;
+}
+
+int steps_open(struct steps *steps, const char *folder)
+{
+	const char *line = getenv(STEPS_ENV_LINE);
+
+	memset(steps, 0, sizeof(*steps));
+	steps->in = -1;
+	steps->out = -1;
+	steps->lines.buf = steps->line;
+	steps->lines.size = sizeof(steps->line);
+	if (!line || !*line)
+		return -ENOTCONN;
+	if (!strcmp(line, "process"))
+		return open_process(steps, folder);
+	return open_line(steps, line);
+}
+
+void steps_close(struct steps *steps)
+{
+	if (steps->in >= 0)
+		close(steps->in);
+	if (steps->out >= 0 && steps->out != steps->in)
+		close(steps->out);
+	steps->in = -1;
+	steps->out = -1;
+	if (steps->child > 0) {
+		kill(steps->child, SIGKILL);
+		while (waitpid(steps->child, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	steps->child = 0;
+}
+
+static unsigned long long deadline_ms(void)
+{
+	const char *text = getenv(STEPS_ENV_STEP_MS);
+	unsigned long long ms;
+
+	if (text && step_number(text, 10, INT_MAX, &ms) && ms)
+		return ms;
+	return STEP_DEADLINE_MS;
+}
+
+/* Append a blank and one escaped field. */
+static bool add_field(char *line, size_t size, const char *text)
+{
+	size_t used = strlen(line);
+
+	if (used + 2 >= size)
+		return false;
+	line[used] = ' ';
+	return step_escape(line + used + 1, size - used - 1, text, strlen(text));
+}
+
+/* "SEQ DEADLINE ACTOR VERB ARG..." without its newline; where: its ACTOR. */
+static int write_request(struct steps *steps, char *line, size_t size,
+			 size_t *where, const char *actor, const char *verb,
+			 va_list args)
+{
+	const char *arg;
+	int fields = FIELDS_BEFORE + 1;
+
+	*where = snprintf(line, size, "%u %llu", steps->seq, deadline_ms()) + 1;
+	if (!add_field(line, size, actor) || !add_field(line, size, verb))
+		return -EMSGSIZE;
+	while ((arg = va_arg(args, const char *))) {
+		if (++fields > STEP_ARGS_MAX)
+			return -E2BIG;
+		if (!add_field(line, size, arg))
+			return -EMSGSIZE;
+	}
+	return 0;
+}
+
+/* One reply: 1 when it is an older one's, 0 when it is ours, or -errno. */
+static int take_reply(struct steps *steps, const char *line, int *answer)
+{
+	unsigned long long seq = read_seq(line);
+	const char *text = strchr(line, ' ');
+	unsigned long long err;
+	char number[12];
+	size_t len;
+
+	if (!seq || !text || seq > steps->seq)
+		return -EPROTO;
+	if (seq < steps->seq)
+		return 1;
+	len = strcspn(++text, " ");
+	if (len >= sizeof(number))
+		return -EPROTO;
+	memcpy(number, text, len);
+	number[len] = '\0';
+	if (!step_number(number, 10, 4095, &err))
+		return -EPROTO;
+	snprintf(steps->values, sizeof(steps->values), "%s",
+		 text[len] ? text + len + 1 : "");
+	*answer = err;
+	return 0;
+}
+
+static int await_reply(struct steps *steps, long long until, int *answer)
+{
+	bool overlong;
+	char *line;
+	size_t len;
+	int err;
+
+	for (;;) {
+		while ((line = step_lines_next(&steps->lines, &len, &overlong))) {
+			if (overlong || strlen(line) != len)
+				return -EPROTO;
+			err = take_reply(steps, line, answer);
+			if (err <= 0)
+				return err;
+		}
+		err = wait_ready(steps->in, POLLIN, until);
+		if (err)
+			return err;
+		err = step_lines_read(&steps->lines, steps->in);
+		if (!err)
+			return -EPIPE;
+		if (err < 0 && err != -EAGAIN)
+			return err;
+	}
+}
+
+/* For the timeline: what was asked of whom, and what came of it. */
+static void print_step(const struct steps *steps, const char *what, int answer)
+{
+	printf("# step %u: %s -> %d%s%s\n", steps->seq, what, answer,
+	       *steps->values ? " " : "", steps->values);
+	fflush(stdout);
+}
+
+int steps_ask(struct steps *steps, const char *actor, const char *verb, ...)
+{
+	long long until = step_now() + deadline_ms() + STEP_SLACK_MS;
+	char line[STEP_LINE_MAX];
+	size_t where, len;
+	int answer = 0;
+	va_list args;
+	int err;
+
+	steps->values[0] = '\0';
+	if (steps->out < 0)
+		return -ENOTCONN;
+	steps->seq++;
+	va_start(args, verb);
+	/* Room for the newline in place of the NUL. */
+	err = write_request(steps, line, sizeof(line), &where, actor, verb, args);
+	va_end(args);
+	if (!err) {
+		len = strlen(line);
+		line[len] = '\n';
+		err = write_all(steps->out, line, len + 1, until);
+		line[len] = '\0';
+	}
+	if (!err)
+		err = await_reply(steps, until, &answer);
+	print_step(steps, line + where, err ? err : answer);
+	return err ? err : answer;
+}
+
+void steps_broken(const char *text)
+{
+	printf("# farwatch: infrastructure: ");
+	for (; *text; text++)
+		putchar(*text >= ' ' && *text != 0x7f ? *text : '?');
+	putchar('\n');
+	fflush(stdout);
+}
