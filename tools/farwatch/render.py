@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table for people: as plain text, as Markdown, or as fits a stream.
+
+Rows of a group that say the same are folded into one line, if the caller allows it; a surprising row never.
+Drawing on a terminal is in render_terminal.py, which is imported only when there is one: it needs rich.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from farwatch.escape import markdown, printable
+from farwatch.table import Cell, Change, Group, Row, Table
+
+FOLD_FROM = 3
+"""So many rows of a group that say the same become one line."""
+SURPRISES_SHOWN = 20
+"""Longest list of surprises when folding."""
+
+LEGEND = "fixed, broken: against the column to the left; !: surprising; (expected): recorded by the revision"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line below a group's heading: a row, or several folded into one."""
+
+    label: str
+    cells: tuple[Cell, ...]
+    """Those of the row, or of the first of the folded rows: all say the same."""
+
+
+# -- what to show
+
+
+def group_lines(group: Group, all_rows: bool) -> list[Line]:
+    """The lines of a group; without `all_rows`, rows that say the same are folded."""
+    if all_rows:
+        return [_line(row) for row in group.rows]
+    if len(group.rows) > 1 and len({row.pattern for row in group.rows}) == 1 and not group.rows[0].surprising:
+        return [Line(f"{len(group.rows)} tests", group.rows[0].cells)]
+    return list(_fold(group.rows))
+
+
+def _fold(rows: Sequence[Row]) -> Iterator[Line]:
+    """Each folded line stands where the first of its rows was."""
+    alike: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        alike.setdefault((row.case.variant, row.pattern), []).append(row)
+    for row in rows:
+        same = alike[row.case.variant, row.pattern]
+        if row.surprising or len(same) < FOLD_FROM:
+            yield _line(row)
+        elif row is same[0]:
+            variant = f" ({row.case.variant})" if row.case.variant else ""
+            yield Line(f"{len(same)} tests{variant}", row.cells)
+
+
+def _line(row: Row) -> Line:
+    return Line(row.label, row.cells)
+
+
+def cell_words(cell: Cell) -> str:
+    """What a cell says, in words: "fail (expected)", "pass fixed", "fail broken !"."""
+    parts = [cell.word]
+    if cell.change in (Change.FIXES, Change.BREAKS):
+        parts.append("fixed" if cell.change is Change.FIXES else "broken")
+    if cell.expected_failure:
+        parts.append("(expected)")
+    if cell.surprising:
+        parts.append("!")
+    return " ".join(parts)
+
+
+def surprise(cell: Cell) -> str:
+    """What is surprising, and what was expected."""
+    title = cell.result.title if cell.result else ""
+    return f"{cell.word}: {title} ({cell.expected})" if title else f"{cell.word} ({cell.expected})"
+
+
+def show_command(cell: Cell) -> str:
+    return f"./farwatch show {shlex.quote(cell.name)}"
+
+
+def listed_surprises(table: Table, all_rows: bool) -> tuple[Sequence[Cell], str]:
+    """The surprises to list, and a last line when not all are."""
+    shown = table.surprises if all_rows else table.surprises[:SURPRISES_SHOWN]
+    more = len(table.surprises) - len(shown)
+    return shown, f"... and {more} more, with --all" if more else ""
+
+
+def notes(table: Table) -> list[str]:
+    return [f"no test is covered by the expectation {entry}" for entry in table.idle_expectations]
+
+
+def headline(table: Table) -> str:
+    return f"Regression table ({table.setting})" if table.setting else "Regression table"
+
+
+def summaries(table: Table, escape: Callable[[str], str]) -> list[tuple[str, str]]:
+    return [(escape(heading.label), heading.summary or "nothing run") for heading in table.headings]
+
+
+# -- plain text
+
+
+def render_text(table: Table, all_rows: bool = True) -> str:
+    """Text without escape codes or line drawing; columns are lined up with blanks."""
+    body = [
+        ["test", *(printable(heading.label) for heading in table.headings)],
+        *(line for group in table.groups for line in _text_group(group, all_rows)),
+    ]
+    lines = [printable(headline(table)), "", *_lined_up(body), "", LEGEND, ""]
+    lines += _lined_up([f"{label}:", summary] for label, summary in summaries(table, printable))
+    lines += _text_surprises(table, all_rows)
+    lines += [printable(note) for note in notes(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _text_group(group: Group, all_rows: bool) -> Iterator[list[str]]:
+    yield [printable(group.name)]
+    for line in group_lines(group, all_rows):
+        yield [f"  {printable(line.label)}", *map(cell_words, line.cells)]
+
+
+def _text_surprises(table: Table, all_rows: bool) -> Iterator[str]:
+    shown, more = listed_surprises(table, all_rows)
+    if shown:
+        yield from ("", "Surprising:")
+    for cell in shown:
+        yield from (f"  {printable(surprise(cell))}", f"    {printable(show_command(cell))}")
+    if more:
+        yield f"  {more}"
+
+
+def _lined_up(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Pad the fields to columns. A row with one field is a heading and widens nothing."""
+    table = [list(row) for row in rows]
+    full = [row for row in table if len(row) > 1]
+    widths = [max(map(len, fields)) for fields in zip(*full, strict=True)] if full else []
+    return [
+        "  ".join(field.ljust(width) for field, width in zip(row, widths, strict=False)).rstrip()
+        if len(row) > 1
+        else row[0]
+        for row in table
+    ]
+
+
+# -- Markdown
+
+
+def render_markdown(table: Table, all_rows: bool = True) -> str:
+    """GitHub Markdown: a table, a list of what the columns add up to, a list of surprises."""
+    labels = [markdown(heading.label) for heading in table.headings]
+    lines = [f"### {markdown(headline(table))}", "", _markdown_row(["test", *labels])]
+    lines.append("|" + " --- |" * (len(labels) + 1))
+    for group in table.groups:
+        lines.append(_markdown_row([f"**{markdown(group.name)}**", *[""] * len(labels)]))
+        lines += [
+            _markdown_row([markdown(line.label), *(_markdown_cell(cell) for cell in line.cells)])
+            for line in group_lines(group, all_rows)
+        ]
+    lines += ["", markdown(LEGEND), ""]
+    lines += [f"- **{label}**: {summary}" for label, summary in summaries(table, markdown)]
+    lines += _markdown_surprises(table, all_rows)
+    lines += [f"- {markdown(note)}" for note in notes(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(fields: Sequence[str]) -> str:
+    return f"| {' | '.join(fields)} |"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    words = markdown(cell_words(cell))
+    return f"**{words}**" if cell.surprising or cell.change in (Change.FIXES, Change.BREAKS) else words
+
+
+def _markdown_surprises(table: Table, all_rows: bool) -> Iterator[str]:
+    shown, more = listed_surprises(table, all_rows)
+    if shown:
+        yield from ("", "#### Surprising", "")
+    for cell in shown:
+        yield f"- {markdown(cell.name)}: {markdown(surprise(cell))}"
+    if more:
+        yield f"- {markdown(more)}"
+
+
+# -- terminal
+
+
+def wants_plain(stream: TextIO) -> bool:
+    """Whether the stream gets no escape codes: not a terminal, a dumb one, NO_COLOR, or no UTF-8."""
+    encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
+    dumb = os.environ.get("TERM", "") in ("", "dumb")
+    return not stream.isatty() or dumb or bool(os.environ.get("NO_COLOR")) or encoding != "utf8"
+
+
+def show_table(table: Table, stream: TextIO, all_rows: bool = False) -> None:
+    """Print the table as fits the stream. Into a file or pipe all rows go, to be searched later."""
+    if not wants_plain(stream):
+        from farwatch.render_terminal import draw_table  # noqa: PLC0415 - rich is slow to import
+
+        draw_table(table, stream, all_rows)
+        return
+    text = render_text(table, all_rows or not stream.isatty())
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))

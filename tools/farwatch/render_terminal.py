@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table drawn on a terminal with rich: colours and symbols beside the words of render.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from farwatch.escape import printable
+from farwatch.model import Verdict
+from farwatch.render import (
+    LEGEND,
+    cell_words,
+    group_lines,
+    headline,
+    listed_surprises,
+    notes,
+    show_command,
+    summaries,
+    surprise,
+)
+from farwatch.table import Cell, Change, Table
+
+_SYMBOLS = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✗",
+    Verdict.SKIP: "-",
+    Verdict.XFAIL: "✗",
+    Verdict.CRASH: "✗",
+    Verdict.HANG: "✗",
+    Verdict.ERROR: "?",
+}
+
+
+def draw_table(table: Table, stream: TextIO, all_rows: bool = False, width: int | None = None) -> None:
+    """Draw the table with colours. Every colour is also said by a symbol and a word."""
+    console = Console(file=stream, highlight=False, width=width)
+    console.print(Text(printable(headline(table)), "bold"))
+    console.print(_rich_table(table, all_rows))
+    console.print(Text(LEGEND, "dim"))
+    console.print()
+    for heading, (label, summary) in zip(table.headings, summaries(table, printable), strict=True):
+        style = "bold red" if heading.surprises else "green"
+        console.print(Text.assemble((f"{label}: ", "bold"), (summary, style)))
+    for line in _rich_surprises(table, all_rows):
+        console.print(line, soft_wrap=True)
+    for note in notes(table):
+        console.print(Text(printable(note), "yellow"))
+
+
+def _rich_table(table: Table, all_rows: bool) -> RichTable:
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    drawn.add_column("test", overflow="fold")
+    for heading in table.headings:
+        drawn.add_column(Text(printable(heading.label)), overflow="fold")
+    for group in table.groups:
+        drawn.add_row(Text(printable(group.name), "bold"))
+        for line in group_lines(group, all_rows):
+            drawn.add_row(Text(f"  {printable(line.label)}"), *map(_rich_cell, line.cells))
+    return drawn
+
+
+def _rich_cell(cell: Cell) -> Text:
+    symbol = _SYMBOLS[cell.result.verdict] if cell.result else "·"
+    return Text(f"{symbol} {cell_words(cell)}", _style(cell))
+
+
+def _style(cell: Cell) -> str:
+    if cell.result is None:
+        return "dim"
+    if cell.surprising:
+        return "bold red"
+    if cell.change is Change.FIXES:
+        return "bold green"
+    return "green" if cell.result.verdict is Verdict.PASS else "yellow"
+
+
+def _rich_surprises(table: Table, all_rows: bool) -> Iterator[Text]:
+    shown, more = listed_surprises(table, all_rows)
+    if shown:
+        yield from (Text(), Text("Surprising:", "bold red"))
+    for cell in shown:
+        yield from (
+            Text(f"  {printable(surprise(cell))}"),
+            Text(f"    {printable(show_command(cell))}", "dim"),
+        )
+    if more:
+        yield Text(f"  {more}")

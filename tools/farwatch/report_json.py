@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table as JSON. The form is stable: keys may be added, and any other change raises "schema".
+
+{ "schema": 1,
+  "ok": bool,                        nothing surprised
+  "columns": [ { "name": "v1/7.3/uml/plain", "revision", "base", "engine", "flavor": str,
+                 "label", "title": str, "reference": bool,
+                 "compared_with": str, the label of a column, or "",
+                 "verdicts": { "pass": int, "fail": int, ... every verdict },
+                 "fixes", "breaks", "still_fail", "surprises", "cached", "not_run": int } ],
+  "tests": [ { "name": "program:fixture.variant.test", "program", "fixture", "variant", "test": str,
+               "cells": [ one a column, in the order of "columns":
+                 { "name": str, the argument of `show`
+                   "verdict": str or null (not run), "surprising": bool,
+                   "change": "fixes" | "breaks" | "still fails" | null,
+                   "expectation": { "verdict", "reason", "says": str } or null,
+                   "result": { "title", "detail", "inputs", "logs", "run": str, "duration": seconds,
+                               "started": Unix time, "attempts": int, "cached": bool } or null } ] } ] }
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from farwatch.model import CellResult, Expectation
+from farwatch.table import Cell, Heading, Row, Table
+
+SCHEMA = 1
+_RESULT_KEYS = ("title", "detail", "inputs", "logs", "run", "duration", "started", "attempts", "cached")
+
+
+def render_json(table: Table) -> str:
+    """The document, ASCII only, with a newline at its end."""
+    document = {
+        "schema": SCHEMA,
+        "ok": not table.surprises,
+        "columns": [_column(heading) for heading in table.headings],
+        "tests": [_test(row) for row in table.rows],
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _column(heading: Heading) -> dict[str, Any]:
+    column = heading.column
+    return {
+        "name": heading.name,
+        "revision": column.revision,
+        "base": column.base,
+        "engine": column.engine,
+        "flavor": column.flavor,
+        "label": heading.label,
+        "title": heading.title,
+        "reference": heading.reference,
+        "compared_with": heading.compared_with,
+        "verdicts": {str(verdict): count for verdict, count in heading.verdicts.items()},
+        "fixes": heading.fixes,
+        "breaks": heading.breaks,
+        "still_fail": heading.still_fail,
+        "surprises": heading.surprises,
+        "cached": heading.cached,
+        "not_run": heading.missing,
+    }
+
+
+def _test(row: Row) -> dict[str, Any]:
+    case = row.case
+    return {
+        "name": row.test,
+        "program": case.program,
+        "fixture": case.fixture,
+        "variant": case.variant,
+        "test": case.test,
+        "cells": [_cell(cell) for cell in row.cells],
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "name": cell.name,
+        "verdict": str(cell.result.verdict) if cell.result else None,
+        "surprising": cell.surprising,
+        "change": str(cell.change) if cell.change else None,
+        "expectation": _expectation(cell.expectation) if cell.expectation else None,
+        "result": _result(cell.result) if cell.result else None,
+    }
+
+
+def _expectation(expectation: Expectation) -> dict[str, str]:
+    return {
+        "verdict": str(expectation.verdict),
+        "reason": expectation.reason,
+        "says": expectation.says,
+    }
+
+
+def _result(result: CellResult) -> dict[str, Any]:
+    return {key: getattr(result, key) for key in _RESULT_KEYS}

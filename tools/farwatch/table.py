@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The regression table as a model: which test does what in which column, and what changed.
+
+All renderers (terminal, text, Markdown, HTML, JSON, JUnit) show this model and decide nothing themselves.
+
+Surprising is a cell that differs from what the revision's expectations say: with an expectation, whatever
+does not meet it, a pass included; without one, whatever is not a pass. That includes a skip, because the
+table is a proof and a skipped test proves nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from itertools import chain
+
+from farwatch.cellname import case_of, cell_name, column_name
+from farwatch.model import CellResult, Column, Expectation, Revision, TestCase, Verdict
+
+NOT_RUN = "not run"
+
+
+class Change(StrEnum):
+    """A cell against the same test one column to the left."""
+
+    FIXES = "fixes"
+    BREAKS = "breaks"
+    STILL_FAILS = "still fails"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One test in one column."""
+
+    column: Column
+    test: str
+    result: CellResult | None
+    """None: not run."""
+    expectation: Expectation | None
+    change: Change | None
+    """None: nothing worth a word, or nothing to compare with."""
+
+    @property
+    def name(self) -> str:
+        """revision/base/engine/flavor/program:fixture.variant.test, as `show` takes it."""
+        return cell_name(self.column, self.test)
+
+    @property
+    def word(self) -> str:
+        return str(self.result.verdict) if self.result else NOT_RUN
+
+    @cached_property
+    def surprising(self) -> bool:
+        if self.result is None:
+            return False
+        if self.expectation is None:
+            return self.result.verdict is not Verdict.PASS
+        return not self.expectation.met_by(self.result.verdict, f"{self.result.title}\n{self.result.detail}")
+
+    @property
+    def expected_failure(self) -> bool:
+        """Not a pass, and the revision said so."""
+        return self.result is not None and self.result.verdict is not Verdict.PASS and not self.surprising
+
+    @property
+    def expected(self) -> str:
+        """What was expected here, in words."""
+        if self.expectation is None:
+            return "expected pass"
+        wanted = f"expected {self.expectation.verdict}"
+        if self.expectation.says and self.result and self.result.verdict is self.expectation.verdict:
+            wanted += f" that says '{self.expectation.says}'"
+        return f"{wanted}: {self.expectation.reason}" if self.expectation.reason else wanted
+
+
+@dataclass(frozen=True)
+class Row:
+    """One test in all columns."""
+
+    case: TestCase
+    cells: tuple[Cell, ...]
+
+    @property
+    def test(self) -> str:
+        return self.case.name
+
+    @property
+    def label(self) -> str:
+        """The test within its group: "create (remote)"."""
+        return f"{self.case.test} ({self.case.variant})" if self.case.variant else self.case.test
+
+    @property
+    def surprising(self) -> bool:
+        return any(cell.surprising for cell in self.cells)
+
+    @property
+    def pattern(self) -> tuple[object, ...]:
+        """Equal for rows that say the same."""
+        return tuple((cell.word, cell.surprising, cell.change) for cell in self.cells)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one fixture of one program."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column: what it is and what its cells add up to."""
+
+    column: Column
+    label: str
+    """Its revision, and of base, engine and flavor those in which the columns differ."""
+    title: str
+    """The revision's title."""
+    reference: bool
+    compared_with: str
+    """Label of the column that changes are counted against; empty when there is none."""
+    verdicts: dict[Verdict, int]
+    fixes: int
+    breaks: int
+    still_fail: int
+    surprises: int
+    cached: int
+    missing: int
+
+    @property
+    def name(self) -> str:
+        """revision/base/engine/flavor"""
+        return column_name(self.column)
+
+    @property
+    def total(self) -> int:
+        """Cells with a verdict."""
+        return sum(self.verdicts.values())
+
+    @property
+    def summary(self) -> str:
+        """One line: "fixes 31, breaks 0, 4 still fail; 2 surprises; 85 of 92 cached"."""
+        parts = [self._outcome(), self._surprises()]
+        if self.cached:
+            parts.append(
+                "all cached" if self.cached == self.total else f"{self.cached} of {self.total} cached"
+            )
+        if self.missing:
+            parts.append(f"{self.missing} {NOT_RUN}")
+        return "; ".join(part for part in parts if part)
+
+    def _outcome(self) -> str:
+        if self.compared_with:
+            errors = self.verdicts.get(Verdict.ERROR, 0)
+            text = f"fixes {self.fixes}, breaks {self.breaks}, {self.still_fail} still fail"
+            return f"{text}, {_count(errors, 'error')}" if errors else text
+        return ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts.items() if count)
+
+    def _surprises(self) -> str:
+        if not self.total:
+            return ""
+        return _count(self.surprises, "surprise") if self.surprises else "all as expected"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The whole table: headings in the order of the columns, groups in the order of the tests."""
+
+    headings: tuple[Heading, ...]
+    groups: tuple[Group, ...]
+    setting: str
+    """What all columns share: "linux 7.3, uml, plain"."""
+    idle_expectations: tuple[str, ...]
+    """Recorded expectations that cover no test of the table: most likely a name has changed."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(chain.from_iterable(group.rows for group in self.groups))
+
+    @property
+    def surprises(self) -> tuple[Cell, ...]:
+        """The surprising cells, column by column."""
+        cells = [cell for row in self.rows for cell in row.cells if cell.surprising]
+        order = {heading.column: place for place, heading in enumerate(self.headings)}
+        return tuple(sorted(cells, key=lambda cell: order[cell.column]))
+
+    @property
+    def missing(self) -> int:
+        return sum(heading.missing for heading in self.headings)
+
+    def exit_status(self, *, complete: bool = False) -> int:
+        """0 if nothing surprised, else 1. With `complete` a cell that was not run counts as well."""
+        return 1 if self.surprises or (complete and self.missing) else 0
+
+
+def build_table(
+    results: Iterable[CellResult],
+    revisions: Iterable[Revision],
+    columns: Sequence[Column],
+    tests: Sequence[str] = (),
+    *,
+    whole: bool = True,
+) -> Table:
+    """Make the table.
+
+    results: of several for one cell the last counts; those of other columns are left out
+    columns: in the order wanted
+    tests:   names in the order wanted; those missing here but in `results` follow, by name
+    whole:   the tests are the whole suite, so an expectation that covers none of them is idle
+    """
+    wanted = list(dict.fromkeys(columns))
+    known = {revision.name: revision for revision in revisions}
+    found = {(result.column, result.test): result for result in results if result.column in set(wanted)}
+    names = [*dict.fromkeys(tests), *sorted({test for _, test in found} - set(tests), key=_natural)]
+    rows = [_row(name, wanted, known, found) for name in names]
+    return Table(
+        headings=tuple(_headings(wanted, known, rows)),
+        groups=_groups(rows),
+        setting=_setting(wanted),
+        idle_expectations=tuple(_idle(wanted, known, names)) if whole else (),
+    )
+
+
+def _row(
+    test: str,
+    columns: Sequence[Column],
+    revisions: dict[str, Revision],
+    found: dict[tuple[Column, str], CellResult],
+) -> Row:
+    cells = []
+    for place, column in enumerate(columns):
+        revision = revisions.get(column.revision)
+        left = _left(place, columns, revisions)
+        result = found.get((column, test))
+        before = found.get((columns[left], test)) if left is not None else None
+        expectation = revision.expectation(test) if revision else None
+        cells.append(Cell(column, test, result, expectation, _change(before, result)))
+    return Row(case_of(test), tuple(cells))
+
+
+def _left(place: int, columns: Sequence[Column], revisions: dict[str, Revision]) -> int | None:
+    """The column to compare with. The reference says what is right: no state to fix or break."""
+    if _is_reference(columns[place], revisions):
+        return None
+    for left in range(place - 1, -1, -1):
+        if not _is_reference(columns[left], revisions):
+            return left
+    return None
+
+
+def _is_reference(column: Column, revisions: dict[str, Revision]) -> bool:
+    revision = revisions.get(column.revision)
+    return revision.share == "tmpfs" if revision else column.revision == "reference"
+
+
+def _change(before: CellResult | None, after: CellResult | None) -> Change | None:
+    """An infrastructure error says nothing about the software, so nothing is compared with it."""
+    if before is None or after is None or Verdict.ERROR in (before.verdict, after.verdict):
+        return None
+    if after.verdict is Verdict.PASS:
+        return None if before.verdict is Verdict.PASS else Change.FIXES
+    if before.verdict is Verdict.PASS:
+        return Change.BREAKS
+    return None if after.verdict is Verdict.SKIP else Change.STILL_FAILS
+
+
+def _groups(rows: Sequence[Row]) -> tuple[Group, ...]:
+    """Rows by program and fixture; within, the variants of a test side by side; else as they come."""
+    groups: dict[str, dict[str, list[Row]]] = {}
+    for row in rows:
+        case = row.case
+        name = f"{case.program}:{case.fixture}" if case.program else case.fixture
+        groups.setdefault(name, {}).setdefault(case.test, []).append(row)
+    programs = {name: name.partition(":")[0] for name in groups}
+    first = {program: place for place, program in reversed(list(enumerate(programs.values())))}
+    ordered = sorted(groups, key=lambda name: first[programs[name]])
+    return tuple(Group(name, tuple(chain.from_iterable(groups[name].values()))) for name in ordered)
+
+
+def _headings(
+    columns: Sequence[Column], revisions: dict[str, Revision], rows: Sequence[Row]
+) -> Iterable[Heading]:
+    labels = _labels(columns)
+    for place, column in enumerate(columns):
+        left = _left(place, columns, revisions)
+        cells = [row.cells[place] for row in rows]
+        changes = Counter(cell.change for cell in cells)
+        results = [cell.result for cell in cells if cell.result]
+        counts = Counter(result.verdict for result in results)
+        revision = revisions.get(column.revision)
+        yield Heading(
+            column=column,
+            label=labels[place],
+            title=revision.title if revision else "",
+            reference=_is_reference(column, revisions),
+            compared_with="" if left is None else labels[left],
+            verdicts={verdict: counts[verdict] for verdict in Verdict},
+            fixes=changes[Change.FIXES],
+            breaks=changes[Change.BREAKS],
+            still_fail=changes[Change.STILL_FAILS],
+            surprises=sum(cell.surprising for cell in cells),
+            cached=sum(result.cached for result in results),
+            missing=len(cells) - len(results),
+        )
+
+
+def _differing(columns: Sequence[Column]) -> list[str]:
+    return [
+        part
+        for part in ("base", "engine", "flavor")
+        if len({getattr(column, part) for column in columns}) > 1
+    ]
+
+
+def _labels(columns: Sequence[Column]) -> list[str]:
+    parts = ["revision", *_differing(columns)]
+    return [" ".join(getattr(column, part) for part in parts) for column in columns]
+
+
+def _setting(columns: Sequence[Column]) -> str:
+    if not columns:
+        return ""
+    shared = [part for part in ("base", "engine", "flavor") if part not in _differing(columns)]
+    values = {part: getattr(columns[0], part) for part in shared}
+    return ", ".join(f"linux {value}" if part == "base" else value for part, value in values.items())
+
+
+def _idle(columns: Sequence[Column], revisions: dict[str, Revision], tests: Sequence[str]) -> Iterable[str]:
+    for name in dict.fromkeys(column.revision for column in columns):
+        for entry in revisions[name].expectations if name in revisions else ():
+            if not any(entry.covers(test) for test in tests):
+                yield f"{name}: {', '.join(entry.tests)}"
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key: numbers by value, so that test10 follows test9."""
+    parts = re.findall(r"([0-9]+)|([^0-9]+)", name)
+    return [(0, int(digits), "") if digits else (1, 0, text) for digits, text in parts]
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""table.py: what counts as surprising, fixed and broken, and how the rows are ordered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farwatch.model import CellResult, Column, Expectation, Revision, Verdict
+from farwatch.table import Cell, Change, Table, build_table
+
+REFERENCE, BASELINE, V1, V2 = (Column(name, "7.3") for name in ("reference", "baseline", "v1", "v2"))
+TEST = "inotify:events.remote.create"
+
+
+def revision(name: str, *expectations: Expectation) -> Revision:
+    share = "tmpfs" if name == "reference" else "virtiofs"
+    return Revision(name, f"Title of {name}", Path(name), share, {"linux": "7.3"}, expectations)  # type: ignore[arg-type]
+
+
+def result(
+    column: Column,
+    verdict: Verdict,
+    title: str = "",
+    test: str = TEST,
+    detail: str = "",
+    cached: bool = False,
+) -> CellResult:
+    return CellResult(column, test, "hash", verdict, title, detail, cached=cached)
+
+
+def one_row(
+    *verdicts: tuple[Column, Verdict], revisions: tuple[Revision, ...] = ()
+) -> tuple[Table, list[Cell]]:
+    columns = [column for column, _ in verdicts]
+    table = build_table([result(*pair) for pair in verdicts], revisions, columns)
+    return table, list(table.rows[0].cells)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_without_an_expectation_only_a_pass_is_no_surprise(verdict: Verdict) -> None:
+    table, (cell,) = one_row((V1, verdict), revisions=(revision("v1"),))
+    assert cell.surprising == (verdict is not Verdict.PASS)
+    assert table.exit_status() == int(cell.surprising)
+    assert not cell.expected_failure
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("recorded", list(Verdict))
+def test_with_an_expectation_only_its_verdict_is_no_surprise(verdict: Verdict, recorded: Verdict) -> None:
+    expectation = Expectation(("inotify:*",), recorded, "by design")
+    _, (cell,) = one_row((V1, verdict), revisions=(revision("v1", expectation),))
+    assert cell.surprising == (verdict is not recorded)
+
+
+@pytest.mark.parametrize(
+    ("title", "detail", "surprising"),
+    [("no event", "", False), ("other", "no event came", False), ("wrong mask", "mask 0x2", True)],
+)
+def test_the_right_verdict_for_another_reason_is_a_surprise(
+    title: str, detail: str, surprising: bool
+) -> None:
+    known = revision("v1", Expectation(("*",), Verdict.FAIL, "no events yet", says="no event"))
+    table = build_table([result(V1, Verdict.FAIL, title, detail=detail)], [known], [V1])
+    (cell,) = table.rows[0].cells
+    assert cell.surprising is surprising
+    assert cell.expected == "expected fail that says 'no event': no events yet"
+
+
+CHANGES = {
+    (Verdict.FAIL, Verdict.PASS): Change.FIXES,
+    (Verdict.SKIP, Verdict.PASS): Change.FIXES,
+    (Verdict.CRASH, Verdict.PASS): Change.FIXES,
+    (Verdict.PASS, Verdict.FAIL): Change.BREAKS,
+    (Verdict.PASS, Verdict.SKIP): Change.BREAKS,
+    (Verdict.PASS, Verdict.HANG): Change.BREAKS,
+    (Verdict.FAIL, Verdict.CRASH): Change.STILL_FAILS,
+    (Verdict.PASS, Verdict.PASS): None,
+    (Verdict.FAIL, Verdict.SKIP): None,
+    (Verdict.ERROR, Verdict.PASS): None,
+    (Verdict.PASS, Verdict.ERROR): None,
+}
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+def test_a_change_is_against_the_column_to_the_left(before: Verdict, after: Verdict) -> None:
+    _, cells = one_row((BASELINE, before), (V1, after))
+    assert [cell.change for cell in cells] == [None, CHANGES[before, after]]
+
+
+def test_the_reference_is_never_compared() -> None:
+    table, cells = one_row(
+        (REFERENCE, Verdict.PASS),
+        (BASELINE, Verdict.FAIL),
+        (V1, Verdict.PASS),
+        revisions=(revision("reference"),),
+    )
+    assert [cell.change for cell in cells] == [None, None, Change.FIXES]
+    assert [heading.compared_with for heading in table.headings] == ["", "", "baseline"]
+    _, cells = one_row((BASELINE, Verdict.PASS), (REFERENCE, Verdict.FAIL), (V1, Verdict.PASS))
+    assert [cell.change for cell in cells] == [None, None, None], "v1 is compared with baseline"
+
+
+def test_a_cell_that_was_not_run_is_said_and_never_compared() -> None:
+    table = build_table([result(V1, Verdict.PASS)], [], [BASELINE, V1, V2])
+    cells = table.rows[0].cells
+    assert [cell.word for cell in cells] == ["not run", "pass", "not run"]
+    assert [cell.change for cell in cells] == [None, None, None]
+    assert table.missing == 2
+    assert table.exit_status() == 0
+    assert table.exit_status(complete=True) == 1
+
+
+def test_the_summary_of_a_column() -> None:
+    given_ = [
+        *(result(BASELINE, Verdict.FAIL, test=f"p:f.t{n}") for n in range(5)),
+        result(BASELINE, Verdict.PASS, test="p:f.t5"),
+        *(result(V1, Verdict.PASS, test=f"p:f.t{n}", cached=True) for n in range(3)),
+        *(result(V1, Verdict.FAIL, test=f"p:f.t{n}") for n in range(3, 6)),
+    ]
+    expected = revision("baseline", Expectation(("p:f.t[0-4]",), Verdict.FAIL, "stock"))
+    table = build_table(given_, [expected, revision("v1")], [BASELINE, V1], [f"p:f.t{n}" for n in range(7)])
+    assert [heading.summary for heading in table.headings] == [
+        "1 pass, 5 fail; all as expected; 1 not run",
+        "fixes 3, breaks 1, 2 still fail; 3 surprises; 3 of 6 cached; 1 not run",
+    ]
+
+
+def test_rows_are_grouped_and_variants_stay_together() -> None:
+    tests = [
+        "inotify:events.local.create",
+        "inotify:events.local.delete",
+        "fanotify:marks.add",
+        "inotify:events.remote.create",
+        "inotify:limits.watches",
+        "inotify:events.remote.delete",
+    ]
+    table = build_table([], [], [V1], tests)
+    assert [group.name for group in table.groups] == ["inotify:events", "inotify:limits", "fanotify:marks"]
+    labels = [row.label for row in table.groups[0].rows]
+    assert labels == ["create (local)", "create (remote)", "delete (local)", "delete (remote)"]
+
+
+def test_tests_without_a_place_follow_by_natural_name() -> None:
+    given_ = [result(V1, Verdict.PASS, test=f"p:f.t{n}") for n in (10, 9, 1)]
+    table = build_table(given_, [], [V1], ["p:f.t1"])
+    assert [row.test for row in table.rows] == ["p:f.t1", "p:f.t9", "p:f.t10"]
+
+
+def test_headings_say_only_what_differs() -> None:
+    columns = [Column("v1", "6.12"), Column("v1", "7.3"), Column("v2", "7.3")]
+    table = build_table([], [], columns)
+    assert [heading.label for heading in table.headings] == ["v1 6.12", "v1 7.3", "v2 7.3"]
+    assert table.setting == "uml, plain"
+    assert build_table([], [], [V1, V2]).setting == "linux 7.3, uml, plain"
+
+
+def test_an_expectation_that_covers_no_test_is_reported_for_the_whole_suite_only() -> None:
+    known = revision(
+        "v1", Expectation(("inotfy:*",), Verdict.FAIL, ""), Expectation(("inotify:*",), Verdict.FAIL, "")
+    )
+    assert build_table([], [known], [V1], [TEST]).idle_expectations == ("v1: inotfy:*",)
+    assert build_table([], [known], [V1], [TEST], whole=False).idle_expectations == ()
+
+
+def test_an_empty_table_is_a_table() -> None:
+    table = build_table([], [], [])
+    assert (table.rows, table.surprises, table.exit_status()) == ((), (), 0)
+
+
+def test_a_later_result_replaces_an_earlier_one_and_foreign_columns_are_left_out() -> None:
+    table = build_table(
+        [result(V1, Verdict.FAIL), result(V1, Verdict.PASS), result(V2, Verdict.FAIL)], [], [V1]
+    )
+    assert [cell.word for row in table.rows for cell in row.cells] == ["pass"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(Verdict), st.sampled_from(Verdict)), max_size=20))
+def test_each_compared_cell_is_counted_once(pairs: list[tuple[Verdict, Verdict]]) -> None:
+    given_ = [
+        result(column, pair[place], test=f"p:f.t{number}")
+        for number, pair in enumerate(pairs)
+        for place, column in enumerate((BASELINE, V1))
+    ]
+    _, heading = build_table(given_, [], [BASELINE, V1]).headings
+    after = [pair[1] for pair in pairs]
+    assert heading.total == len(pairs)
+    assert heading.fixes <= after.count(Verdict.PASS)
+    assert heading.breaks + heading.still_fail <= len(pairs) - after.count(Verdict.PASS)
+    assert heading.surprises == len(pairs) - after.count(Verdict.PASS)
