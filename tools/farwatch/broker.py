@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The host's side of the step protocol (kernel-tests/steps.h states its rules).
+
+File steps go, as they are, to the host actor: a process of its own, confined
+to the folder of the running test. Steps for the server are done here. Every
+request is answered exactly once, and both are recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from farwatch.channel import Channel, attach, pair
+from farwatch.children import Child, Run
+from farwatch.server import Server
+
+STEP_LINE_MAX = 4096
+"""Bytes of a request with its newline; as in steps.h."""
+FILE_ACTORS = ("host",)
+
+
+@dataclass(frozen=True)
+class Request:
+    """SEQ DEADLINE_MS ACTOR VERB [ARG ...], of which only the head matters here."""
+
+    seq: int
+    deadline: float
+    """Seconds."""
+    actor: str
+    verb: str
+    args: tuple[str, ...]
+
+
+class BadRequest(Exception):
+    """A request that breaks the rules: the errno for the answer."""
+
+    def __init__(self, code: int, seq: int = 0) -> None:
+        super().__init__(code)
+        self.code = code
+        self.seq = seq
+
+
+def parse(line: bytes) -> Request:
+    """Read one request line (without its newline); BadRequest if it is none."""
+    if len(line) >= STEP_LINE_MAX:
+        raise BadRequest(errno.EMSGSIZE, _seq(line))
+    fields = line.split(b" ")
+    if len(fields) < 4 or not all(fields):
+        raise BadRequest(errno.EBADMSG, _seq(line))
+    if not (fields[0].isdigit() and fields[1].isdigit()) or not line.isascii():
+        raise BadRequest(errno.EBADMSG, _seq(line))
+    text = [field.decode("ascii") for field in fields]
+    return Request(_seq(line), int(text[1]) / 1000, text[2], text[3], tuple(text[4:]))
+
+
+def _seq(line: bytes) -> int:
+    head = line.split(b" ", 1)[0]
+    return int(head) if head.isdigit() and len(head) <= 9 else 0
+
+
+class HostActor:
+    """The process that plays the host for one test, below one folder."""
+
+    def __init__(self, run: Run, child: Child) -> None:
+        self._run = run
+        self._child = child
+        self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._channel = Channel(self._answers.put_nowait, lambda: self._answers.put_nowait(None))
+
+    @classmethod
+    async def start(cls, run: Run, program: Path, folder: Path) -> HostActor:
+        ours, theirs = pair()
+        try:
+            child = await run.start(
+                "host actor", [program, folder], stdin=theirs.fileno(), stdout=theirs.fileno()
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        actor = cls(run, child)
+        await attach(actor._channel, ours)
+        return actor
+
+    async def ask(self, line: bytes) -> bytes:
+        """Hand over a request line and wait for its answer line; ConnectionError if the actor died."""
+        self._channel.write(line + b"\n")
+        answer = await self._answers.get()
+        if answer is None:
+            raise ConnectionError(f"the host actor died: {self._child.ending()}")
+        return answer
+
+    async def stop(self) -> None:
+        self._channel.close()
+        await self._run.stop(self._child)
+
+
+class Broker:
+    """Answers the steps of one guest, one test after the other."""
+
+    def __init__(
+        self, run: Run, program: Path, reply: Callable[[bytes], None], record: Callable[[bytes], None]
+    ) -> None:
+        self._run = run
+        self._program = program
+        self._reply = reply
+        self._record = record
+        self._folder: Path | None = None
+        self._actor: HostActor | None = None
+        self._requests: asyncio.Queue[bytes] = asyncio.Queue()
+        self.server: Server | None = None
+        self.broken = ""
+        """Why the steps of the running test cannot be trusted; empty if they can."""
+        self._task = asyncio.create_task(self._serve())
+
+    def hear(self, line: bytes) -> None:
+        """A line came from the guest."""
+        self._requests.put_nowait(line)
+
+    async def begin(self, folder: Path | None) -> None:
+        """A test starts; folder: the host's view of the folder that it works in."""
+        await self._stop_actor()
+        self._folder = folder
+        self.broken = ""
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._stop_actor()
+
+    async def _stop_actor(self) -> None:
+        if self._actor is not None:
+            actor, self._actor = self._actor, None
+            await actor.stop()
+
+    async def _serve(self) -> None:
+        while True:
+            line = await self._requests.get()
+            self._record(b"request " + line[:STEP_LINE_MAX])
+            answer = await self._answer(line)
+            self._record(b"answer  " + answer)
+            self._reply(answer + b"\n")
+
+    async def _answer(self, line: bytes) -> bytes:
+        try:
+            request = parse(line)
+        except BadRequest as bad:
+            return f"{bad.seq} {bad.code}".encode()
+        try:
+            async with asyncio.timeout(request.deadline):
+                return await self._dispatch(request, line)
+        except TimeoutError:
+            self.broken = f"step {request.seq} ({request.actor} {request.verb}) missed its deadline"
+            await self._stop_actor()
+            return f"{request.seq} {errno.ETIMEDOUT}".encode()
+        except OSError as error:
+            self.broken = f"step {request.seq} ({request.actor} {request.verb}): {error}"
+            await self._stop_actor()
+            return f"{request.seq} {errno.EIO}".encode()
+
+    async def _dispatch(self, request: Request, line: bytes) -> bytes:
+        if request.actor == "server":
+            return f"{request.seq} {await self._server_step(request)}".encode()
+        if request.actor not in FILE_ACTORS or self._folder is None:
+            return f"{request.seq} {errno.ENXIO}".encode()
+        if self._actor is None:
+            self._actor = await HostActor.start(self._run, self._program, self._folder)
+        return await self._actor.ask(line)
+
+    async def _server_step(self, request: Request) -> int:
+        """Carry out a step on the server; 0 or an errno."""
+        if self.server is None or not self.server.child.alive:
+            return errno.ESRCH
+        server = self.server
+        steps: dict[str, Callable[[], Awaitable[None]]] = {
+            "pause": server.pause,
+            "continue": server.resume,
+            "kill": server.kill,
+        }
+        if request.verb in steps and not request.args:
+            await steps[request.verb]()
+            return 0
+        if request.verb == "quiet" and len(request.args) == 1 and request.args[0].isdigit():
+            await server.quiet(int(request.args[0]))
+            return 0
+        return errno.EINVAL if request.verb in (*steps, "quiet") else errno.EOPNOTSUPP
+
+
+def step_errno(answer: bytes) -> str:
+    """The errno of an answer line in words, for people."""
+    fields = answer.split(b" ")
+    code = int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else -1
+    return "ok" if code == 0 else os.strerror(code)

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every process and temporary file of a run, and how they go away.
+
+A run owns a folder in Home.runs with a lock that the kernel drops when the
+run dies. Each child is the leader of its own session, is recorded in the
+folder before anything depends on it, and is killed with its whole session on
+every way out. After a SIGKILL of the run itself its direct children die with
+it (PR_SET_PDEATHSIG); what they left is found by the next run, which sees
+that the lock is free, kills the recorded sessions and removes the folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from farwatch.errors import FarwatchError
+from farwatch.home import Home
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+_REAP_LIMIT = 5.0
+"""Seconds that a SIGKILLed process may take to be gone."""
+
+
+def die_with_parent() -> None:
+    """preexec_fn: SIGKILL for this process when its parent dies."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def session_members(session: int) -> list[int]:
+    """The processes of a session, by /proc/PID/stat (field 6)."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / "stat").read_bytes()
+        except OSError:
+            continue
+        fields = stat.rpartition(b")")[2].split()
+        if fields[0] != b"Z" and int(fields[3]) == session:
+            members.append(int(entry.name))
+    return members
+
+
+def kill_session(session: int) -> None:
+    """SIGKILL to every process of a session."""
+    for pid in session_members(session):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def start_time(pid: int) -> int:
+    """When a process started, in clock ticks since boot: tells it from a later one of the same pid."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return 0
+    return int(stat.rpartition(b")")[2].split()[19])
+
+
+@dataclass
+class Child:
+    """A running process: the leader of its own session."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    killed: bool = False
+    """We asked for its end; an exit after that is no surprise."""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process.returncode is None
+
+    async def stop(self) -> None:
+        """Kill its session and reap it."""
+        self.killed = True
+        kill_session(self.pid)
+        if self.alive:
+            async with asyncio.timeout(_REAP_LIMIT):
+                await self.process.wait()
+
+    def ending(self) -> str:
+        """How it ended, in words."""
+        code = self.process.returncode
+        if code is None:
+            return "still running"
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
+class Run:
+    """One invocation's claim on the machine: a folder, a lock, its children.
+
+    folder: in Home.runs; any name is possible above it
+    short:  in the system's temporary folder: a path without blanks that fits a
+            socket address (107 bytes) and a kernel command line
+    """
+
+    def __init__(self, home: Home) -> None:
+        sweep(home)
+        self.home = home
+        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        self.folder = home.runs / self.id
+        self.folder.mkdir()
+        self.short = Path(tempfile.mkdtemp(prefix="farwatch-"))
+        (self.folder / "short").symlink_to(self.short)
+        self._lock: IO[str] = (self.folder / "lock").open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._record = (self.folder / "sessions").open("a", buffering=1)
+        self._started = time.monotonic()
+        self.children: list[Child] = []
+
+    def clock(self) -> float:
+        """Seconds since the run began: the one clock of all its logs."""
+        return time.monotonic() - self._started
+
+    async def start(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        pass_fds: Sequence[int] = (),
+        env: dict[str, str] | None = None,
+    ) -> Child:
+        """Start a child in its own session and record it."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *map(str, argv),
+                stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
+                stdout=asyncio.subprocess.DEVNULL if stdout is None else stdout,
+                stderr=asyncio.subprocess.DEVNULL if stderr is None else stderr,
+                pass_fds=pass_fds,
+                env=dict(os.environ if env is None else env, FARWATCH_RUN=self.id),
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        except OSError as error:
+            raise FarwatchError(f"cannot start {name}", cause=f"{argv[0]}: {error.strerror}") from error
+        self._record.write(f"{process.pid} {start_time(process.pid)}\n")
+        child = Child(name, process)
+        self.children.append(child)
+        return child
+
+    async def stop(self, child: Child) -> None:
+        """End one child now."""
+        await child.stop()
+        self.children.remove(child)
+
+    async def close(self) -> None:
+        """End everything and leave nothing behind."""
+        for child in reversed(self.children):
+            await child.stop()
+        self.children.clear()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """The part of close() that cannot wait: for ways out on which no event loop runs any more."""
+        for child in self.children:
+            kill_session(child.pid)
+        self.children.clear()
+        self._record.close()
+        shutil.rmtree(self.short, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.close()
+
+
+def sweep(home: Home) -> list[str]:
+    """Clean up after runs that were killed. Returns their ids."""
+    swept = []
+    for folder in home.runs.iterdir():
+        lock = folder / "lock"
+        try:
+            handle = lock.open("r+")
+        except OSError:
+            _remove_if_old(folder)
+            continue
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            _kill_recorded(folder)
+            _remove_short(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            swept.append(folder.name)
+    return swept
+
+
+def _remove_short(folder: Path) -> None:
+    """Remove the short folder of a dead run, if it is one that a run makes and our own."""
+    try:
+        short = (folder / "short").readlink()
+        if (
+            short.name.startswith("farwatch-")
+            and not short.is_symlink()
+            and short.stat().st_uid == os.getuid()
+        ):
+            shutil.rmtree(short, ignore_errors=True)
+    except OSError:
+        return
+
+
+def _remove_if_old(folder: Path) -> None:
+    """A folder without a lock: half made by a run that starts right now, or by one killed just then."""
+    try:
+        if time.time() - folder.stat().st_mtime > 60:
+            shutil.rmtree(folder, ignore_errors=True)
+    except FileNotFoundError:
+        return
+
+
+def _kill_recorded(folder: Path) -> None:
+    """Kill what is left of the sessions of a dead run, and nobody else's."""
+    try:
+        lines = (folder / "sessions").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        session, started = map(int, line.split())
+        for pid in session_members(session):
+            if start_time(pid) >= started and _belongs(pid, folder.name):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _belongs(pid: int, run: str) -> bool:
+    """Whether a process carries the mark of a run. UML's stubs have no environment but are its children."""
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return not environ or f"FARWATCH_RUN={run}".encode() in environ.split(b"\0")

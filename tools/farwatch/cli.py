@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# PYTHON_ARGCOMPLETE_OK
+"""The command line: `farwatch COMMAND ...`. Exit status 0 as expected, 1 a surprise, 2 usage or environment."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from farwatch.errors import FarwatchError, unknown
+
+COMMANDS = {
+    "verify": "build, boot, test every revision and print the table: the main job",
+    "check": "this project's own tests: lint, types, unit tests, integration tests",
+    "test": "part of the suite on one revision: the inner loop",
+    "boot": "a shell, or a command, in the guest with the share mounted",
+    "build": "build kernel, server and tests of a revision",
+    "config": "the kernel config of a revision; why an option is not what was asked for",
+    "table": "the regression table from stored results",
+    "show": "one cell: its merged timeline of host, server, guest and test",
+    "list": "revisions, bases, tests, and what is cached",
+    "doctor": "what this machine can run, and what to install",
+    "prune": "free disk: what farwatch keeps outside the checkout",
+    "checkout": "the series of a revision as commits in a worktree",
+    "save": "the commits of a checkout back into patch files",
+    "bench": "measure: how long farwatch's own steps take",
+    "completion": "print the line that makes your shell complete farwatch",
+}
+"""Command -> one line of help; commands.<name> has add(parser) and run(args, app)."""
+
+STATUS_SURPRISE = 1
+STATUS_USAGE = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but an unknown command gets a suggestion, and usage errors have one form."""
+
+    def error(self, message: str) -> NoReturn:
+        raise FarwatchError(f"{self.prog}: {message}", hint=f"{self.prog} --help")
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser; `only`: the one command whose module has to be loaded (all when None)."""
+    parser = _Parser(prog="farwatch", description="Carry a kernel feature across several trees.")
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, about in COMMANDS.items():
+        sub = commands.add_parser(name, help=about, description=about.capitalize() + ".")
+        if only in (None, name):
+            importlib.import_module(f"farwatch.commands.{name}").add(sub)
+    return parser
+
+
+def _version() -> str:
+    from farwatch import __version__
+
+    return f"farwatch {__version__}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn every expected error into a message and a status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        return _dispatch(words)
+    except FarwatchError as error:
+        print(f"farwatch: {error}", file=sys.stderr)
+        return STATUS_USAGE
+    except KeyboardInterrupt:
+        print("farwatch: interrupted; what was stored before stays stored", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: by unwinding, so that nothing is left running."""
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _dispatch(words: list[str]) -> int:
+    command = next((word for word in words if not word.startswith("-")), None)
+    if "_ARGCOMPLETE" in os.environ:
+        return _complete()
+    if command is not None and command not in COMMANDS:
+        raise unknown("command", command, COMMANDS, hint="farwatch --help")
+    args = build_parser(command or "").parse_args(words)
+    if args.command is None:
+        build_parser("").print_help()
+        return STATUS_USAGE
+    from farwatch.app import App
+
+    module = importlib.import_module(f"farwatch.commands.{args.command}")
+    status: int = module.run(args, App.here())
+    return status
+
+
+def _complete() -> int:
+    import argcomplete
+
+    argcomplete.autocomplete(build_parser())
+    return 0

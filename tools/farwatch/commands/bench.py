@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""bench: measures, never judges. `bench loop`: what a person waits for, each as a whole command."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from farwatch.app import App
+from farwatch.errors import FarwatchError
+
+ONE_TEST = "inotify_test:directory.local.create"
+EDITED = Path("fs/fuse/dir.c")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing to measure: what it is, the command, and what to do before each run."""
+
+    title: str
+    words: tuple[str, ...]
+    before: Callable[[], None] = lambda: None
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("loop",), help="loop: the edit, build, boot, test loop")
+    parser.add_argument(
+        "-n", "--runs", type=int, default=3, metavar="N", help="runs of each (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace, app: App) -> int:
+    print(f"{'seconds (median of ' + str(args.runs) + ')':<58} {'min':>7} {'median':>7} {'max':>7}")
+    with _edited_checkout(app) as touch:
+        for measure in _loop(touch):
+            times = sorted(_time(app, measure) for _ in range(args.runs))
+            print(
+                f"{measure.title:<58} {times[0]:7.2f} {statistics.median(times):7.2f} {times[-1]:7.2f}",
+                flush=True,
+            )
+    return 0
+
+
+def _loop(touch: Callable[[], None]) -> Iterator[Measure]:
+    one = ("test", "baseline", "-k", ONE_TEST)
+    yield Measure("launcher: farwatch --version", ("--version",))
+    yield Measure("verify, nothing changed", ("verify",))
+    yield Measure("one test, warm (test --patches --fresh -k one)", (*one, "--fresh", "--patches"))
+    yield Measure("whole suite again, warm (verify --fresh)", ("verify", "--fresh"))
+    touch()
+    yield Measure(f"edit one line of {EDITED}, test -k one", one, touch)
+
+
+def _time(app: App, measure: Measure) -> float:
+    measure.before()
+    started = time.monotonic()
+    done = subprocess.run(
+        [str(app.root / "farwatch"), *measure.words], capture_output=True, text=True, check=False
+    )
+    seconds = time.monotonic() - started
+    if done.returncode not in (0, 1):
+        raise FarwatchError(f"'farwatch {' '.join(measure.words)}' failed", cause=done.stderr.strip())
+    if done.returncode == 1:
+        print(f"note: 'farwatch {' '.join(measure.words)}' had surprises", file=sys.stderr)
+    return seconds
+
+
+@contextmanager
+def _edited_checkout(app: App) -> Iterator[Callable[[], None]]:
+    """Gives a function that changes one line of the baseline's checkout; puts the file back afterwards."""
+    revision = app.catalog.revision("baseline")
+    base = app.catalog.base_of(revision, "linux")
+    if app.trees.working(revision, "linux", base) is not None:
+        raise FarwatchError(
+            "the checkout of baseline has changes",
+            cause="the benchmark edits it",
+            hint="save or drop them first",
+        )
+    file = app.trees.checkout(revision, "linux", base) / EDITED
+    original = file.read_bytes()
+
+    def touch() -> None:
+        line = f"\nstatic const unsigned long farwatch_bench __maybe_unused = {time.monotonic_ns()}UL;\n"
+        file.write_bytes(original + line.encode())
+
+    try:
+        yield touch
+    finally:
+        file.write_bytes(original)

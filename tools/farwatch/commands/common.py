@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from farwatch.app import App
+from farwatch.errors import FarwatchError
+from farwatch.model import Revision
+from farwatch.plan import Wish
+
+
+def _completer(what: str) -> Any:
+    def complete(prefix: str, **_: object) -> list[str]:
+        app = App.here()
+        names = (
+            [revision.name for revision in app.catalog.revisions()]
+            if what == "revision"
+            else [base.name for base in app.catalog.bases("linux")]
+        )
+        return [name for name in names if name.startswith(prefix)]
+
+    return complete
+
+
+def add_revision(parser: argparse.ArgumentParser, many: bool = False) -> None:
+    """REV, or [REV ...]."""
+    action = (
+        parser.add_argument("revisions", metavar="REV", nargs="*", help="default: all of them")
+        if many
+        else parser.add_argument("revision", metavar="REV")
+    )
+    action.completer = _completer("revision")  # type: ignore[attr-defined]
+
+
+def add_setting(parser: argparse.ArgumentParser) -> None:
+    """--base, --engine, --flavor: what a column is beside its revision."""
+    base = parser.add_argument(
+        "--base", metavar="BASE", help="linux base, e.g. 7.2 (default: the revision's own)"
+    )
+    base.completer = _completer("base")  # type: ignore[attr-defined]
+    parser.add_argument("--engine", default="uml", help="how the kernel is run (default: %(default)s)")
+    parser.add_argument("--flavor", default="plain", help="set of config fragments (default: %(default)s)")
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """-k, --fresh, --jobs."""
+    parser.add_argument(
+        "-k", dest="expression", default="", metavar="EXPR", help="tests, e.g. 'rename and not local'"
+    )
+    parser.add_argument("--fresh", action="store_true", help="run again what the store already knows")
+    parser.add_argument(
+        "-j", "--jobs", type=_jobs, metavar="N", help="guests at once (default: what the machine carries)"
+    )
+
+
+def _jobs(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of guests (1 or more)")
+    return int(text)
+
+
+def add_reports(parser: argparse.ArgumentParser) -> None:
+    """Where else the table goes."""
+    for option in ("markdown", "html", "junit", "json"):
+        parser.add_argument(f"--{option}", type=Path, metavar="FILE", help=f"write the table as {option} too")
+    parser.add_argument("--all", action="store_true", help="a line for every test, also where a group agrees")
+
+
+def chosen_revisions(app: App, names: Sequence[str]) -> tuple[Revision, ...]:
+    """The revisions named, or all of them, in the order of the table."""
+    if not names:
+        everything = app.catalog.revisions()
+        if not everything:
+            raise FarwatchError("there are no revisions", cause=f"{app.catalog.patches} has none")
+        return tuple(everything)
+    named = [app.catalog.revision(name) for name in dict.fromkeys(names)]
+    return tuple(sorted(named, key=lambda revision: revision.order))
+
+
+def wish_from(args: argparse.Namespace, revisions: Sequence[Revision], *, edited: bool) -> Wish:
+    return Wish(
+        tuple(revisions),
+        args.base,
+        args.engine,
+        args.flavor,
+        getattr(args, "expression", ""),
+        getattr(args, "fresh", False),
+        edited,
+    )

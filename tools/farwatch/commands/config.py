@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""config: the config that a revision's kernel gets; --why explains one option."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from farwatch.app import App
+from farwatch.commands import common
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    common.add_revision(parser)
+    common.add_setting(parser)
+    parser.add_argument(
+        "--why", metavar="SYMBOL", help="why the option has its value, down to what must change"
+    )
+
+
+def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.engines import engine_named
+
+    revision = app.catalog.revision(args.revision)
+    linux = app.catalog.base_of(revision, "linux", args.base)
+    engine = engine_named(args.engine)
+    if args.why:
+        print(app.builder.why(revision, linux, engine.arch, args.flavor, args.why))
+    else:
+        sys.stdout.write(app.builder.config(revision, linux, engine.arch, args.flavor))
+    return 0

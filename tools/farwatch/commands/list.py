@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""list: revisions, bases and tests, and what of them is imported, built, known."""
+
+from __future__ import annotations
+
+import argparse
+
+from farwatch.app import App
+from farwatch.model import Base, Revision
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tests", action="store_true", help="every test with the rule that it checks")
+
+
+def run(args: argparse.Namespace, app: App) -> int:
+    if args.tests:
+        _print_tests(app)
+        return 0
+    print("revisions")
+    for revision in app.catalog.revisions():
+        print(f"  {_revision_line(revision)}")
+    print("bases")
+    for component in app.catalog.components():
+        for base in app.catalog.bases(component):
+            print(f"  {_base_line(app, base)}")
+    return 0
+
+
+def _revision_line(revision: Revision) -> str:
+    series = ", ".join(
+        f"{component} {base} + {len(revision.patches(component))} patches"
+        for component, base in revision.bases.items()
+    )
+    return f"{revision.name:<12} {revision.title} ({series})"
+
+
+def _base_line(app: App, base: Base) -> str:
+    default = " (default)" if app.catalog.base(base.component) == base else ""
+    state = "imported" if app.trees.imported(base) else "not imported yet"
+    origin = base.version and f"{base.package} {base.version}" or base.commit or base.location
+    return f"{base.component} {base.name}{default:<10} {base.kind:<8} {origin}: {state}"
+
+
+def _print_tests(app: App) -> None:
+    for case in app.builder.tests(app.catalog.base("linux")).cases:
+        print(case.name)
+        if case.about:
+            print(f"    {case.about}")

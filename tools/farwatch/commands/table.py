@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""table: what is stored, without running anything."""
+
+from __future__ import annotations
+
+import argparse
+
+from farwatch.app import App
+from farwatch.commands import common
+from farwatch.errors import FarwatchError
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    common.add_revision(parser, many=True)
+    common.add_setting(parser)
+    common.add_reports(parser)
+
+
+def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.model import Column
+    from farwatch.report import publish
+    from farwatch.results import Results
+    from farwatch.table import build_table
+
+    revisions = common.chosen_revisions(app, args.revisions)
+    columns = [
+        Column(
+            revision.name, app.catalog.base_of(revision, "linux", args.base).name, args.engine, args.flavor
+        )
+        for revision in revisions
+    ]
+    with Results.open(app.home.results) as results:
+        stored = results.latest(columns)
+    if not stored:
+        raise FarwatchError("no results are stored for these columns", hint="farwatch verify")
+    table = build_table(stored, revisions, columns)
+    publish(table, args)
+    return table.exit_status()

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""test: the inner loop. Builds from a checkout that is being edited, if there is one."""
+
+from __future__ import annotations
+
+import argparse
+
+from farwatch.app import App
+from farwatch.commands import common
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    common.add_revision(parser)
+    common.add_setting(parser)
+    common.add_running(parser)
+    common.add_reports(parser)
+    parser.add_argument(
+        "--patches", action="store_true", help="test the patch files even if a checkout differs"
+    )
+
+
+def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.execution import execute
+    from farwatch.report import publish
+
+    revision = app.catalog.revision(args.revision)
+    wish = common.wish_from(args, [revision], edited=not args.patches)
+    table = execute(app, wish, args.jobs)
+    publish(table, args)
+    return table.exit_status(complete=True)

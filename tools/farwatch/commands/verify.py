@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""verify: every test of every revision, and the table."""
+
+from __future__ import annotations
+
+import argparse
+
+from farwatch.app import App
+from farwatch.commands import common
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    common.add_revision(parser, many=True)
+    common.add_setting(parser)
+    common.add_running(parser)
+    common.add_reports(parser)
+
+
+def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.execution import execute
+    from farwatch.report import publish
+
+    wish = common.wish_from(args, common.chosen_revisions(app, args.revisions), edited=False)
+    table = execute(app, wish, args.jobs)
+    publish(table, args)
+    return table.exit_status(complete=True)

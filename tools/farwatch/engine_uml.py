@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""User Mode Linux: the guest is a process; no VMM, no KVM, no root.
+
+Its root is the host's own root, read-only, through hostfs. UML itself is the
+vhost-user front end, so whatever queues and features a series adds reach the
+server without any VMM (virtio_uml.device=SOCKET:26; 26 is VIRTIO_ID_FS).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from farwatch.channel import Channel, attach, pair
+from farwatch.children import Run
+from farwatch.engine import LINES, Engine, Guest, GuestSpec, Listeners
+from farwatch.errors import FarwatchError
+
+VIRTIO_ID_FS = 26
+
+
+class UmlEngine(Engine):
+    name = "uml"
+    arch = "um"
+    recipe = "uml-1"
+
+    async def start(self, run: Run, spec: GuestSpec, listeners: Listeners) -> Guest:
+        ours, theirs = zip(*(pair() for _ in ("console", *LINES)), strict=True)
+        command = self.command(spec, [sock.fileno() for sock in theirs[1:]])
+        try:
+            child = await run.start(
+                f"guest {spec.folder.name}",
+                command,
+                stdout=theirs[0].fileno(),
+                stderr=theirs[0].fileno(),
+                pass_fds=[sock.fileno() for sock in theirs[1:]],
+                env=self._environment(spec),
+            )
+        except BaseException:
+            _close(ours)
+            raise
+        finally:
+            _close(theirs)
+        heard = (listeners.console, listeners.steps, listeners.control, listeners.output)
+        channels = [
+            await attach(Channel(on_line, listeners.end if sock is ours[0] else _nobody), sock)
+            for sock, on_line in zip(ours, heard, strict=True)
+        ]
+        return Guest(child, tuple(command), *channels)
+
+    def command(self, spec: GuestSpec, lines: list[int]) -> list[str]:
+        """The command line; lines: file descriptors of the serial lines, in the order of LINES."""
+        return [
+            str(spec.image),
+            f"mem={spec.memory}M",
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "ro",
+            f"init={_word(spec.agent)}",
+            "con=null",
+            "con0=null,fd:1",
+            "ssl=null",
+            *(f"ssl{index}=fd:{fd},fd:{fd}" for index, fd in enumerate(lines)),
+            *(f"farwatch.{name}=/dev/ttyS{index}" for index, name in enumerate(LINES)),
+            *(f"virtio_uml.device={_word(path)}:{VIRTIO_ID_FS}" for path in spec.shares.values()),
+            f"uml_dir={_word(spec.folder)}/",
+            "umid=uml",
+            *spec.options,
+        ]
+
+    def _environment(self, spec: GuestSpec) -> dict[str, str]:
+        """UML looks for its memory file's folder and for a home in the environment."""
+        return {**os.environ, "HOME": str(spec.folder)}
+
+    def examine(self) -> str:
+        ptrace = Path("/proc/sys/kernel/yama/ptrace_scope")
+        if ptrace.exists() and ptrace.read_text().strip() == "3":
+            return "kernel.yama.ptrace_scope is 3: no process may trace another; set it to 1"
+        if not os.access("/dev/shm", os.W_OK):
+            return "/dev/shm is not writable: the guest's memory lives there"
+        return ""
+
+    def panicked(self, console: bytes) -> bool:
+        return b"Kernel panic - not syncing" in console
+
+
+def _word(path: Path) -> str:
+    """A path as one word of a kernel command line, which knows no quoting that init= and UML agree on."""
+    text = str(path)
+    if any(char.isspace() or char in '",:' for char in text):
+        raise FarwatchError(
+            f"cannot put '{text}' on a kernel command line",
+            cause="it has a blank, a quote, a comma or a colon in it",
+            hint="set TMPDIR to a folder without them",
+        )
+    return text
+
+
+def _close(sockets: tuple[socket.socket, ...]) -> None:
+    for sock in sockets:
+        sock.close()
+
+
+def _nobody() -> None:
+    pass

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The engines that there are, by name."""
+
+from __future__ import annotations
+
+from farwatch.engine import Engine
+from farwatch.engine_uml import UmlEngine
+from farwatch.errors import unknown
+
+ENGINES: dict[str, type[Engine]] = {UmlEngine.name: UmlEngine}
+
+
+def engine_named(name: str) -> Engine:
+    if name not in ENGINES:
+        raise unknown("engine", name, ENGINES)
+    return ENGINES[name]()

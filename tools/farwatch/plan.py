@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From "these revisions, these tests" to cells: what the store already knows and what has to be run."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farwatch.engine import Engine
+from farwatch.engines import engine_named
+from farwatch.errors import FarwatchError
+from farwatch.model import Base, CellResult, Column, Revision, TestCase, hash_of
+from farwatch.results import Results
+from farwatch.runner import ColumnWork, Job
+from farwatch.selection import compile_expression
+from farwatch.session import Setting
+
+if TYPE_CHECKING:
+    from farwatch.app import App
+    from farwatch.build import TestsBuild
+    from farwatch.trees import Source
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a command was asked for."""
+
+    revisions: tuple[Revision, ...]
+    base: str | None = None
+    """Name of the linux base instead of each revision's own."""
+    engine: str = "uml"
+    flavor: str = "plain"
+    expression: str = ""
+    fresh: bool = False
+    edited: bool = False
+    """Build from a person's checkout where there is one that differs from the patches."""
+
+
+@dataclass
+class ColumnPlan:
+    """One column: its cells, found or to be run, and what it takes to run them."""
+
+    revision: Revision
+    column: Column
+    linux: Base
+    sources: dict[str, Source]
+    """Checkouts to build from, by component; empty: the patches."""
+    tests: TestsBuild
+    inputs: dict[str, str]
+    """Test -> hash over everything that could change its verdict."""
+    found: dict[str, CellResult]
+    todo: tuple[TestCase, ...]
+
+
+def plan(app: App, wish: Wish, results: Results) -> list[ColumnPlan]:
+    """Look up every cell; only what the hashes need is built (the tests themselves)."""
+    return [_plan_column(app, wish, results, revision) for revision in wish.revisions]
+
+
+def _plan_column(app: App, wish: Wish, results: Results, revision: Revision) -> ColumnPlan:
+    linux = app.catalog.base_of(revision, "linux", wish.base)
+    engine = engine_named(wish.engine)
+    column = Column(revision.name, linux.name, engine.name, wish.flavor)
+    tests = app.builder.tests(linux)
+    cases = select(tests.cases, wish.expression)
+    sources = edited_sources(app, revision, linux) if wish.edited else {}
+    key = _column_key(app, wish, revision, linux, engine, sources)
+    inputs = {case.name: hash_of(key, *_test_key(tests, case)) for case in cases}
+    found = {}
+    if not wish.fresh:
+        looked_up = {name: results.find(column, name, inputs[name]) for name in inputs}
+        found = {name: result for name, result in looked_up.items() if result is not None}
+    todo = tuple(case for case in cases if case.name not in found)
+    return ColumnPlan(revision, column, linux, sources, tests, inputs, found, todo)
+
+
+def select(cases: Sequence[TestCase], expression: str) -> tuple[TestCase, ...]:
+    """The cases that -k names; an expression that matches nothing is a mistake, not an empty success."""
+    if not expression:
+        return tuple(cases)
+    matches = compile_expression(expression)
+    chosen = tuple(case for case in cases if matches(case.name))
+    if not chosen:
+        from farwatch.errors import unknown
+
+        raise unknown("test", expression, [case.name for case in cases], hint="farwatch list --tests")
+    return chosen
+
+
+def edited_sources(app: App, revision: Revision, linux: Base) -> dict[str, Source]:
+    """The checkouts of a revision that differ from its patches; each is announced."""
+    sources = {}
+    for component, base in (("linux", linux), ("virtiofsd", app.catalog.base_of(revision, "virtiofsd"))):
+        source = app.trees.working(revision, component, base)
+        if source is not None:
+            print(f"building {component} from {source.path} ({source.label})", file=sys.stderr)
+            sources[component] = source
+    return sources
+
+
+def _column_key(
+    app: App, wish: Wish, revision: Revision, linux: Base, engine: Engine, sources: dict[str, Source]
+) -> str:
+    """Hash of what all cells of a column share."""
+    parts = [engine.recipe, revision.share, wish.flavor]
+    parts.append(app.builder.kernel_key(revision, linux, engine.arch, wish.flavor, sources.get("linux")))
+    if revision.share == "virtiofs":
+        base = app.catalog.base_of(revision, "virtiofsd")
+        parts.append(app.builder.server_key(revision, base, sources.get("virtiofsd")))
+    return hash_of(*parts)
+
+
+def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
+    """The files that take part in a test, and its name."""
+    program = next(path for path in tests.programs if path.name == case.program)
+    return (case.name, file_hash(program), file_hash(tests.agent), file_hash(tests.actor))
+
+
+@lru_cache(maxsize=None)
+def file_hash(path: Path) -> str:
+    """sha256 of a file's content."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def prepare(app: App, wish: Wish, plan: ColumnPlan) -> ColumnWork:
+    """Build what a column's guests need, and put its tests in a queue."""
+    setting = _setting(app, wish, plan.revision, plan.linux, plan.sources, plan.tests)
+    programs = {path.name: path for path in plan.tests.programs}
+    jobs = (Job(case, programs[case.program], plan.inputs[case.name]) for case in plan.todo)
+    return ColumnWork(plan.column, setting, deque(jobs))
+
+
+def setting_for(app: App, wish: Wish, revision: Revision) -> Setting:
+    """What it takes to boot a guest of a revision, built if it has to be."""
+    linux = app.catalog.base_of(revision, "linux", wish.base)
+    sources = edited_sources(app, revision, linux) if wish.edited else {}
+    return _setting(app, wish, revision, linux, sources, app.builder.tests(linux))
+
+
+def _setting(
+    app: App, wish: Wish, revision: Revision, linux: Base, sources: dict[str, Source], tests: TestsBuild
+) -> Setting:
+    engine = engine_named(wish.engine)
+    trouble = engine.examine()
+    if trouble:
+        raise FarwatchError(f"cannot run engine {engine.name}", cause=trouble, hint="farwatch doctor")
+    kernel = app.builder.kernel(revision, linux, engine.arch, wish.flavor, sources.get("linux"))
+    server = None
+    if revision.share == "virtiofs":
+        base = app.catalog.base_of(revision, "virtiofsd")
+        server = app.builder.server(revision, base, sources.get("virtiofsd")).binary
+    return Setting(engine, kernel.image, tests.agent, tests.actor, revision.share, server)

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs tests in as many guests at once as the machine carries, and judges them.
+
+Every column has a queue of tests. A worker boots a guest for the column that
+needs one most and takes tests off its queue until that is empty or the guest
+is spoiled; then it boots another. What a dead guest did not get to is simply
+still in the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from farwatch.children import Run
+from farwatch.engine import Ending
+from farwatch.model import CellResult, Column, TestCase, Verdict
+from farwatch.session import GUEST_HOST_ROOT, BootFailure, Session, Setting
+from farwatch.trace import LogSet, Trace
+from farwatch.verdict import Evidence, judge
+
+BOOT_TRIES = 2
+"""After that many failed boots in a row a column's remaining tests get the boot's verdict."""
+TRIES = 2
+"""For a test whose verdict is an infrastructure error."""
+FIRST_BOOT_LIMIT = 60.0
+"""Seconds, as long as no boot has been measured."""
+GUEST_MEMORY = 256
+"""MiB that a guest with its server may take; what the number of guests at once is planned with."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell to be filled."""
+
+    case: TestCase
+    program: Path
+    inputs: str
+
+
+@dataclass
+class ColumnWork:
+    """The tests of one column that are still to be run."""
+
+    column: Column
+    setting: Setting
+    jobs: deque[Job]
+    boots_failed: int = 0
+    workers: int = 0
+    attempts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def need(self) -> float:
+        """How much another guest would help."""
+        return len(self.jobs) / (self.workers + 1)
+
+
+def guests_at_once() -> int:
+    """How many guests the machine carries: most tests wait, so more than it has cores."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1024 * 1024)
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(2 * cores, int(free * 0.8) // GUEST_MEMORY))
+
+
+class Runner:
+    """Fills cells. on_result hears each as soon as its verdict is known."""
+
+    def __init__(
+        self,
+        run: Run,
+        logs: Path,
+        on_result: Callable[[CellResult], None],
+        run_id: str,
+    ) -> None:
+        self._run = run
+        self._logs = logs
+        self._on_result = on_result
+        self._run_id = run_id
+        self._numbers = iter(range(1, 1_000_000_000))
+        self._jobs: dict[int, tuple[ColumnWork, Job, float]] = {}
+        self._boot_limit = FIRST_BOOT_LIMIT
+
+    async def work(self, columns: Sequence[ColumnWork], guests: int) -> None:
+        """Run everything; at most `guests` guests at once."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(guests, sum(len(work.jobs) for work in columns))):
+                group.create_task(self._worker(columns))
+
+    async def _worker(self, columns: Sequence[ColumnWork]) -> None:
+        while True:
+            work = max(columns, key=lambda candidate: candidate.need)
+            if not work.jobs:
+                return
+            work.workers += 1
+            try:
+                await self._guest(work)
+            finally:
+                work.workers -= 1
+
+    async def _guest(self, work: ColumnWork) -> None:
+        """One guest, from boot to power-off."""
+        number = next(self._numbers)
+        session = Session(self._run, work.setting, number, self._logs / f"guest-{number}", self._sealed)
+        try:
+            await session.boot(self._boot_limit)
+            work.boots_failed = 0
+            while work.jobs and session.usable:
+                await self._test(work, session, work.jobs.popleft())
+            await session.power_off()
+        except BootFailure as failure:
+            self._boot_failed(work, failure, session.logs)
+        finally:
+            await session.close()
+
+    async def _test(self, work: ColumnWork, session: Session, job: Job) -> None:
+        number = next(self._numbers)
+        folder = self._logs / f"{number}-{_file_name(job.case.name)}"
+        trace = Trace(job.case.name, number, LogSet(folder, self._run.clock))
+        self._jobs[number] = (work, job, time.time())
+        await session.test(trace, argv(job), {})
+
+    def _sealed(self, trace: Trace) -> None:
+        """Nothing more can come: judge it."""
+        work, job, started = self._jobs.pop(trace.number)
+        verdict, title, detail = judge(evidence(trace, job.case))
+        attempts = work.attempts[job.case.name] = work.attempts.get(job.case.name, 0) + 1
+        if verdict is Verdict.ERROR and attempts < TRIES:
+            work.jobs.append(job)
+            return
+        result = CellResult(
+            work.column,
+            job.case.name,
+            job.inputs,
+            verdict,
+            title,
+            detail,
+            trace.duration,
+            attempts,
+            started,
+            str(trace.logs.folder.relative_to(self._logs.parent)),
+            self._run_id,
+        )
+        _write_cell(trace, result, job)
+        self._on_result(result)
+
+    def _boot_failed(self, work: ColumnWork, failure: BootFailure, logs: Path) -> None:
+        work.boots_failed += 1
+        if work.boots_failed < BOOT_TRIES:
+            return
+        verdict = {Ending.PANICKED: Verdict.CRASH, Ending.HUNG: Verdict.HANG}.get(
+            failure.ending, Verdict.ERROR
+        )
+        tail = b"\n".join(failure.console[-30:]).decode("utf-8", "replace")
+        while work.jobs:
+            job = work.jobs.popleft()
+            self._on_result(
+                CellResult(
+                    work.column,
+                    job.case.name,
+                    job.inputs,
+                    verdict,
+                    failure.title,
+                    tail,
+                    0.0,
+                    work.boots_failed,
+                    time.time(),
+                    str(logs.relative_to(self._logs.parent)),
+                    self._run_id,
+                )
+            )
+
+
+def argv(job: Job) -> list[str]:
+    """The command that runs one case; its path as the guest sees it."""
+    words = [f"{GUEST_HOST_ROOT}{job.program}", "-f", job.case.fixture]
+    if job.case.variant:
+        words += ["-v", job.case.variant]
+    return [*words, "-t", job.case.test]
+
+
+def evidence(trace: Trace, case: TestCase) -> Evidence:
+    """What the judge needs of a trace."""
+    raise NotImplementedError
+
+
+def _write_cell(trace: Trace, result: CellResult, job: Job) -> None:
+    """cell.json: what was run, and under which limits."""
+    column = result.column
+    trace.logs.folder.mkdir(parents=True, exist_ok=True)
+    (trace.logs.folder / "cell.json").write_text(
+        json.dumps(
+            {
+                "begin": trace.started,
+                "column": f"{column.revision}/{column.base}/{column.engine}/{column.flavor}",
+                "test": result.test,
+                "about": job.case.about,
+                "verdict": result.verdict,
+                "title": result.title,
+                "inputs": result.inputs,
+                "commands": [list(trace.command)],
+                "limits": {"test": trace.limits.test, "event": trace.limits.event},
+                "duration": round(result.duration, 6),
+                "attempts": result.attempts,
+            },
+            indent=1,
+        )
+    )
+
+
+def _file_name(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "._-" else "-" for char in name)[:100]

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The companion server (virtiofsd): one process a guest and share.
+
+Its listening socket is made here and handed over (--fd), so there is nothing
+to wait for and no race: a guest that connects early waits in the backlog. Our
+copy of the socket tells, when a guest does not come up, whether the server
+never took the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from farwatch.channel import Channel, attach, pair
+from farwatch.children import Child, Run
+from farwatch.errors import FarwatchError
+
+TAG = "myfs"
+"""virtiofs tag of the share."""
+_STATE_TICK = 0.001
+_QUIET_TICK = 0.01
+
+
+class Server:
+    """A running virtiofsd."""
+
+    def __init__(self, run: Run, child: Child, listener: socket.socket, log: Channel) -> None:
+        self._run = run
+        self._listener = listener
+        self._log = log
+        self.child = child
+        self._watch = asyncio.create_task(self._close_when_dead())
+
+    @classmethod
+    async def start(
+        cls,
+        run: Run,
+        binary: Path,
+        share: Path,
+        address: Path,
+        on_line: Callable[[bytes], None],
+        options: Sequence[str] = (),
+    ) -> Server:
+        """Serve the folder `share` at the socket `address` (Path of at most 107 bytes)."""
+        listener = _listen(address)
+        ours, theirs = pair()
+        command = command_line(binary, share, listener.fileno(), options)
+        try:
+            child = await run.start(
+                f"server {binary.name}",
+                command,
+                stdout=theirs.fileno(),
+                stderr=theirs.fileno(),
+                pass_fds=[listener.fileno()],
+            )
+        except BaseException:
+            listener.close()
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(run, child, listener, await attach(Channel(on_line), ours))
+
+    async def _close_when_dead(self) -> None:
+        """A guest that connects to a dead server must be refused, not left waiting in our backlog."""
+        await self.child.process.wait()
+        self._listener.close()
+
+    @property
+    def died(self) -> bool:
+        """It ended and nobody asked for that."""
+        return not self.child.alive and not self.child.killed
+
+    def ignores_connection(self) -> bool:
+        """A front end has connected and the server has not taken the connection."""
+        if self._listener.fileno() < 0:
+            return False
+        return bool(select.select([self._listener], [], [], 0)[0])
+
+    async def pause(self) -> None:
+        """SIGSTOP, and wait until every thread has stopped."""
+        os.kill(self.child.pid, signal.SIGSTOP)
+        while self.child.alive and not _stopped(self.child.pid):
+            await asyncio.sleep(_STATE_TICK)
+
+    async def resume(self) -> None:
+        os.kill(self.child.pid, signal.SIGCONT)
+
+    async def kill(self) -> None:
+        """SIGKILL, as a step of a test."""
+        self.child.killed = True
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.child.pid, signal.SIGKILL)
+        await self.child.process.wait()
+
+    async def quiet(self, milliseconds: int) -> None:
+        """Wait until the server has used no CPU for that long. The caller limits the wait."""
+        loop = asyncio.get_running_loop()
+        used, since = _cpu_ticks(self.child.pid), loop.time()
+        while loop.time() - since < milliseconds / 1000:
+            await asyncio.sleep(_QUIET_TICK)
+            now = _cpu_ticks(self.child.pid)
+            if now != used:
+                used, since = now, loop.time()
+
+    async def stop(self) -> None:
+        """End it and everything that belongs to it."""
+        await self._run.stop(self.child)
+        await self._watch
+        self._log.close()
+
+
+def command_line(binary: Path, share: Path, fd: int, options: Sequence[str]) -> list[str]:
+    """virtiofsd needs --tag for VHOST_USER_PROTOCOL_F_CONFIG, without which UML refuses it."""
+    return [
+        str(binary),
+        f"--fd={fd}",
+        f"--shared-dir={share}",
+        f"--tag={TAG}",
+        "--sandbox=none",
+        "--cache=never",
+        "--xattr",
+        *options,
+    ]
+
+
+def _listen(address: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(address))
+        listener.listen(1)
+    except OSError as error:
+        listener.close()
+        raise FarwatchError(
+            f"cannot listen at {address}", cause=str(error), hint="set TMPDIR to a short, writable path"
+        ) from error
+    return listener
+
+
+def _stopped(pid: int) -> bool:
+    """Whether all threads of a process are in state T (proc(5))."""
+    states = []
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            states.append(stat.read_bytes().rpartition(b")")[2].split()[0])
+    return all(state in (b"T", b"t", b"Z", b"X") for state in states)
+
+
+def _cpu_ticks(pid: int) -> int:
+    """utime + stime of a process, in clock ticks; -1 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return -1
+    return int(fields[11]) + int(fields[12])

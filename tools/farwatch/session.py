@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One guest, its server, and the tests that run in it one after the other.
+
+The agent in the guest brackets each test with marks on the console and on the
+output line, so every line of every stream belongs to exactly one test however
+late it is read. A console line between two tests belongs to the one before:
+therefore a test's trace is complete only when the next one begins or the
+guest has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from farwatch.broker import Broker
+from farwatch.children import Run
+from farwatch.engine import Ending, Engine, Guest, GuestSpec, Listeners, settle
+from farwatch.errors import FarwatchError
+from farwatch.model import ShareKind
+from farwatch.server import TAG, Server
+from farwatch.trace import Limits, LogSet, Trace
+
+CONSOLE_LIMIT = 16 * 1024 * 1024
+OUTPUT_LIMIT = 4 * 1024 * 1024
+"""Bytes that one test may print before it is stopped as a flood."""
+GUEST_HOST_ROOT = "/mnt/host"
+"""Where the agent binds the host's root: the guest's own tmpfs hide /tmp, /run and /mnt."""
+DUMP_LIMIT = 3.0
+KILLED_LIMIT = 2.0
+"""Seconds: for a dump of the tasks; for a killed guest to be read to the end."""
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+:=@,-"
+_MARK = re.compile(rb"farwatch: (begin|end) (\d+)\s*$")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all guests of one column have in common."""
+
+    engine: Engine
+    image: Path
+    agent: Path
+    actor: Path
+    share: ShareKind
+    server: Path | None
+    memory: int = 192
+    server_options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BootFailure(Exception):
+    """The guest never became ready."""
+
+    ending: Ending
+    title: str
+    console: tuple[bytes, ...]
+
+
+class Session:
+    """A guest from boot to power-off."""
+
+    def __init__(
+        self,
+        run: Run,
+        setting: Setting,
+        number: int,
+        logs: Path,
+        on_sealed: Callable[[Trace], None],
+        share: Path | None = None,
+    ) -> None:
+        self._run = run
+        self._setting = setting
+        self._on_sealed = on_sealed
+        self._short = run.short / f"g{number}"
+        self.share = share or run.folder / f"share-{number}"
+        """The shared folder as the host sees it; a person's own is never removed."""
+        self.logs = logs
+        self._guest: Guest | None = None
+        self._server: Server | None = None
+        self._broker: Broker | None = None
+        self._limits = Limits()
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._gone = asyncio.Event()
+        self._trace: Trace | None = None
+        self._console_trace: Trace | None = None
+        self._guest_logs = LogSet(logs, run.clock)
+        self._failure: FarwatchError | None = None
+        self._marks: dict[str, asyncio.Event] = {}
+        self._boot_console: list[bytes] = []
+        self._console_bytes = 0
+        self._output_bytes = 0
+        self.boot_seconds = 0.0
+        self.on_control: Callable[[bytes], None] = _nobody
+        """Hears the control line too (interactive use)."""
+
+    # -- start ---------------------------------------------------------------
+
+    async def boot(self, limit: float) -> None:
+        """Start server and guest and wait until the agent is ready. BootFailure if it never is."""
+        started = self._run.clock()
+        self._short.mkdir()
+        self.share.mkdir(exist_ok=True)
+        shares = {}
+        if self._setting.share == "virtiofs":
+            shares[TAG] = await self._start_server()
+        spec = GuestSpec(self._setting.image, self._agent(), self._short, shares, memory=self._setting.memory)
+        self._guest = await self._setting.engine.start(self._run, spec, self._listeners())
+        self._broker = Broker(
+            self._run,
+            self._setting.actor,
+            self._guest.steps.write,
+            lambda line: self._log(self._trace, "steps", line),
+        )
+        self._broker.server = self._server
+        await self._await_ready(limit)
+        self.boot_seconds = self._run.clock() - started
+        self._limits = Limits.measured(self.boot_seconds)
+
+    def _agent(self) -> Path:
+        """The agent under a short name: the kernel command line knows no blanks."""
+        link = self._short / "agent"
+        link.symlink_to(self._setting.agent)
+        return link
+
+    async def _start_server(self) -> Path:
+        assert self._setting.server is not None
+        address = self._short / "server.sock"
+        self._server = await Server.start(
+            self._run,
+            self._setting.server,
+            self.share,
+            address,
+            lambda line: self._log(self._trace, "server", line),
+            self._setting.server_options,
+        )
+        return address
+
+    def _listeners(self) -> Listeners:
+        return Listeners(
+            console=self._hear_console,
+            steps=lambda line: self._broker.hear(line) if self._broker else None,
+            control=self._hear_control,
+            output=self._hear_output,
+            end=self._gone.set,
+        )
+
+    async def _await_ready(self, limit: float) -> None:
+        gone = asyncio.ensure_future(self._gone.wait())
+        try:
+            waits: set[asyncio.Future[Any]] = {self._ready, gone}
+            await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+        if not self._ready.done():
+            raise await self._boot_failure(limit)
+
+    async def _boot_failure(self, limit: float) -> BootFailure:
+        died = self._gone.is_set()
+        ignored = self._server is not None and self._server.ignores_connection()
+        await self._kill_guest()
+        console = tuple(self._boot_console)
+        if self._server is not None and self._server.died:
+            how = self._server.child.ending()
+            return BootFailure(
+                Ending.NOT_STARTED, f"the server ended before the guest was up: {how}", console
+            )
+        if ignored:
+            return BootFailure(
+                Ending.NOT_STARTED, f"the server never took the guest's connection in {limit:.0f} s", console
+            )
+        if self._setting.engine.panicked(b"\n".join(console)):
+            return BootFailure(Ending.PANICKED, "the kernel panicked while booting", console)
+        if died:
+            assert self._guest is not None
+            how = self._guest.child.ending()
+            return BootFailure(Ending.NOT_STARTED, f"the guest ended before it was up: {how}", console)
+        return BootFailure(Ending.HUNG, f"the guest was not ready within {limit:.0f} s", console)
+
+    # -- one test --------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """Whether another test may run here."""
+        if self._gone.is_set() or self._guest is None:
+            return False
+        return self._server is None or self._server.child.alive
+
+    async def test(self, trace: Trace, argv: Sequence[str], env: dict[str, str]) -> None:
+        """Run one test program; what it leaves is in `trace`, final once it is sealed."""
+        assert self._guest is not None and self._broker is not None
+        await self._broker.begin(self._host_folder(trace.number))
+        trace.limits = self._limits
+        trace.command = tuple(argv)
+        trace.started = self._run.clock()
+        self._marks = {mark: asyncio.Event() for mark in ("begin", "control", "console", "output")}
+        self._output_bytes = self._console_bytes = 0
+        self._trace = trace
+        self._guest.control.write(self._request(trace, argv, env))
+        if await self._await_marks(("begin",), self._limits.end):
+            trace.started = self._run.clock()
+            if await self._await_marks(("control",), self._limits.test + self._limits.end):
+                await self._await_marks(("output", "console"), self._limits.end)
+        trace.finished = self._run.clock()
+        await self._conclude(trace)
+
+    def _host_folder(self, number: int) -> Path | None:
+        """The host's view of a test's folder; on the reference there is none."""
+        return self.share / f"c{number}" if self._setting.share == "virtiofs" else None
+
+    def _request(self, trace: Trace, argv: Sequence[str], env: dict[str, str]) -> bytes:
+        remote = self._setting.share == "virtiofs"
+        variables = {
+            "FARWATCH_STEPS": "/dev/ttyS0" if remote else "process",
+            "FARWATCH_EVENT_MS": str(round(self._limits.event * 1000)),
+            **env,
+        }
+        fields = [
+            f"id={trace.number}",
+            f"limit={round(self._limits.test * 1000)}",
+            f"mount={f'virtiofs:{TAG}' if remote else 'tmpfs:tmpfs'}",
+            f"dir=c{trace.number}",
+            *(f"env={name}={value}" for name, value in variables.items()),
+            *(f"arg={word}" for word in argv),
+        ]
+        return request("run", fields)
+
+    async def _await_marks(self, names: Sequence[str], limit: float) -> bool:
+        """Wait for marks; False when the guest is gone, silent for too long or talks too much."""
+        everything = asyncio.gather(*(self._marks[name].wait() for name in names))
+        gone = asyncio.ensure_future(self._gone.wait())
+        try:
+            waits: set[asyncio.Future[Any]] = {everything, gone}
+            await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            return everything.done()
+        finally:
+            everything.cancel()
+            gone.cancel()
+            await asyncio.gather(everything, gone, return_exceptions=True)
+
+    async def _conclude(self, trace: Trace) -> None:
+        """The program has ended, or will not: put down how."""
+        if self._failure is not None:
+            raise self._failure
+        assert self._guest is not None and self._broker is not None
+        trace.broken_steps = self._broker.broken
+        if self._server is not None and self._server.died:
+            trace.server_died = self._server.child.ending()
+        if self._gone.is_set():
+            await self._guest_is_gone(trace)
+        elif not all(mark.is_set() for mark in self._marks.values()):
+            trace.hung = True
+            await self._dump_tasks()
+            await self._kill_guest()
+            self._seal(trace)
+
+    async def _guest_is_gone(self, trace: Trace) -> None:
+        assert self._guest is not None
+        if trace.flood:
+            await self._kill_guest()
+        else:
+            trace.guest_died = True
+            await settle(self._guest, self._limits.end)
+            trace.guest_ending = self._guest.child.ending()
+        self._seal(trace)
+
+    async def _dump_tasks(self) -> None:
+        """Ask a guest that hangs where its tasks are; the console shows it."""
+        assert self._guest is not None
+        self._marks["dump"] = asyncio.Event()
+        self._guest.control.write(b"dump\n")
+        await self._await_marks(("dump",), DUMP_LIMIT)
+
+    def _seal(self, trace: Trace) -> None:
+        if trace.sealed:
+            return
+        trace.sealed = True
+        trace.logs.close()
+        if self._trace is trace:
+            self._trace = None
+        if self._console_trace is trace:
+            self._console_trace = None
+        self._on_sealed(trace)
+
+    # -- by hand ---------------------------------------------------------------
+
+    def take_output(self, on_bytes: Callable[[bytes], None]) -> None:
+        """From here on the output line is handed over as it comes, unlogged."""
+        assert self._guest is not None
+        self._guest.output.on_bytes = on_bytes
+
+    def type(self, data: bytes) -> None:
+        """Bytes for the guest's output line, which is a terminal then."""
+        assert self._guest is not None
+        self._guest.output.write(data)
+
+    def control(self, line: bytes) -> None:
+        """A request to the agent."""
+        assert self._guest is not None
+        self._guest.control.write(line)
+
+    async def gone(self) -> None:
+        """Until the guest has ended."""
+        await self._gone.wait()
+
+    # -- end -------------------------------------------------------------------
+
+    async def power_off(self) -> None:
+        """Let the guest end by itself; the last test's trace gets what that brings to light."""
+        if self._guest is None or self._gone.is_set():
+            return
+        last = self._trace
+        self._guest.control.write(b"poweroff\n")
+        if not await settle(self._guest, self._limits.end):
+            await self._kill_guest()
+            if last is not None:
+                last.hung = True
+        if last is not None:
+            self._seal(last)
+
+    async def close(self) -> None:
+        """End everything that is left, in any state."""
+        await self._kill_guest()
+        for trace in (self._console_trace, self._trace):
+            if trace is not None:
+                trace.logs.close()
+        if self._broker is not None:
+            await self._broker.close()
+        if self._server is not None:
+            await self._server.stop()
+        self._guest_logs.close()
+
+    async def _kill_guest(self) -> None:
+        if self._guest is None:
+            return
+        if self._guest.child in self._run.children:
+            await self._run.stop(self._guest.child)
+        self._guest.resume()
+        await settle(self._guest, KILLED_LIMIT)
+        self._guest.close()
+        self._gone.set()
+
+    # -- what the guest says -----------------------------------------------------
+
+    def _hear_control(self, line: bytes) -> None:
+        self._log(self._trace, "control", line)
+        self.on_control(line)
+        words = line.split(b" ", 2)
+        if words[0] == b"ready" and not self._ready.done():
+            self._ready.set_result(None)
+        elif words[0] == b"dump":
+            self._mark("dump")
+        elif words[0] == b"begin" and self._is_current(words[1:2]):
+            assert self._trace is not None
+            self._trace.began = True
+            self._mark("begin")
+        elif words[0] == b"end" and self._is_current(words[1:2]):
+            assert self._trace is not None
+            self._trace.ended = b" ".join(words[2:]).decode("utf-8", "replace")
+            self._mark("control")
+
+    def _is_current(self, number: list[bytes]) -> bool:
+        return self._trace is not None and number == [b"%d" % self._trace.number]
+
+    def _hear_console(self, line: bytes) -> None:
+        line = line.rstrip(b"\r")
+        mark = _MARK.search(line)
+        if mark is not None and mark[1] == b"begin" and self._is_current([mark[2]]):
+            if self._console_trace is not None:
+                self._seal(self._console_trace)
+            self._console_trace = self._trace
+        self._keep_console(line)
+        if mark is not None and mark[1] == b"end" and self._is_current([mark[2]]):
+            self._mark("console")
+
+    def _keep_console(self, line: bytes) -> None:
+        self._log(self._console_trace, "console", line)
+        (self._boot_console if self._console_trace is None else self._console_trace.console).append(line)
+        self._console_bytes += len(line) + 1
+        if self._console_bytes > CONSOLE_LIMIT:
+            self._flood("console")
+
+    def _hear_output(self, line: bytes) -> None:
+        line = line.rstrip(b"\r")
+        mark = _MARK.search(line)
+        if mark is not None and mark[1] == b"end" and self._is_current([mark[2]]):
+            self._mark("output")
+            return
+        self._log(self._trace, "output", line)
+        if self._trace is not None:
+            self._trace.output.append(line)
+        self._output_bytes += len(line) + 1
+        if self._output_bytes > OUTPUT_LIMIT:
+            self._flood("output")
+
+    def _flood(self, stream: str) -> None:
+        """Stop listening: whatever runs is over, and its guest will be killed."""
+        if self._guest is not None:
+            self._guest.pause()
+        if self._trace is not None:
+            self._trace.flood = self._trace.flood or stream
+        self._gone.set()
+
+    def _mark(self, name: str) -> None:
+        if name in self._marks:
+            self._marks[name].set()
+
+    def _log(self, trace: Trace | None, stream: str, line: bytes) -> None:
+        """Keep a line; a full disk ends the session, and test() raises it."""
+        try:
+            (self._guest_logs if trace is None else trace.logs).append(stream, line)
+        except FarwatchError as error:
+            self._failure = error
+            self._gone.set()
+
+
+def _nobody(line: bytes) -> None:
+    del line
+
+
+def escape(text: str) -> str:
+    """A field of a control request, as steps.h escapes fields."""
+    data = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in data) or "%"
+
+
+def request(verb: str, fields: Sequence[str]) -> bytes:
+    """A control request line for the agent."""
+    return " ".join([verb, *map(escape, fields)]).encode("ascii") + b"\n"

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What one test's run leaves behind, and the limits under which it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from farwatch.timeline import TimedLog
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds. All follow from how long this very guest took to boot."""
+
+    boot: float = 60.0
+    """Until the agent says that it is ready."""
+    test: float = 40.0
+    """For one test program."""
+    event: float = 1.0
+    """Longest wait for one event; a test that needs it fails after one."""
+    end: float = 15.0
+    """For power-off, and for the marks that follow the end of a test."""
+
+    @classmethod
+    def measured(cls, boot: float) -> Limits:
+        """Limits for a guest that booted in `boot` seconds (0.3 on an idle machine)."""
+        return cls(
+            boot=max(60.0, 40 * boot),
+            test=max(40.0, 60 * boot),
+            event=min(max(1.0, 1.5 * boot), 15.0),
+            end=max(15.0, 20 * boot),
+        )
+
+
+class LogSet:
+    """The logs of one folder, a file a stream, each made when there is something to write."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        self.folder = folder
+        self._clock = clock
+        self._files: dict[str, TimedLog] = {}
+
+    def append(self, stream: str, line: bytes) -> None:
+        """FarwatchError when the disk is full."""
+        if stream not in self._files:
+            self._files[stream] = TimedLog(self.folder / f"{stream}.log", self._clock)
+        self._files[stream].append(line)
+
+    def close(self) -> None:
+        for log in self._files.values():
+            log.close()
+
+
+@dataclass
+class Trace:
+    """Everything that one test's run left behind. Filled while it runs; final when sealed."""
+
+    name: str
+    number: int
+    logs: LogSet
+    limits: Limits = Limits()
+    command: tuple[str, ...] = ()
+    output: list[bytes] = field(default_factory=list)
+    console: list[bytes] = field(default_factory=list)
+    started: float = 0.0
+    """On the run's clock, seconds."""
+    finished: float = 0.0
+    began: bool = False
+    ended: str = ""
+    """"exit N", "signal N", "timeout", "setup ERRNO TEXT" as the agent says; empty: it never ended."""
+    guest_died: bool = False
+    guest_ending: str = ""
+    hung: bool = False
+    """The guest did not bring the test, or itself, to an end."""
+    flood: str = ""
+    """Which stream said more than it may."""
+    server_died: str = ""
+    """How the server ended although nobody asked for it."""
+    broken_steps: str = ""
+    sealed: bool = False
+
+    @property
+    def duration(self) -> float:
+        return max(0.0, self.finished - self.started)
