@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The actor of a test: this process or somebody else.
+ */
+#include <errno.h>
+#include <ftw.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "act.h"
+#include "events.h"
+
+/* A path in the test's folder, as seen from the share's top. */
+#define STEP_PATH_MAX	(NAME_MAX * 4)
+
+/* Which arguments of a verb are paths: bit 0 is the first. */
+static const struct {
+	const char	*verb;
+	unsigned int	paths;
+} verbs_without_one_path[] = {
+	{ "rename", 3 }, { "link", 3 }, { "symlink", 2 },
+	{ "read", 0 }, { "pwrite", 0 }, { "close", 0 }, { "nop", 0 },
+};
+
+struct step {
+	int	argc;
+	char	*argv[STEP_ARGS_MAX + 1];
+	char	paths[2][STEP_PATH_MAX];
+};
+
+static const char *problem(struct act *act, const char *what, int error)
+{
+	snprintf(act->problem, sizeof(act->problem), "%s: %s", what,
+		 strerror(error));
+	return act->problem;
+}
+
+static unsigned int paths_of(const char *verb)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(verbs_without_one_path) /
+			sizeof(*verbs_without_one_path); i++)
+		if (!strcmp(verbs_without_one_path[i].verb, verb))
+			return verbs_without_one_path[i].paths;
+	return 1;
+}
+
+static void fill_step(const struct act *act, struct step *step,
+		      const char *verb, va_list args)
+{
+	unsigned int paths = paths_of(verb);
+	int used = 0;
+	char *arg;
+
+	memset(step, 0, sizeof(*step));
+	step->argv[step->argc++] = (char *)verb;
+	while (step->argc < STEP_ARGS_MAX) {
+		arg = va_arg(args, char *);
+		if (!arg)
+			break;
+		if (paths & 1) {
+			snprintf(step->paths[used], STEP_PATH_MAX, "%s/%s",
+				 act->work, arg);
+			arg = step->paths[used++];
+		}
+		paths >>= 1;
+		step->argv[step->argc++] = arg;
+	}
+}
+
+static int step_here(struct act *act, const struct step *step)
+{
+	return step_execute(&act->here, step->argc, step->argv, act->values,
+			    sizeof(act->values));
+}
+
+static int step_there(struct act *act, const struct step *step)
+{
+	char *const *a = step->argv;
+	int ret;
+
+	ret = steps_ask(&act->steps, "host", a[0], a[1], a[2], a[3], a[4],
+			a[5], a[6], a[7], NULL);
+	if (ret < 0)
+		steps_broken(strerror(-ret));
+	return ret;
+}
+
+static const char *judge(struct act *act, bool remote, const struct step *step,
+			 int ret, int wanted)
+{
+	if (ret == wanted)
+		return NULL;
+	snprintf(act->problem, sizeof(act->problem),
+		 "step of %s: %s %.200s: %s, wanted: %s",
+		 remote ? "host" : "this process", step->argv[0],
+		 step->argc > 1 ? step->argv[1] : "",
+		 strerror(ret < 0 ? -ret : ret), strerror(wanted));
+	return act->problem;
+}
+
+const char *act_here(struct act *act, const char *verb, ...)
+{
+	struct step step;
+	va_list args;
+
+	va_start(args, verb);
+	fill_step(act, &step, verb, args);
+	va_end(args);
+	return judge(act, false, &step, step_here(act, &step), 0);
+}
+
+static const char *act_list(struct act *act, int wanted, const char *verb,
+			    va_list args)
+{
+	struct step step;
+	int ret;
+
+	fill_step(act, &step, verb, args);
+	ret = act->remote ? step_there(act, &step) : step_here(act, &step);
+	return judge(act, act->remote, &step, ret, wanted);
+}
+
+const char *act_do(struct act *act, const char *verb, ...)
+{
+	const char *text;
+	va_list args;
+
+	va_start(args, verb);
+	text = act_list(act, 0, verb, args);
+	va_end(args);
+	return text;
+}
+
+const char *act_fails(struct act *act, int error, const char *verb, ...)
+{
+	const char *text;
+	va_list args;
+
+	va_start(args, verb);
+	text = act_list(act, error, verb, args);
+	va_end(args);
+	return text;
+}
+
+const char *act_sentinel(struct act *act)
+{
+	char name[32], path[64];
+
+	events_sentinel_name(name, sizeof(name), ++act->sentinels);
+	snprintf(path, sizeof(path), "%s/%s", EVENTS_SENTINELS, name);
+	return act_do(act, "mkdir", path, "755", NULL);
+}
+
+/* ---------------------------------------------------------------- folder */
+
+/* Our own mount hides nothing from others and goes with this process. */
+static const char *own_mount(struct act *act)
+{
+	if (geteuid())
+		return NULL;
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", act->top, "tmpfs", 0, NULL))
+		return problem(act, "mount a tmpfs", errno);
+	act->own_mount = true;
+	return NULL;
+}
+
+static const char *own_folder(struct act *act)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(act->top, sizeof(act->top), "%s/remote-notify-XXXXXX",
+		 tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(act->top))
+		return problem(act, act->top, errno);
+	act->own_folder = true;
+	return own_mount(act);
+}
+
+static const char *find_top(struct act *act)
+{
+	const char *share = getenv(STEPS_ENV_SHARE);
+
+	if (!share || !*share)
+		return own_folder(act);
+	snprintf(act->top, sizeof(act->top), "%s", share);
+	return NULL;
+}
+
+/* The same names in every run, so that logs can be compared. */
+static int make_fresh(const struct act *act, char *path, size_t size)
+{
+	int i, ret;
+
+	snprintf(path, size, "%s/case", act->top);
+	ret = mkdir(path, 0777);
+	for (i = 2; ret && errno == EEXIST; i++) {
+		snprintf(path, size, "%s/case-%d", act->top, i);
+		ret = mkdir(path, 0777);
+	}
+	return ret;
+}
+
+static const char *make_work(struct act *act)
+{
+	char path[PATH_MAX + sizeof(act->work)];
+
+	if (make_fresh(act, path, sizeof(path)) || chmod(path, 0777) ||
+	    chdir(path))
+		return problem(act, path, errno);
+	strcpy(act->work, strrchr(path, '/') + 1);
+	if (mkdir(EVENTS_SENTINELS, 0777) || chmod(EVENTS_SENTINELS, 0777))
+		return problem(act, EVENTS_SENTINELS, errno);
+	return NULL;
+}
+
+/* No error: without another actor the test is skipped. */
+static const char *connect_remote(struct act *act)
+{
+	int ret = steps_open(&act->steps, act->top);
+
+	if (ret == -ENOTCONN) {
+		act->skip = "no other actor";
+		return NULL;
+	}
+	if (ret) {
+		steps_broken(strerror(-ret));
+		return problem(act, "steps_open", -ret);
+	}
+	act->connected = true;
+	return NULL;
+}
+
+const char *act_open(struct act *act, bool remote)
+{
+	const char *text;
+	int ret;
+
+	memset(act, 0, sizeof(*act));
+	act->remote = remote;
+	act->here.root = -1;
+	text = find_top(act);
+	if (!text)
+		text = make_work(act);
+	if (text)
+		return text;
+	ret = step_actor_init(&act->here, act->top);
+	if (ret) {
+		act->here.root = -1;
+		return problem(act, "step_actor_init", ret < 0 ? -ret : ret);
+	}
+	return remote ? connect_remote(act) : NULL;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+			struct FTW *walk)
+{
+	(void)st;
+	(void)type;
+	(void)walk;
+	return remove(path);
+}
+
+static void leave(struct act *act)
+{
+	if (act->connected)
+		steps_close(&act->steps);
+	act->connected = false;
+	if (act->here.root >= 0)
+		step_actor_fini(&act->here);
+	act->here.root = -1;
+	if (chdir("/"))
+		perror("chdir /");
+}
+
+void act_close(struct act *act)
+{
+	char path[PATH_MAX + sizeof(act->work)];
+
+	leave(act);
+	if (act->work[0] && !act->own_mount) {
+		snprintf(path, sizeof(path), "%s/%s", act->top, act->work);
+		nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	}
+	if (act->own_mount)
+		umount2(act->top, MNT_DETACH);
+	if (act->own_folder)
+		rmdir(act->top);
+}
+
+const char *act_unmount(struct act *act)
+{
+	const char *mounted = getenv(STEPS_ENV_MOUNT);
+
+	if (act->own_mount)
+		mounted = act->top;
+	if (!mounted) {
+		act->skip = "the share is not a mount of this process alone";
+		return NULL;
+	}
+	leave(act);
+	act->work[0] = '\0';
+	if (umount2(mounted, 0))
+		return problem(act, "umount", errno);
+	act->own_mount = false;
+	return NULL;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The actor of a test: this process ("local") or somebody else ("remote"), who
+ * carries out the same steps (steps.h) in the same folder. Each test has a
+ * fresh folder of its own, which is the current directory while it runs; paths
+ * of steps are relative to it.
+ *
+ * Functions that can go wrong return NULL when all is well, else one line of
+ * text, which lives until the next call.
+ */
+#ifndef ACT_H
+#define ACT_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "steps.h"
+
+struct act {
+	bool			remote;
+	bool			own_folder;	/* top was made for this test */
+	bool			own_mount;	/* and is a mount of its own */
+	bool			connected;
+	const char		*skip;		/* why the test cannot run */
+	unsigned int		sentinels;	/* made so far */
+	struct step_actor	here;
+	struct steps		steps;
+	char			top[PATH_MAX];	/* the share */
+	char			work[32];	/* the test's folder in it */
+	char			values[STEP_LINE_MAX];
+	char			problem[PATH_MAX + 256];
+};
+
+/* Set up; with act->skip set, the test is to be skipped after act_close(). */
+const char *act_open(struct act *act, bool remote);
+void act_close(struct act *act);
+
+/* One step by this process, whoever the actor is. Arguments end with NULL. */
+const char *act_here(struct act *act, const char *verb, ...);
+/* One step by the actor. */
+const char *act_do(struct act *act, const char *verb, ...);
+/* One step by the actor that is to fail with this errno. */
+const char *act_fails(struct act *act, int error, const char *verb, ...);
+
+/* One step by the actor that others see last: it ends a stream of events. */
+const char *act_sentinel(struct act *act);
+
+/*
+ * Unmount the share, which nobody else has mounted. act->skip is set when there
+ * is no mount that would be the only one.
+ */
+const char *act_unmount(struct act *act);
+
+#endif /* ACT_H */
