@@ -177,11 +177,8 @@ class Runner:
 
 
 def argv(job: Job) -> list[str]:
-    """The command that runs one case; its path as the guest sees it."""
-    words = [f"{GUEST_HOST_ROOT}{job.program}", "-f", job.case.fixture]
-    if job.case.variant:
-        words += ["-v", job.case.variant]
-    return [*words, "-t", job.case.test]
+    """The command that runs exactly one case (kselftest_harness.h, -r); its path as the guest sees it."""
+    return [f"{GUEST_HOST_ROOT}{job.program}", "-r", job.case.ktap_name]
 
 
 def evidence(trace: Trace, case: TestCase) -> Evidence:

@@ -51,7 +51,7 @@ class Setting:
     server_options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class BootFailure(Exception):
     """The guest never became ready."""
 
@@ -366,6 +366,8 @@ class Session:
         return self._trace is not None and number == [b"%d" % self._trace.number]
 
     def _hear_console(self, line: bytes) -> None:
+        if self._gone.is_set():
+            return
         line = line.rstrip(b"\r")
         mark = _MARK.search(line)
         if mark is not None and mark[1] == b"begin" and self._is_current([mark[2]]):
@@ -398,6 +400,8 @@ class Session:
 
     def _flood(self, stream: str) -> None:
         """Stop listening: whatever runs is over, and its guest will be killed."""
+        if self._gone.is_set():
+            return
         if self._guest is not None:
             self._guest.pause()
         if self._trace is not None:

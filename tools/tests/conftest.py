@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What several tests need: a home folder of their own, the step actor, programs that are not the real ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from farwatch.home import Home, checkout_root
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return Home(folder)
+
+
+@pytest.fixture(scope="session")
+def actor_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The host actor, built from the sources."""
+    program = tmp_path_factory.mktemp("actor") / "actor"
+    sources = [checkout_root() / "kernel-tests" / name for name in ("actor.c", "steps.c")]
+    subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, *sources], check=True)
+    return program
+
+
+def script(path: Path, text: str) -> Path:
+    """An executable shell script."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def children_of_this_process() -> set[int]:
+    """Live children, zombies included: what a test must not leave behind."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid():
+            found.add(int(stat.parent.name))
+    return found
