@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fragments: read, merged, refused, and held against a finished config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farwatch.errors import FarwatchError
+from farwatch.home import checkout_root
+from farwatch.kconfig import (
+    Setting,
+    common_fragments,
+    merge,
+    not_stuck,
+    parse,
+    read_config,
+    render,
+    revision_fragments,
+)
+from farwatch.model import Revision
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def _revision(folder: Path) -> Revision:
+    return Revision("v1", "title", folder, "virtiofs", {"linux": "7.3"})
+
+
+def test_every_kind_of_line(tmp_path: Path) -> None:
+    text = '# why\n\nCONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_D="a b"\n'
+    text += "CONFIG_E=-12\nCONFIG_F=0x1f\n"
+    found = parse(_write(tmp_path / "config", text))
+    assert [(item.symbol, item.value, item.line) for item in found] == [
+        ("A", "y", 3),
+        ("B", "m", 4),
+        ("C", "n", 5),
+        ("D", '"a b"', 6),
+        ("E", "-12", 7),
+        ("F", "0x1f", 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["CONFIG_A", "A=y", "CONFIG_A=yes", 'CONFIG_A="open', "CONFIG_=y", "CONFIG_A="]
+)
+def test_an_unreadable_line_is_named(tmp_path: Path, line: str) -> None:
+    path = _write(tmp_path / "config", f"# first\n{line}\n")
+    with pytest.raises(FarwatchError, match=r"config:2"):
+        parse(path)
+
+
+def test_a_contradiction_names_both_lines(tmp_path: Path) -> None:
+    first = _write(tmp_path / "config", "CONFIG_A=y\n")
+    second = _write(tmp_path / "config.um", "\n# CONFIG_A is not set\n")
+    with pytest.raises(FarwatchError) as caught:
+        merge([first, second])
+    assert f"{first}:1: CONFIG_A=y" in caught.value.cause
+    assert f"{second}:2: CONFIG_A=n" in caught.value.cause
+
+
+def test_a_contradiction_within_one_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FarwatchError, match="contradict"):
+        merge([_write(tmp_path / "config", "CONFIG_A=y\nCONFIG_A=m\n")])
+
+
+def test_the_same_wish_twice_is_fine(tmp_path: Path) -> None:
+    first = _write(tmp_path / "one", "CONFIG_A=y\n")
+    second = _write(tmp_path / "two", "CONFIG_A=y\nCONFIG_B=n\n")
+    assert render(merge([first, second])) == "CONFIG_A=y\nCONFIG_B=n\n"
+
+
+_SYMBOLS = st.text("ABCXYZ_09", min_size=1, max_size=8)
+_VALUES = st.sampled_from(["y", "m", "n", '"text"', "12", "0x1f"])
+
+
+@given(st.dictionaries(_SYMBOLS, _VALUES))
+def test_what_is_rendered_reads_back(
+    tmp_path_factory: pytest.TempPathFactory, wishes: dict[str, str]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "rendered"
+    settings = {name: Setting(name, value, path, 1) for name, value in wishes.items()}
+    _write(path, render(settings))
+    assert {name: setting.value for name, setting in merge([path]).items()} == wishes
+
+
+def test_not_stuck() -> None:
+    config = read_config('CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_N=16\nCONFIG_S="x"\nCONFIG_M=y\n')
+    wishes = {"A": "y", "B": "n", "C": "n", "N": "0x10", "S": '"x"', "M": "m", "GONE": "y", "T": '"z"'}
+    settings = {name: Setting(name, value, Path("f"), 1) for name, value in wishes.items()}
+    missed = [(setting.symbol, value) for setting, value in not_stuck(settings, config)]
+    assert missed == [("M", "y"), ("GONE", "n"), ("T", "n")]
+
+
+def test_fragments_of_engine_flavor_and_revision(tmp_path: Path) -> None:
+    (tmp_path / "kernel-tests").mkdir()
+    for name in ("config", "config.um", "config.x86_64", "config.flavor.kasan"):
+        _write(tmp_path / "kernel-tests" / name, "")
+    names = [path.name for path in common_fragments(tmp_path, "um", "kasan")]
+    assert names == ["config", "config.um", "config.flavor.kasan"]
+    assert [path.name for path in common_fragments(tmp_path, "um", "plain")] == ["config", "config.um"]
+    (tmp_path / "v1" / "linux").mkdir(parents=True)
+    _write(tmp_path / "v1" / "linux" / "config.um", "")
+    _write(tmp_path / "v1" / "linux" / "config.x86_64", "")
+    assert [path.name for path in revision_fragments(_revision(tmp_path / "v1"), "um")] == ["config.um"]
+
+
+def test_an_unknown_flavor_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kernel-tests").mkdir()
+    _write(tmp_path / "kernel-tests" / "config.flavor.kasan", "")
+    with pytest.raises(FarwatchError, match="unknown flavor 'lockdep'") as caught:
+        common_fragments(tmp_path, "um", "lockdep")
+    assert "plain, kasan" in caught.value.cause
+
+
+def test_the_fragments_of_this_checkout_fit_together() -> None:
+    settings = merge(common_fragments(checkout_root(), "um", "plain"))
+    assert settings["INOTIFY_USER"].value == "y"
+    assert settings["HOSTFS"].value == "y"
