@@ -548,6 +548,21 @@ const char *events_expect(struct events *events, const struct want *wants,
 	return problem;
 }
 
+const char *events_await(struct events *events)
+{
+	int ret = wait_readable(events->fd, events_limit_ms());
+
+	if (ret == 1)
+		return NULL;
+	if (ret < 0)
+		snprintf(events->problem, sizeof(events->problem),
+			 "cannot wait for events: %s", strerror(-ret));
+	else
+		snprintf(events->problem, sizeof(events->problem),
+			 "no event: waited %d ms for any", events_limit_ms());
+	return events->problem;
+}
+
 void events_sentinel_name(char *name, size_t size, unsigned int n)
 {
 	snprintf(name, size, "sentinel-%u", n);

@@ -104,6 +104,9 @@ int events_know(struct events *events, const char *path);
 /* The next event within the limit: 1, 0 if none came, or -errno. */
 int events_next(struct events *events, struct event *event);
 
+/* Something is there to be read; nothing is read. */
+const char *events_await(struct events *events);
+
 /*
  * The next events are these, in this order, with nothing in between. An event
  * marked "maybe" may be missing. A wanted fanotify event may come in several
