@@ -184,15 +184,16 @@ def _no_apt(lacking: list[Found]) -> FarwatchError:
 # Python libraries
 
 
-def make_venv(venv: Path, lock: Path, log: Path) -> None:
+def make_venv(venv: Path, lock: Path, log: Path, python: str = "") -> None:
     """Make the virtual environment `venv` from the lock file.
 
     It holds absolute paths, so it is made where it stays; the file `ready`, written
     last, tells a whole one from one that was interrupted, which is made anew.
+    python: whose environment it is (default: the Python that runs this)
     """
     say(f"installing the Python libraries of {lock.name}, once (log: {log})")
     _remove(venv)
-    _run([sys.executable, "-I", "-m", "venv", str(venv)], log, "cannot make a virtual environment")
+    _run([python or sys.executable, "-I", "-m", "venv", str(venv)], log, "cannot make a virtual environment")
     pip = [str(venv / "bin" / "python"), "-I", "-m", "pip", "install", "--no-input", "--no-compile"]
     pip += ["--only-binary", ":all:", "--require-hashes", "--no-deps", "-r", str(lock)]
     _run(pip, log, "cannot install the Python libraries")

@@ -39,6 +39,11 @@ class Need:
 
     @property
     def label(self) -> str:
+        """What a person calls it."""
+        if self.kind == "header":
+            return f"<{self.name}>"
+        if self.kind == "python":
+            return f"Python module {self.name}"
         return f"{self.name} >= {dotted(self.minimum)}" if self.minimum else self.name
 
 
