@@ -25,7 +25,7 @@ _SHAPES = {
     "sha256": (r"[0-9a-f]{64}", "64 lower case hex digits"),
     "commit": (r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id: 40 or 64 lower case hex digits"),
 }
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_NAME = re.compile(r"(?!.*\.lock$)[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*")  # also a valid part of a git ref
 _DEFAULT_ORDER = 10
 
 

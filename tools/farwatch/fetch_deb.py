@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Source packages of the Debian archive that this machine already uses, of any of its suites.
+
+apt works on private lists, so neither the system's own lists nor root are needed. The address is the
+one in the machine's apt settings; signatures are checked against the Debian archive's keyring.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+from farwatch.errors import FarwatchError
+from farwatch.fetch import no_space, pin_lines, tool_failed
+from farwatch.home import Home, locked
+from farwatch.model import Base
+
+Say = Callable[[str], None]
+
+_UPDATE_LIMIT = 600.0
+_DOWNLOAD_LIMIT = 3600.0
+_KEYRINGS = tuple(Path("/usr/share/keyrings") / f"debian-archive-keyring.{end}" for end in ("gpg", "pgp"))
+_INSTALL = (
+    "install apt and dpkg (this kind of base needs a Debian system), or use a base of kind git or tarball"
+)
+
+
+def download(base: Base, home: Home, folder: Path, say: Say) -> Path:
+    """The tarball inside the package, in `folder`. Not verified against the pin yet."""
+    options = _private_apt(base, home)
+    with locked(home.downloads / f"apt-{base.suite}.lock", lambda: say(f"waiting for apt ({base.suite})")):
+        say(f"reading the package list of {base.suite}")
+        _apt(base, home, folder, "apt-get", *options, "update", limit=_UPDATE_LIMIT)
+        _require_version(base, home, folder, options)
+        say(f"downloading {base.package} {base.version}")
+        wanted = f"{base.package}={base.version}"
+        _apt(base, home, folder, "apt-get", *options, "download", wanted, limit=_DOWNLOAD_LIMIT)
+    packages = list(folder.glob("*.deb"))
+    if len(packages) != 1:
+        raise FarwatchError(f"apt-get download {wanted} left no package", hint="run the command again")
+    say(f"unpacking {base.package}")
+    return _tarball_inside(packages[0], folder)
+
+
+def mirror(suite: str, targets: str) -> str:
+    """The archive's address for a suite, from lines "ADDRESS RELEASE" as apt prints them.
+
+    That of the same release; else of one for the same purpose (the security archive is apart from the
+    main one); else of a release without a suffix: the main archive. Empty when there is none.
+    """
+    known = [(words[1], words[0]) for words in map(str.split, targets.splitlines()) if len(words) == 2]
+    purpose = suite.partition("-")[2]
+    for fits in (
+        lambda release: release == suite,
+        lambda release: purpose == "security" and release.endswith("-security"),
+        lambda release: "-" not in release and "/" not in release,
+        lambda release: purpose != "security" and release.endswith(("-updates", "-backports")),
+    ):
+        for release, address in known:
+            if fits(release):
+                return address
+    return ""
+
+
+def _private_apt(base: Base, home: Home) -> list[str]:
+    """apt options that keep to a private folder, with a one-line sources list in it."""
+    private = home.downloads / "apt" / base.suite
+    for part in ("lists/partial", "cache/archives/partial"):
+        (private / part).mkdir(parents=True, exist_ok=True)
+    keyring = next((f"[signed-by={path}] " for path in _KEYRINGS if path.is_file()), "")
+    (private / "sources.list").write_text(f"deb {keyring}{_address(base)} {base.suite} main\n")
+    settings = {
+        "Dir::Etc::sourcelist": private / "sources.list",
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": private / "lists",
+        "Dir::Cache": private / "cache",
+        "Acquire::Languages": "none",
+        "Acquire::http::Timeout": "60",
+        "Acquire::https::Timeout": "60",
+        "APT::Update::Error-Mode": "any",  # otherwise no network is a warning, and old lists are used
+        "APT::Get::AllowUnauthenticated": "false",
+        "Acquire::AllowInsecureRepositories": "false",
+    }
+    return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+
+
+def _address(base: Base) -> str:
+    question = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages")
+    found = mirror(base.suite, _run(*question, cwd=Path("/"), limit=60).stdout)
+    if not found:
+        raise FarwatchError(
+            f"cannot tell where to get {base.package} {base.version}",
+            cause="apt on this machine has no archive with package lists",
+            hint="apt-get update (as root), or use a base of kind git or tarball in patches/bases.toml",
+        )
+    return found
+
+
+def _require_version(base: Base, home: Home, folder: Path, options: list[str]) -> None:
+    """FarwatchError with the versions that are there, when the pinned one is not."""
+    listing = _apt(base, home, folder, "apt-cache", *options, "madison", base.package, limit=60)
+    rows = [[part.strip() for part in row.split("|")] for row in listing.splitlines() if "|" in row]
+    # the local dpkg status is in it too, but only the suite can be downloaded from
+    there = [row[1] for row in rows if len(row) >= 3 and f" {base.suite}/" in f" {row[2]}"]
+    if base.version in there:
+        return
+    if not there:
+        raise FarwatchError(
+            f"{base.suite} has no package {base.package}",
+            cause=f"the Debian archive of this machine does not offer it in {base.suite}",
+            hint=pin_lines(base, suite="a suite that has it"),
+        )
+    raise FarwatchError(
+        f"{base.package} {base.version} is no longer in {base.suite}",
+        cause=f"versions there: {', '.join(there)}",
+        hint=pin_lines(base, version=there[0], sha256="that of its tarball: the next run tells it"),
+    )
+
+
+def _apt(base: Base, home: Home, folder: Path, *command: str, limit: float) -> str:
+    done = _run(*command, cwd=folder, limit=limit)
+    if done.returncode == 0:
+        return done.stdout
+    raise tool_failed(
+        f"{command[0]} cannot get {base.package} from {base.suite}",
+        done.stdout + done.stderr,
+        folder=home.downloads,
+        hint="see what apt says above; `apt-get update` should work on this machine",
+    )
+
+
+def _run(*command: str, cwd: Path, limit: float) -> subprocess.CompletedProcess[str]:
+    if shutil.which(command[0]) is None:
+        raise FarwatchError(f"{command[0]} is not installed", hint=_INSTALL)
+    env = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        return subprocess.run(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        cause = f"no end after {limit:.0f} s"
+        raise FarwatchError(
+            f"{command[0]} hangs", cause=cause, hint="look at the network, try again"
+        ) from error
+
+
+def _tarball_inside(package: Path, folder: Path) -> Path:
+    """Take usr/src/*.tar.* out of a .deb."""
+    if shutil.which("dpkg-deb") is None:
+        raise FarwatchError("dpkg-deb is not installed", hint=_INSTALL)
+    target = folder / "archive"
+    command = ["dpkg-deb", "--fsys-tarfile", str(package)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            found = _extract(process.stdout, target)
+        finally:
+            process.kill()
+    if not found:
+        cause = "expected one file usr/src/*.tar.xz in it"
+        hint = "is it a source package? see package in patches/bases.toml"
+        raise FarwatchError(f"{package.name} holds no source", cause=cause, hint=hint)
+    package.unlink()
+    return target
+
+
+def _extract(stream: object, target: Path) -> bool:
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
+            for member in tar:
+                inside = tar.extractfile(member) if member.isreg() else None
+                if (
+                    inside is not None
+                    and member.name.lstrip("./").startswith("usr/src/")
+                    and ".tar" in member.name
+                ):
+                    with target.open("wb") as sink:
+                        shutil.copyfileobj(inside, sink, 1 << 20)
+                    return True
+    except tarfile.TarError:
+        if shutil.disk_usage(target.parent).free < 1 << 20:
+            raise no_space(target.parent) from None
+    return False
