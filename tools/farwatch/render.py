@@ -21,7 +21,8 @@ FOLD_FROM = 3
 SURPRISES_SHOWN = 20
 """Longest list of surprises when folding."""
 
-LEGEND = "fixed, broken: against the column to the left; !: surprising; (expected): recorded by the revision"
+LEGEND = "fixed, broken: against the column to the left; known: expected by the revision; !: surprising"
+SHORT_LEGEND = "+ fixed, - broken: against the column to the left; ~ expected by the revision; ! surprising"
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,24 @@ def _line(row: Row) -> Line:
 
 
 def cell_words(cell: Cell) -> str:
-    """What a cell says, in words: "fail (expected)", "pass fixed", "fail broken !"."""
-    parts = [cell.word]
-    if cell.change in (Change.FIXES, Change.BREAKS):
-        parts.append("fixed" if cell.change is Change.FIXES else "broken")
+    """What a cell says, in words: "fail known", "pass fixed", "fail broken !"."""
+    return " ".join([cell.word, *(word for word, _ in _remarks(cell))])
+
+
+def cell_marks(cell: Cell) -> str:
+    """The same in less room: "fail ~", "pass +", "fail -!"."""
+    return f"{cell.word} {''.join(mark for _, mark in _remarks(cell))}".rstrip()
+
+
+def _remarks(cell: Cell) -> Iterator[tuple[str, str]]:
+    if cell.change is Change.FIXES:
+        yield "fixed", "+"
+    if cell.change is Change.BREAKS:
+        yield "broken", "-"
     if cell.expected_failure:
-        parts.append("(expected)")
+        yield "known", "~"
     if cell.surprising:
-        parts.append("!")
-    return " ".join(parts)
+        yield "!", "!"
 
 
 def surprise(cell: Cell) -> str:

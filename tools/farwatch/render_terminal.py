@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -15,6 +16,8 @@ from farwatch.escape import printable
 from farwatch.model import Verdict
 from farwatch.render import (
     LEGEND,
+    SHORT_LEGEND,
+    cell_marks,
     cell_words,
     group_lines,
     headline,
@@ -41,8 +44,11 @@ def draw_table(table: Table, stream: TextIO, all_rows: bool = False, width: int 
     """Draw the table with colours. Every colour is also said by a symbol and a word."""
     console = Console(file=stream, highlight=False, width=width)
     console.print(Text(printable(headline(table)), "bold"))
-    console.print(_rich_table(table, all_rows))
-    console.print(Text(LEGEND, "dim"))
+    drawn, legend = _rich_table(table, all_rows, cell_words), LEGEND
+    if Measurement.get(console, console.options.update(max_width=10_000), drawn).maximum > console.width:
+        drawn, legend = _rich_table(table, all_rows, cell_marks), SHORT_LEGEND
+    console.print(drawn)
+    console.print(Text(legend, "dim"))
     console.print()
     for heading, (label, summary) in zip(table.headings, summaries(table, printable), strict=True):
         style = "bold red" if heading.surprises else "green"
@@ -53,21 +59,22 @@ def draw_table(table: Table, stream: TextIO, all_rows: bool = False, width: int 
         console.print(Text(printable(note), "yellow"))
 
 
-def _rich_table(table: Table, all_rows: bool) -> RichTable:
+def _rich_table(table: Table, all_rows: bool, words: Callable[[Cell], str]) -> RichTable:
     drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     drawn.add_column("test", overflow="fold")
     for heading in table.headings:
-        drawn.add_column(Text(printable(heading.label)), overflow="fold")
+        drawn.add_column(Text(printable(heading.label)), no_wrap=True)
     for group in table.groups:
         drawn.add_row(Text(printable(group.name), "bold"))
         for line in group_lines(group, all_rows):
-            drawn.add_row(Text(f"  {printable(line.label)}"), *map(_rich_cell, line.cells))
+            cells = (_rich_cell(cell, words(cell)) for cell in line.cells)
+            drawn.add_row(Text(f"  {printable(line.label)}"), *cells)
     return drawn
 
 
-def _rich_cell(cell: Cell) -> Text:
+def _rich_cell(cell: Cell, words: str) -> Text:
     symbol = _SYMBOLS[cell.result.verdict] if cell.result else "·"
-    return Text(f"{symbol} {cell_words(cell)}", _style(cell))
+    return Text(f"{symbol} {words}", _style(cell))
 
 
 def _style(cell: Cell) -> str:

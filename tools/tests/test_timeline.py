@@ -187,10 +187,12 @@ def test_a_log_ends_at_its_limit_and_says_so(tmp_path: Path) -> None:
 def test_lines_of_many_threads_stay_whole_and_in_order(tmp_path: Path) -> None:
     clock = itertools.count()
     log = TimedLog(tmp_path / "a.log", lambda: float(next(clock)))
-    threads = [
-        threading.Thread(target=lambda n=n: [log.append(b"%d " % n * 50) for _ in range(50)])
-        for n in range(4)
-    ]
+
+    def write(number: int) -> None:
+        for _ in range(50):
+            log.append(b"%d " % number * 50)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table as one self-contained HTML file: light and dark, no script, nothing fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from farwatch.escape import printable, printable_lines
+from farwatch.model import Verdict
+from farwatch.render import headline, notes, show_command, surprise
+from farwatch.table import Cell, Change, Row, Table
+
+
+def render_html(table: Table) -> str:
+    """The document. Equal tables give equal documents."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(printable=printable, printable_lines=printable_lines)
+    template = environment.get_template("table.html.j2")
+    return template.render(
+        table=table,
+        headline=headline(table),
+        notes=notes(table),
+        anchors=_anchors(table),
+        calm=_calm,
+        calm_group=lambda group: all(map(_calm, group.rows)),
+        classes=_classes,
+        has_more=_has_more,
+        show_command=show_command,
+        surprise=surprise,
+        words=_words,
+    )
+
+
+def _anchors(table: Table) -> dict[str, str]:
+    """Name of a cell -> id of its element: names may hold what an id must not."""
+    return {
+        cell.name: f"cell-{line}-{place}"
+        for line, row in enumerate(table.rows)
+        for place, cell in enumerate(row.cells)
+    }
+
+
+def _calm(row: Row) -> bool:
+    return not any(cell.surprising or _changed(cell) for cell in row.cells)
+
+
+def _changed(cell: Cell) -> bool:
+    return cell.change in (Change.FIXES, Change.BREAKS)
+
+
+def _has_more(cell: Cell) -> bool:
+    return cell.result is not None and (cell.result.verdict is not Verdict.PASS or cell.surprising)
+
+
+def _classes(cell: Cell) -> str:
+    if cell.result is None:
+        return "missing"
+    if cell.surprising:
+        return "surprising"
+    if cell.expected_failure:
+        return "known"
+    return "pass fixed" if cell.change is Change.FIXES else "pass"
+
+
+def _words(cell: Cell) -> Markup:
+    """The verdict, and what is to be said of it, in words."""
+    tags = []
+    if _changed(cell):
+        tags.append("fixed" if cell.change is Change.FIXES else "broken")
+    if cell.expected_failure:
+        tags.append("known")
+    if cell.surprising:
+        tags.append("surprising")
+    spans = (Markup(' <span class="tag">{}</span>').format(tag) for tag in tags)
+    return Markup("{}").format(cell.word) + Markup("").join(spans)
