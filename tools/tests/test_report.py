@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""report.py: each form goes to its file, stdout gets the table, a file is replaced in whole or not at all."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+from table_samples import sample
+
+from farwatch.errors import FarwatchError
+from farwatch.render import render_markdown, render_text
+from farwatch.report import FORMS, publish
+from farwatch.report_html import render_html
+from farwatch.report_json import render_json
+from farwatch.report_junit import render_junit
+
+
+def arguments(**paths: Path) -> argparse.Namespace:
+    return argparse.Namespace(**{**dict.fromkeys(FORMS), "all": False, **paths})
+
+
+def test_every_form_goes_to_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(sample(), arguments(**{form: tmp_path / form for form in FORMS}))
+    wanted = {"markdown": render_markdown, "html": render_html, "junit": render_junit, "json": render_json}
+    for form, render in wanted.items():
+        assert (tmp_path / form).read_text(encoding="utf-8") == render(sample())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FORMS)
+    assert capsys.readouterr().out == render_text(sample())
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FarwatchError, match=r"cannot write .*no/table\.html"):
+        publish(sample(), arguments(html=tmp_path / "no" / "table.html"))
+    with pytest.raises(FarwatchError, match="cannot write"):
+        publish(sample(), arguments(json=tmp_path))
+
+
+def test_an_earlier_file_survives_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "table.json"
+    target.write_text("earlier")
+
+    def fail(_path: Path, _target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(FarwatchError, match="cannot write"):
+        publish(sample(), arguments(json=target))
+    assert target.read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [target]
