@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -52,14 +53,14 @@ def run_logged(
     *,
     cwd: Path,
     log: Path,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     on_line: OnLine | None = None,
     timeout: float | None = None,
     append: bool = False,
 ) -> int:
     """Run a tool to its end; stdout and stderr go to `log`, each line to `on_line` as well.
 
-    env:     added to our environment
+    env:     added to our environment; None takes a variable out of it
     timeout: seconds
     Returns the exit status, negative for a signal. FarwatchError when the tool is missing or over its time.
     """
@@ -94,6 +95,12 @@ def output_of(argv: Sequence[str | Path], *, cwd: Path | None = None, timeout: f
     return done.stdout
 
 
+@lru_cache
+def version_line(tool: str) -> str:
+    """First line of what a tool says about its version."""
+    return output_of([tool, "--version"]).partition("\n")[0]
+
+
 def missing_tool(name: str) -> FarwatchError:
     """The error for a program that is not installed."""
     from farwatch.diagnose import package_of  # noqa: PLC0415  (diagnose is no need of a build that works)
@@ -101,7 +108,7 @@ def missing_tool(name: str) -> FarwatchError:
     return FarwatchError(f"{name} is not installed", hint=f"install {package_of(name)}")
 
 
-def _start(words: list[str], cwd: Path, env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+def _start(words: list[str], cwd: Path, env: Mapping[str, str | None] | None) -> subprocess.Popen[bytes]:
     parent = os.getpid()
 
     def prepare() -> None:
@@ -113,7 +120,7 @@ def _start(words: list[str], cwd: Path, env: Mapping[str, str] | None) -> subpro
         return subprocess.Popen(
             words,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env=_environ(env or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -126,6 +133,11 @@ def _start(words: list[str], cwd: Path, env: Mapping[str, str] | None) -> subpro
         ) from error
     except OSError as error:
         raise _unstartable(words[0], error) from error
+
+
+def _environ(changes: Mapping[str, str | None]) -> dict[str, str]:
+    merged = {**os.environ, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _unstartable(name: str, error: OSError) -> FarwatchError:

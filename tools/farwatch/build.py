@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a column runs: kernel, companion server and test programs, each built once for the same inputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farwatch import kernel_build, server_build, tests_build
+from farwatch.catalog import Catalog
+from farwatch.errors import FarwatchError
+from farwatch.home import Home, locked
+from farwatch.kernel_build import KernelBuild, KernelBuilder, KernelOrder
+from farwatch.model import Base, Revision
+from farwatch.server_build import ServerBuild, ServerBuilder
+from farwatch.tests_build import TestsBuild
+
+if TYPE_CHECKING:
+    from farwatch.trees import Source, Trees
+
+__all__ = ["Builder", "KernelBuild", "ServerBuild", "TestsBuild"]
+
+
+class Builder:
+    """Builds on demand. Everything it returns is in Home.builds and complete.
+
+    engine: an engine's `arch`
+    source: a checkout to build from, instead of the revision's patches
+    All methods raise FarwatchError: "<thing> does not build", with the first error of the log.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        catalog: Catalog,
+        trees: Trees,
+        say: Callable[[str], None],
+        jobs: int | None = None,
+    ) -> None:
+        self._home = home
+        self._catalog = catalog
+        self._trees = trees
+        self._say = say
+        self._jobs = jobs or len(os.sched_getaffinity(0))
+
+    def kernel_key(
+        self, revision: Revision, base: Base, engine: str, flavor: str, source: Source | None = None
+    ) -> str:
+        """Hash over everything that could change the kernel; builds nothing."""
+        return self._order(revision, base, engine, flavor, source).key
+
+    def kernel(
+        self, revision: Revision, base: Base, engine: str, flavor: str, source: Source | None = None
+    ) -> KernelBuild:
+        """The kernel of a revision."""
+        order = self._order(revision, base, engine, flavor, source)
+        if done := kernel_build.finished(self._home, order.key):
+            return done
+        with self._held(order.source, order.objects_name, order.label) as tree:
+            if done := kernel_build.finished(self._home, order.key):
+                return done
+            built = KernelBuilder(self._home, order, tree, self._say, self._jobs).build(
+                lambda: self._unchanged(order.revision, order.source)
+            )
+        self._say(f"{order.label}: built in {built.seconds:.0f} s")
+        return built
+
+    def config(
+        self, revision: Revision, base: Base, engine: str, flavor: str, source: Source | None = None
+    ) -> str:
+        """The .config that the kernel of a revision gets."""
+        order = self._order(revision, base, engine, flavor, source)
+        if done := kernel_build.finished(self._home, order.key):
+            return done.config.read_text(encoding="utf-8")
+        with self._held(order.source, order.objects_name, order.label) as tree:
+            return self._configurer(order, tree).config().read_text(encoding="utf-8")
+
+    def why(
+        self,
+        revision: Revision,
+        base: Base,
+        engine: str,
+        flavor: str,
+        symbol: str,
+        source: Source | None = None,
+    ) -> str:
+        """Why an option has its value in that config, down to what would have to change."""
+        from farwatch.kconfig_why import Explainer  # noqa: PLC0415  (needs kconfiglib, and seconds)
+
+        order = self._order(revision, base, engine, flavor, source)
+        origins = {name: setting.origin for name, setting in order.settings.items()}
+        with self._held(order.source, order.objects_name, order.label) as tree:
+            config = self._configurer(order, tree).config(check=False)
+            return Explainer(tree, order.recipe.arch, config, origins=origins).why(symbol)
+
+    def server_key(self, revision: Revision, base: Base, source: Source | None = None) -> str:
+        """Hash over everything that could change the server; builds nothing."""
+        return server_build.key(source or self._trees.tip(revision, base.component, base))
+
+    def server(self, revision: Revision, base: Base, source: Source | None = None) -> ServerBuild:
+        """The companion server of a revision."""
+        source = source or self._trees.tip(revision, base.component, base)
+        key = server_build.key(source)
+        if done := server_build.finished(self._home, key):
+            return done
+        label = f"{base.component} {base.name} of {revision.name}"
+        with self._held(source, f"{base.component}-target", label) as tree:
+            if done := server_build.finished(self._home, key):
+                return done
+            builder = ServerBuilder(self._home, revision, base, tree, self._say, self._jobs)
+            built = builder.build(key, lambda: self._unchanged(revision, source))
+        self._say(f"{label}: built in {built.seconds:.0f} s")
+        return built
+
+    def tests(self, base: Base) -> TestsBuild:
+        """The test programs with their actor and agent, against the harness of a linux base."""
+        return tests_build.tests(self._home, self._trees.base_commit(base), self._say)
+
+    def _order(
+        self, revision: Revision, base: Base, engine: str, flavor: str, source: Source | None
+    ) -> KernelOrder:
+        found = source or self._trees.tip(revision, "linux", base)
+        return kernel_build.order(revision, base, engine, flavor, found)
+
+    def _configurer(self, order: KernelOrder, tree: Path) -> KernelBuilder:
+        return KernelBuilder(self._home, order, tree, self._say, self._jobs)
+
+    @contextmanager
+    def _held(self, source: Source, objects: str, label: str) -> Iterator[Path]:
+        """The source folder and the object folder, for us alone."""
+
+        def busy() -> None:
+            self._say(f"{label}: waiting for another build in the same folder")
+
+        with self._sources(source) as tree, locked(self._home.objects / f"{objects}.lock", busy):
+            yield tree
+
+    @contextmanager
+    def _sources(self, source: Source) -> Iterator[Path]:
+        if source.path is not None:
+            yield source.path
+            return
+        with self._trees.managed(source) as tree:
+            yield tree
+
+    def _unchanged(self, revision: Revision, source: Source) -> None:
+        """FarwatchError when a checkout was edited while it was built: the result is of no known state."""
+        if source.path is None:
+            return
+        now = self._trees.working(revision, source.component, source.base)
+        if now is None or now.tree != source.tree:
+            raise FarwatchError(
+                f"{source.path} changed while it was being built",
+                cause="what came out belongs to neither state and was not kept",
+                hint="run the same command again",
+            )

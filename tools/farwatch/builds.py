@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Home.builds: finished builds by the hash of their inputs, each whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from farwatch.home import Home
+
+RECORD = "done.json"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A finished build: its folder and what was recorded with it."""
+
+    folder: Path
+    record: Mapping[str, object]
+
+
+def folder_of(home: Home, kind: str, key: str) -> Path:
+    """builds/<kind>-<key>"""
+    return home.builds / f"{kind}-{key}"
+
+
+def find(home: Home, kind: str, key: str) -> Kept | None:
+    """The build of that key; its record's time of change says when it was last used."""
+    folder = folder_of(home, kind, key)
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    with suppress(OSError):
+        os.utime(path)
+    return Kept(folder, record)
+
+
+@contextmanager
+def fresh(home: Home, kind: str, key: str, record: Mapping[str, object]) -> Iterator[Path]:
+    """A folder to fill; it becomes the build of that key when the block ends well, else it goes away."""
+    temporary = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=home.builds))
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        (temporary / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        _move_into_place(temporary, folder_of(home, kind, key))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move_into_place(temporary: Path, final: Path) -> None:
+    """Another run may have put the same build there meanwhile: then theirs stays."""
+    if final.exists() and not (final / RECORD).exists():
+        shutil.rmtree(final)
+    try:
+        temporary.rename(final)
+    except OSError:
+        if not (final / RECORD).exists():
+            raise

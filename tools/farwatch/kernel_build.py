@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Kernels: configured from fragments, built beside their sources, kept by the hash of their inputs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farwatch import builds, kconfig, proc
+from farwatch.errors import FarwatchError, unknown
+from farwatch.home import Home, checkout_root
+from farwatch.model import Base, Revision, hash_of
+
+if TYPE_CHECKING:
+    from farwatch.trees import Source
+
+_RECIPE_VERSION = "1"
+"""Raise it when something here changes what is built from the same inputs."""
+_LINK = "src"
+"""Name of the link from an object folder to its sources. Compilers see only paths below it, so ccache's
+entries and kbuild's saved command lines are the same for every checkout."""
+_LIMIT = 3600.0
+"""Seconds that one kernel build may take."""
+
+_OBJECT = re.compile(r"^  (?:CC|AS|LD|AR|HOSTCC|HOSTLD|LDS|USER)(?: \[\w\])? ")
+_SHELL = (  # would come from a person's shell, and change the result
+    *("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH", "CROSS_COMPILE", "KBUILD_OUTPUT", "LLVM"),
+    *("KCFLAGS", "KCPPFLAGS", "CFLAGS", "LDFLAGS", "KCONFIG_CONFIG", "KCONFIG_ALLCONFIG", "W", "V", "O", "M"),
+    *("CCACHE_DISABLE", "CCACHE_BASEDIR", "CCACHE_CONFIGPATH", "CCACHE_RECACHE"),
+)
+_FIXED = {  # the same sources give the same bytes
+    "LC_ALL": "C",
+    "KBUILD_BUILD_TIMESTAMP": "@0",
+    "KBUILD_BUILD_USER": "farwatch",
+    "KBUILD_BUILD_HOST": "farwatch",
+    "KBUILD_BUILD_VERSION": "1",
+    "LOCALVERSION": "",  # set, though empty: no "+" for a commit that has no tag
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a kernel for one kind of machine is made.
+
+    arch:     ARCH= of the build; also the suffix of its config fragments
+    target:   what make is asked for: not "all", which has more to look at
+    image:    the file to boot, below the object folder
+    objects:  lines of a build from nothing, until a first build has counted them
+    """
+
+    arch: str
+    target: str
+    image: str
+    objects: int
+
+
+RECIPES = {recipe.arch: recipe for recipe in (Recipe("um", "linux", "linux", 710),)}
+
+
+def recipe_for(arch: str) -> Recipe:
+    """The recipe of an engine's architecture."""
+    if arch not in RECIPES:
+        raise unknown("kernel architecture", arch, RECIPES)
+    return RECIPES[arch]
+
+
+@dataclass(frozen=True)
+class KernelBuild:
+    """A finished kernel, in Home.builds."""
+
+    key: str
+    dir: Path
+    image: Path
+    config: Path
+    log: Path
+    seconds: float
+    """That its making took, whenever that was."""
+
+
+@dataclass(frozen=True)
+class KernelOrder:
+    """One kernel to be built: sources, config and machine."""
+
+    revision: Revision
+    base: Base
+    flavor: str
+    recipe: Recipe
+    source: Source
+    settings: Mapping[str, kconfig.Setting]
+    own_fragments: bool
+    """The revision brings fragments of its own."""
+
+    @property
+    def label(self) -> str:
+        return f"kernel {self.base.name} ({self.recipe.arch}, {self.flavor}) of {self.revision.name}"
+
+    @property
+    def fragment(self) -> str:
+        return kconfig.render(self.settings)
+
+    @property
+    def key(self) -> str:
+        """Hash over everything that could change the image."""
+        return hash_of(
+            *("kernel", _RECIPE_VERSION, self.recipe.arch, self.recipe.target),
+            *(self.source.tree, self.fragment, toolchain()),
+        )
+
+    @property
+    def objects_name(self) -> str:
+        """Folder of the objects: one for each set of sources and each config: none undoes another.
+
+        Revisions share their base's worktree, and so the folder; a checkout
+        that is being edited has its own, as has a revision with its own options.
+        """
+        parts = [self.base.label, self.recipe.arch, self.flavor]
+        if self.own_fragments:
+            parts.append(hash_of(self.fragment)[:8])
+        if self.source.path is not None:
+            parts.append(f"{self.revision.name}-{hash_of(str(self.source.path))[:8]}")
+        return "-".join(parts)
+
+
+def order(revision: Revision, base: Base, arch: str, flavor: str, source: Source) -> KernelOrder:
+    """Read the fragments; FarwatchError when they do not fit together."""
+    recipe = recipe_for(arch)
+    own = kconfig.revision_fragments(revision, recipe.arch)
+    settings = kconfig.merge([*kconfig.common_fragments(checkout_root(), recipe.arch, flavor), *own])
+    return KernelOrder(revision, base, flavor, recipe, source, settings, bool(own))
+
+
+def toolchain() -> str:
+    """First lines of what compiler and linker say about themselves."""
+    return "\n".join(proc.version_line(tool) for tool in ("gcc", "ld"))
+
+
+def finished(home: Home, key: str) -> KernelBuild | None:
+    """The kernel of that key, if it was built before."""
+    done = builds.find(home, "kernel", key)
+    if done is None:
+        return None
+    folder = done.folder
+    image = folder / str(done.record["image"])
+    return KernelBuild(
+        key, folder, image, folder / "config", folder / "build.log", float(str(done.record["seconds"]))
+    )
+
+
+class KernelBuilder:
+    """Builds one kernel from a source folder that nobody else touches meanwhile."""
+
+    def __init__(
+        self, home: Home, order: KernelOrder, tree: Path, say: Callable[[str], None], jobs: int
+    ) -> None:
+        self._home = home
+        self._order = order
+        self._tree = tree
+        self._say = say
+        self._jobs = jobs
+        self._objects = home.objects / order.objects_name
+        self._log = self._objects / "farwatch.log"
+
+    def config(self, *, check: bool = True) -> Path:
+        """The .config, made if it is not up to date; FarwatchError (with `check`) if an option did not stick."""
+        self._objects.mkdir(exist_ok=True)
+        self._point_at_tree()
+        if not self._configured():
+            self._configure(check)
+        return self._objects / ".config"
+
+    def build(self, verify_source: Callable[[], None]) -> KernelBuild:
+        """Configure, compile, and keep the image with its config and log.
+
+        verify_source: raises when the sources are no longer what they were
+        """
+        started = time.monotonic()
+        self._objects.mkdir(exist_ok=True)
+        self._log.unlink(missing_ok=True)
+        self.config()
+        progress = Progress(self._order, self._expected(), self._say)
+        status = self._make(self._order.recipe.target, jobs=self._jobs, on_line=progress.line)
+        if status != 0:
+            raise self._failure(self._order.label)
+        self._count(progress)
+        verify_source()
+        return self._keep(time.monotonic() - started)
+
+    def _point_at_tree(self) -> None:
+        link = self._objects / _LINK
+        if not link.is_symlink() or link.readlink() != self._tree:
+            link.unlink(missing_ok=True)
+            link.symlink_to(self._tree)
+
+    @property
+    def _stamp(self) -> Path:
+        return self._objects / "farwatch.configured"
+
+    def _wanted_stamp(self) -> str:
+        return hash_of(_RECIPE_VERSION, self._order.fragment, toolchain(), str(self._tree))
+
+    def _configured(self) -> bool:
+        """Whether .config comes from these fragments and no Kconfig file has changed since."""
+        try:
+            made = self._stamp.stat().st_mtime_ns
+            if self._stamp.read_text() != self._wanted_stamp() or not (self._objects / ".config").exists():
+                return False
+            listed = (self._objects / "include" / "config" / "auto.conf.cmd").read_text()
+        except OSError:
+            return False
+        files = re.findall(r"^\s+(\S*Kconfig\S*)(?: \\)?$", listed, re.MULTILINE)
+        return bool(files) and all(_older(self._tree / name, made) for name in files)
+
+    def _configure(self, check: bool) -> None:
+        """tinyconfig, our fragments, olddefconfig; then see whether all of it stuck."""
+        self._stamp.unlink(missing_ok=True)
+        before = time.time_ns()
+        config = self._objects / ".config"
+        self._make_or_fail("tinyconfig")
+        with config.open("a", encoding="utf-8") as handle:
+            handle.write(self._order.fragment)
+        self._make_or_fail("olddefconfig")
+        if not check:
+            return
+        kconfig.check_stuck(self._order.settings, config, self._tree, self._order.recipe.arch, _FIXED)
+        self._stamp.write_text(self._wanted_stamp())
+        os.utime(self._stamp, ns=(before, before))
+
+    def _make_or_fail(self, target: str) -> None:
+        if self._make(target) != 0:
+            raise self._failure(f"the config of {self._order.label}")
+
+    def _make(self, target: str, *, jobs: int = 1, on_line: Callable[[str], None] | None = None) -> int:
+        """make in the object folder itself: saves kbuild two rounds of finding out where it is."""
+        argv = ["make", "--no-print-directory", f"-j{jobs}", "-f", f"{_LINK}/Makefile"]
+        argv += [
+            f"ARCH={self._order.recipe.arch}",
+            f"srctree={_LINK}",
+            f"srcroot={_LINK}",
+            f"CC={compiler()}",
+        ]
+        return proc.run_logged(
+            [*argv, target],
+            cwd=self._objects,
+            log=self._log,
+            env={**dict.fromkeys(_SHELL), **_FIXED, **ccache_environ(self._home)},
+            on_line=on_line,
+            timeout=_LIMIT,
+            append=True,
+        )
+
+    def _failure(self, what: str) -> FarwatchError:
+        from farwatch.diagnose import failure  # noqa: PLC0415  (no need of a build that works)
+
+        return failure(what, self._log, prefix=f"{_LINK}/")
+
+    def _expected(self) -> int:
+        """Objects of a build from nothing; 0 when there are some already, who knows how stale."""
+        if (self._objects / "vmlinux.o").exists():
+            return 0
+        try:
+            return int(self._counts.read_text())
+        except (OSError, ValueError):
+            return self._order.recipe.objects
+
+    @property
+    def _counts(self) -> Path:
+        return (
+            self._home.objects
+            / f"{self._order.base.label}-{self._order.recipe.arch}-{self._order.flavor}.count"
+        )
+
+    def _count(self, progress: Progress) -> None:
+        if progress.expected:
+            self._counts.write_text(str(progress.objects))
+
+    def _keep(self, seconds: float) -> KernelBuild:
+        image = self._objects / self._order.recipe.image
+        record = {"image": image.name, "seconds": round(seconds, 1), "label": self._order.label}
+        with builds.fresh(self._home, "kernel", self._order.key, record) as folder:
+            shutil.copy2(image, folder / image.name)
+            shutil.copy2(self._objects / ".config", folder / "config")
+            shutil.copy2(self._log, folder / "build.log")
+        done = finished(self._home, self._order.key)
+        assert done is not None
+        return done
+
+
+class Progress:
+    """Says now and then how far a build is."""
+
+    INTERVAL = 10.0
+    """Seconds between two lines."""
+
+    def __init__(self, order: KernelOrder, expected: int, say: Callable[[str], None]) -> None:
+        self.objects = 0
+        self.expected = expected
+        self._name = f"kernel {order.base.name} {order.recipe.arch} ({order.revision.name})"
+        self._say = say
+        self._started = self._said = time.monotonic()
+
+    def line(self, text: str) -> None:
+        """Take in one line of make's output."""
+        if not _OBJECT.match(text):
+            return
+        self.objects += 1
+        now = time.monotonic()
+        if now - self._said >= self.INTERVAL:
+            self._said = now
+            self._say(self.text(now - self._started))
+
+    def text(self, seconds: float) -> str:
+        """ "kernel 7.3 um (v1): 312 of ~710 objects, 1 min 20 s"."""
+        total = f" of ~{max(self.expected, self.objects)}" if self.expected else ""
+        minutes, rest = divmod(int(seconds), 60)
+        spent = f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        return f"{self._name}: {self.objects}{total} objects, {spent}"
+
+
+def compiler() -> str:
+    """CC= of a build."""
+    return "ccache gcc" if shutil.which("ccache") else "gcc"
+
+
+def ccache_environ(home: Home) -> dict[str, str | None]:
+    """Our own cache. No working folder in its hashes: compilers see paths relative to it."""
+    return {"CCACHE_DIR": str(home.ccache), "CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "5G"}
+
+
+def _older(path: Path, than: int) -> bool:
+    try:
+        return path.stat().st_mtime_ns < than
+    except OSError:
+        return False

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The companion server: cargo, with the crates that its lock file names and no others."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farwatch import builds, proc
+from farwatch.errors import FarwatchError
+from farwatch.home import Home
+from farwatch.model import Base, Revision, hash_of
+
+if TYPE_CHECKING:
+    from farwatch.trees import Source
+
+_RECIPE_VERSION = "1"
+"""Raise it when something here changes what is built from the same inputs."""
+_LIMIT = 1800.0
+"""Seconds that one cargo call may take."""
+_PACKAGES = "install cargo-web and rustc-web (Debian 12), or a toolchain from rustup"
+_BUILD_ENVIRON: dict[str, str | None] = {
+    "CARGO_BUILD_TARGET": None,
+    "CARGO_ENCODED_RUSTFLAGS": None,
+    "RUSTFLAGS": None,
+    "CARGO_INCREMENTAL": "1",
+    # Whole-program optimisation costs a minute after every edit, and the tests measure no throughput.
+    "CARGO_PROFILE_RELEASE_LTO": "off",
+    "CARGO_TERM_COLOR": "never",
+}
+_EDITION_NEEDS = {"2018": (1, 31), "2021": (1, 56), "2024": (1, 85)}
+_LOCK_NEEDS = {3: (1, 53), 4: (1, 78)}
+
+
+@dataclass(frozen=True)
+class ServerBuild:
+    """A finished server, in Home.builds."""
+
+    key: str
+    dir: Path
+    binary: Path
+    log: Path
+    seconds: float
+    """That its making took, whenever that was."""
+
+
+def key(source: Source) -> str:
+    """Hash over everything that could change the binary; Cargo.lock is part of the tree."""
+    return hash_of("server", _RECIPE_VERSION, source.tree, _version_text("rustc"))
+
+
+def finished(home: Home, key: str) -> ServerBuild | None:
+    """The server of that key, if it was built before."""
+    done = builds.find(home, "server", key)
+    if done is None:
+        return None
+    binary = done.folder / str(done.record["binary"])
+    return ServerBuild(
+        key, done.folder, binary, done.folder / "build.log", float(str(done.record["seconds"]))
+    )
+
+
+class ServerBuilder:
+    """Builds one server from a source folder that nobody else touches meanwhile."""
+
+    def __init__(
+        self,
+        home: Home,
+        revision: Revision,
+        base: Base,
+        tree: Path,
+        say: Callable[[str], None],
+        jobs: int,
+    ) -> None:
+        self._home = home
+        self._tree = tree
+        self._say = say
+        self._jobs = jobs
+        self._name = base.component
+        self._label = f"{base.component} {base.name} of {revision.name}"
+        self._target = home.objects / f"{base.component}-target"
+        self._log = self._target / "farwatch.log"
+
+    def build(self, key: str, verify_source: Callable[[], None]) -> ServerBuild:
+        """Fetch what is missing, compile, and keep the binary with its log.
+
+        verify_source: raises when the sources are no longer what they were
+        """
+        started = time.monotonic()
+        self._target.mkdir(exist_ok=True)
+        self._log.unlink(missing_ok=True)
+        check_toolchain(self._tree, cargo_version())
+        self._fetch()
+        progress = _Progress(self._label, self._say)
+        self._cargo("build", "--release", "--offline", f"--jobs={self._jobs}", on_line=progress.line)
+        verify_source()
+        return self._keep(key, time.monotonic() - started)
+
+    def _fetch(self) -> None:
+        """Bring the crates of the lock file, once a lock file; the only step that uses the network."""
+        lock = self._tree / "Cargo.lock"
+        try:
+            content = lock.read_bytes()
+        except OSError as error:
+            raise FarwatchError(f"{self._label} has no Cargo.lock", cause=str(error)) from error
+        stamp = self._home.cargo / "fetched" / hash_of(content)
+        if stamp.exists():
+            return
+        self._say(f"{self._label}: fetching its crates")
+        self._cargo("fetch")
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.touch()
+
+    def _cargo(self, command: str, *options: str, on_line: Callable[[str], None] | None = None) -> None:
+        mine = Path.home() / ".cargo" / "config.toml"  # a registry mirror is set there
+        config = ["--config", str(mine)] if mine.is_file() else []
+        environ = {"CARGO_HOME": str(self._home.cargo), "CARGO_TARGET_DIR": str(self._target), "LC_ALL": "C"}
+        status = proc.run_logged(
+            ["cargo", *config, command, "--locked", *options],
+            cwd=self._tree,
+            log=self._log,
+            env={**_BUILD_ENVIRON, **environ},
+            on_line=on_line,
+            timeout=_LIMIT,
+            append=True,
+        )
+        if status != 0:
+            from farwatch.diagnose import failure  # noqa: PLC0415  (no need of a build that works)
+
+            raise failure(self._label, self._log)
+
+    def _keep(self, key: str, seconds: float) -> ServerBuild:
+        binary = self._target / "release" / self._name
+        record = {"binary": binary.name, "seconds": round(seconds, 1), "label": self._label}
+        with builds.fresh(self._home, "server", key, record) as folder:
+            shutil.copy2(binary, folder / binary.name)
+            shutil.copy2(self._log, folder / "build.log")
+        done = finished(self._home, key)
+        assert done is not None
+        return done
+
+
+class _Progress:
+    """Says every ten seconds which crate is being compiled."""
+
+    INTERVAL = 10.0
+
+    def __init__(self, label: str, say: Callable[[str], None]) -> None:
+        self._label = label
+        self._say = say
+        self._crates = 0
+        self._said = time.monotonic()
+
+    def line(self, text: str) -> None:
+        match = re.match(r"^\s+Compiling (\S+)", text)
+        if match is None:
+            return
+        self._crates += 1
+        now = time.monotonic()
+        if now - self._said >= self.INTERVAL:
+            self._said = now
+            self._say(f"{self._label}: {self._crates} crates, now {match[1]}")
+
+
+def _version_text(tool: str) -> str:
+    try:
+        return proc.version_line(tool)
+    except FarwatchError as error:
+        raise FarwatchError(f"{tool} cannot be used", cause=str(error), hint=_PACKAGES) from error
+
+
+def cargo_version() -> tuple[int, ...]:
+    """(1, 96, 0)"""
+    match = re.match(r"^cargo (\d+(?:\.\d+)*)", _version_text("cargo"))
+    return tuple(int(part) for part in match[1].split(".")) if match else (0,)
+
+
+def check_toolchain(tree: Path, cargo: tuple[int, ...]) -> None:
+    """FarwatchError when cargo is older than what the crate in `tree` says, or uses, needs."""
+    needed, why = _needed(tree)
+    if cargo[: len(needed)] < needed:
+        have, want = (".".join(map(str, version)) for version in (cargo, needed))
+        raise FarwatchError(f"cargo {have} is too old: {why} needs {want}", hint=_PACKAGES)
+
+
+def _needed(tree: Path) -> tuple[tuple[int, ...], str]:
+    try:
+        package = tomllib.loads((tree / "Cargo.toml").read_text(encoding="utf-8")).get("package", {})
+        lock = tomllib.loads((tree / "Cargo.lock").read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise FarwatchError(f"{tree} is no crate with a lock file", cause=str(error)) from error
+    said = tuple(int(part) for part in re.findall(r"\d+", str(package.get("rust-version", "0"))))
+    edition = str(package.get("edition", "2015"))
+    version = int(lock.get("version", 1))
+    wishes = [
+        (said, f"Cargo.toml's rust-version {package.get('rust-version')}"),
+        (_EDITION_NEEDS.get(edition, (0,)), f"Rust edition {edition}"),
+        (_LOCK_NEEDS.get(version, (0,)), f"Cargo.lock of version {version}"),
+    ]
+    return max(wishes, key=lambda wish: wish[0])

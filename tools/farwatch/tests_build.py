@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The test programs, their agent and their actor; and which cases they hold."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from farwatch import builds, proc
+from farwatch.errors import FarwatchError
+from farwatch.home import Home, checkout_root, locked
+from farwatch.model import TestCase, hash_of
+
+_RECIPE_VERSION = "1"
+"""Raise it when something here changes what is built from the same inputs."""
+_SELFTESTS = "tools/testing/selftests"
+_HARNESS = ("kselftest.h", "kselftest_harness.h", "lib.mk")
+_LIMIT = 300.0
+"""Seconds that the build of all programs may take."""
+_LIST_LIMIT = 20.0
+"""Seconds that a program may take to list its cases."""
+_NOT_TESTS = ("agent", "actor")
+_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+_ABOUT = re.compile(r"/\*((?:(?!\*/).)*)\*/\s*TEST(?:_F\w*)?\(([^)]*?)\)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class TestsBuild:
+    """Finished test programs, in Home.builds."""
+
+    __test__ = False  # not a pytest class
+
+    key: str
+    dir: Path
+    agent: Path
+    """pid 1 of a guest."""
+    actor: Path
+    """Carries out steps on the host."""
+    programs: tuple[Path, ...]
+    cases: tuple[TestCase, ...]
+
+
+def tests(home: Home, commit: str, say: Callable[[str], None], folder: Path | None = None) -> TestsBuild:
+    """The programs of kernel-tests/, built against the harness of a linux commit.
+
+    commit: in Home.git/linux.git
+    folder: instead of this checkout's kernel-tests/
+    """
+    folder = folder or checkout_root() / "kernel-tests"
+    key = _key(folder, commit)
+    done = _finished(home, key)
+    if done is not None:
+        return done
+    with locked(home.objects / f"tests-{key}.lock"):
+        if (done := _finished(home, key)) is None:
+            _build(home, key, folder, harness(home, commit))
+            done = _finished(home, key)
+            say(f"tests: built {len(done.cases) if done else 0} cases")
+    assert done is not None
+    return done
+
+
+def _key(folder: Path, commit: str) -> str:
+    parts = [f"{path.name}\0{path.read_text(encoding='utf-8')}" for path in _sources(folder)]
+    return hash_of("tests", _RECIPE_VERSION, commit, proc.version_line("gcc"), *parts)
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.c"), *folder.glob("*.h"), *folder.glob("Makefile")])
+
+
+def _finished(home: Home, key: str) -> TestsBuild | None:
+    done = builds.find(home, "tests", key)
+    if done is None:
+        return None
+    record: Any = done.record
+    programs = tuple(done.folder / name for name in record["programs"])
+    cases = tuple(TestCase(**case) for case in record["cases"])
+    return TestsBuild(key, done.folder, done.folder / "agent", done.folder / "actor", programs, cases)
+
+
+def harness(home: Home, commit: str) -> Path:
+    """kselftest.h and what belongs to it, of a linux commit, in a folder of its own."""
+    if (done := builds.find(home, "harness", commit)) is not None:
+        return done.folder
+    with builds.fresh(home, "harness", commit, {"label": f"kselftest harness of {commit[:12]}"}) as folder:
+        wanted = list(_HARNESS)
+        for name in wanted:
+            text = _show(home, commit, f"{_SELFTESTS}/{name}")
+            (folder / name).write_bytes(text)
+            included = _INCLUDE.findall(text.decode("utf-8", "replace")) if name.endswith(".h") else []
+            wanted += [other for other in included if "/" not in other and other not in wanted]
+    return builds.folder_of(home, "harness", commit)
+
+
+def _show(home: Home, commit: str, path: str) -> bytes:
+    command = ["git", "--git-dir", str(home.git / "linux.git"), "show", f"{commit}:{path}"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=_LIST_LIMIT)
+    if done.returncode != 0:
+        raise FarwatchError(
+            f"cannot read {path} of commit {commit[:12]}",
+            cause=done.stderr.decode("utf-8", "replace").strip(),
+        )
+    return done.stdout
+
+
+def _build(home: Home, key: str, folder: Path, headers: Path) -> None:
+    log = home.objects / f"tests-{key}.log"
+    with tempfile.TemporaryDirectory(prefix=".tests-", dir=home.builds) as made:
+        output = Path(made)
+        _make(folder, output, headers, log)
+        programs = _programs(output)
+        about = dict(_abouts(folder))
+        cases = [case for program in programs for case in list_cases(program, about)]
+        _refuse_twins(cases)
+        record = {
+            "label": f"{len(cases)} test cases",
+            "programs": [path.name for path in programs],
+            "cases": [asdict(case) for case in cases],
+        }
+        with builds.fresh(home, "tests", key, record) as final:
+            for path in output.iterdir():
+                shutil.copy2(path, final / path.name)
+            shutil.move(log, final / "build.log")
+
+
+def _make(folder: Path, output: Path, headers: Path, log: Path) -> None:
+    maps = [f"-ffile-prefix-map={folder}=kernel-tests", f"-ffile-prefix-map={headers}=selftests"]
+    flags = f"-O2 -g {' '.join(maps)}"
+    status = proc.run_logged(
+        ["make", "-j2", f"OUTPUT={output}", f"KSELFTEST={headers}"],
+        cwd=folder,
+        log=log,
+        env={"CFLAGS": flags, "LC_ALL": "C", "MAKEFLAGS": None, "MAKELEVEL": None, "LDFLAGS": None},
+        timeout=_LIMIT,
+    )
+    if status != 0:
+        from farwatch.diagnose import failure  # noqa: PLC0415  (no need of a build that works)
+
+        raise failure("kernel-tests", log)
+
+
+def _programs(output: Path) -> list[Path]:
+    files = {path.name: path for path in output.iterdir() if path.is_file()}
+    missing = [name for name in _NOT_TESTS if name not in files]
+    if missing:
+        raise FarwatchError(f"kernel-tests made no {' and no '.join(missing)}")
+    return [files[name] for name in sorted(files) if name not in _NOT_TESTS]
+
+
+def list_cases(program: Path, about: dict[tuple[str, str], str]) -> list[TestCase]:
+    """The cases of a program: every test of a fixture with every variant.
+
+    about: (fixture, test) -> comment
+    """
+    try:
+        done = subprocess.run(
+            [str(program), "-l"], capture_output=True, text=True, check=False, timeout=_LIST_LIMIT
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FarwatchError(f"{program.name} cannot list its tests", cause=str(error)) from error
+    cases = [
+        TestCase(program.name, fixture, variant, test, about.get((fixture, test), ""))
+        for fixture, variants, names in parse_list(done.stderr)
+        for test in names
+        for variant in variants or [""]
+    ]
+    if not cases:
+        raise FarwatchError(
+            f"{program.name} lists no tests",
+            cause=(done.stderr or done.stdout).strip() or f"status {done.returncode}",
+        )
+    return cases
+
+
+def parse_list(text: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """(fixture, its variants, its tests) of what `PROGRAM -l` prints.
+
+    kselftest_harness.h, test_harness_list_tests(): three columns of 20, 25 and
+    any width. Variants and tests of a fixture stand side by side without
+    belonging together; a name that is too long pushes the rest to the right.
+    """
+    fixture = ""
+    variants: list[str] = []
+    names: list[str] = []
+    for line in [*text.splitlines(), "-" * 80]:
+        if line.startswith("#"):
+            continue
+        if line.startswith("---"):
+            if fixture:
+                yield fixture, variants, names
+            fixture, variants, names = "", [], []
+            continue
+        first, rest = _column(line, 20)
+        variant, test = _column(rest, 25)
+        fixture = first or fixture
+        variants += [variant] if variant else []
+        names += [test.strip()] if test.strip() else []
+
+
+def _column(line: str, width: int) -> tuple[str, str]:
+    """A column's name, which may be empty, and what follows it."""
+    if line.startswith(" ") or not line:
+        return "", line[width + 1 :]
+    name = line.split(" ", 1)[0]
+    return name, line[max(width, len(name)) + 1 :]
+
+
+def _abouts(folder: Path) -> Iterator[tuple[tuple[str, str], str]]:
+    for path in sorted(folder.glob("*.c")):
+        yield from abouts(path.read_text(encoding="utf-8"))
+
+
+def abouts(source: str) -> Iterator[tuple[tuple[str, str], str]]:
+    """(fixture, test) and the comment that stands right before it, without its stars."""
+    for match in _ABOUT.finditer(source):
+        words = [word.strip() for word in match[2].split(",")]
+        fixture, test = (words[0], words[1]) if len(words) > 1 else ("global", words[0])
+        lines = [line.strip().removeprefix("*").strip() for line in match[1].splitlines()]
+        yield (fixture, test), "\n".join(line for line in lines if line)
+
+
+def _refuse_twins(cases: list[TestCase]) -> None:
+    seen: set[str] = set()
+    for case in cases:
+        if case.name in seen:
+            raise FarwatchError(f"two tests are called {case.name}", hint="rename one of them")
+        seen.add(case.name)
