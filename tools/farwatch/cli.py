@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # PYTHON_ARGCOMPLETE_OK
-"""The command line: `farwatch COMMAND ...`. Exit status 0 as expected, 1 a surprise, 2 usage or environment."""
+"""The command line. Exit status: 0 as expected, 1 a surprise, 2 usage or environment."""
 
 from __future__ import annotations
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.model import CellResult, Column
-from farwatch.plan import ColumnPlan, Wish, plan, prepare
+from farwatch.plan import ColumnPlan, plan, prepare
 from farwatch.results import Results
 from farwatch.table import Table, build_table
+from farwatch.work import ColumnWork, Wish
 
 if TYPE_CHECKING:
     from farwatch.app import App
     from farwatch.children import Run
-    from farwatch.runner import ColumnWork
 
 
 def execute(app: App, wish: Wish, guests: int | None) -> Table:

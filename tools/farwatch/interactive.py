@@ -11,8 +11,9 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from farwatch.children import Run
 from farwatch.errors import FarwatchError
@@ -27,7 +28,7 @@ _TAIL = b"farwatch: end 1"
 
 async def converse(run: Run, setting: Setting, share: Path | None, command: Sequence[str], logs: Path) -> int:
     """Boot, run the command (a shell if there is none), power off. Returns the command's exit status."""
-    session = Session(run, setting, 1, logs, lambda trace: None, share=share)
+    session = Session(run, setting, 1, logs, lambda _trace: None, share=share)
     try:
         await session.boot(BOOT_LIMIT)
         if not command:
@@ -68,7 +69,8 @@ class _Conversation:
         with self._keyboard():
             self._session.control(self._request())
             gone = asyncio.ensure_future(self._session.gone())
-            await asyncio.wait({self._ended, gone}, return_when=asyncio.FIRST_COMPLETED)
+            waits: set[asyncio.Future[Any]] = {self._ended, gone}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             gone.cancel()
             if self._ended.done():
                 with contextlib.suppress(TimeoutError):

@@ -8,38 +8,23 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.engine import Engine
 from farwatch.engines import engine_named
-from farwatch.errors import FarwatchError
+from farwatch.errors import FarwatchError, unknown
 from farwatch.model import Base, CellResult, Column, Revision, TestCase, hash_of
 from farwatch.results import Results
-from farwatch.runner import ColumnWork, Job
 from farwatch.selection import compile_expression
-from farwatch.session import Setting
+from farwatch.work import ColumnWork, Job, Wish
 
 if TYPE_CHECKING:
     from farwatch.app import App
     from farwatch.build import TestsBuild
+    from farwatch.session import Setting
     from farwatch.trees import Source
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a command was asked for."""
-
-    revisions: tuple[Revision, ...]
-    base: str | None = None
-    """Name of the linux base instead of each revision's own."""
-    engine: str = "uml"
-    flavor: str = "plain"
-    expression: str = ""
-    fresh: bool = False
-    edited: bool = False
-    """Build from a person's checkout where there is one that differs from the patches."""
 
 
 @dataclass
@@ -87,8 +72,6 @@ def select(cases: Sequence[TestCase], expression: str) -> tuple[TestCase, ...]:
     matches = compile_expression(expression)
     chosen = tuple(case for case in cases if matches(case.name))
     if not chosen:
-        from farwatch.errors import unknown
-
         raise unknown("test", expression, [case.name for case in cases], hint="farwatch list --tests")
     return chosen
 
@@ -122,7 +105,7 @@ def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
     return (case.name, file_hash(program), file_hash(tests.agent), file_hash(tests.actor))
 
 
-@lru_cache(maxsize=None)
+@cache
 def file_hash(path: Path) -> str:
     """sha256 of a file's content."""
     with path.open("rb") as handle:
@@ -156,4 +139,6 @@ def _setting(
     if revision.share == "virtiofs":
         base = app.catalog.base_of(revision, "virtiofsd")
         server = app.builder.server(revision, base, sources.get("virtiofsd")).binary
+    from farwatch.session import Setting
+
     return Setting(engine, kernel.image, tests.agent, tests.actor, revision.share, server)

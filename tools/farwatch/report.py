@@ -1,56 +1,65 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Show a table on stdout and write it in the other forms that the command line asks for."""
+"""Where a finished table goes: the terminal always, and files on request."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
 from farwatch.render import show_table
 from farwatch.table import Table
 
-FORMS = {
-    "markdown": ("farwatch.render", "render_markdown"),
-    "html": ("farwatch.report_html", "render_html"),
-    "junit": ("farwatch.report_junit", "render_junit"),
-    "json": ("farwatch.report_json", "render_json"),
-}
-"""Option -> module and function; imported only when asked for, because jinja2 is slow to import."""
-
 
 def publish(table: Table, args: argparse.Namespace) -> None:
-    """Files first (args.markdown and so on: a path or None), then stdout (args.all: nothing is folded).
-
-    FarwatchError: a file cannot be written; it is then as it was before.
-    """
-    for form, (module, function) in FORMS.items():
-        path: Path | None = getattr(args, form)
-        if path is not None:
-            render: Callable[[Table], str] = getattr(import_module(module), function)
-            _write(path, render(table))
-    show_table(table, sys.stdout, args.all)
+    """Print the table, and write each form that was asked for (see commands.common.add_reports)."""
+    show_table(table, sys.stdout, all_rows=args.all)
+    for name, render in _FORMS.items():
+        file: Path | None = getattr(args, name)
+        if file is not None:
+            _write(file, render(table))
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace the file in one go; what is no plain file (/dev/stdout, a pipe) is written as it is."""
+def _markdown(table: Table) -> str:
+    from farwatch.render import render_markdown
+
+    return render_markdown(table)
+
+
+def _html(table: Table) -> str:
+    from farwatch.report_html import render_html
+
+    return render_html(table)
+
+
+def _junit(table: Table) -> str:
+    from farwatch.report_junit import render_junit
+
+    return render_junit(table)
+
+
+def _json(table: Table) -> str:
+    from farwatch.report_json import render_json
+
+    return render_json(table)
+
+
+_FORMS: dict[str, Callable[[Table], str]] = {
+    "markdown": _markdown,
+    "html": _html,
+    "junit": _junit,
+    "json": _json,
+}
+
+
+def _write(file: Path, text: str) -> None:
     try:
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
-            return
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise FarwatchError(
-            f"cannot write {path}",
+            f"cannot write {file}",
             cause=error.strerror or str(error),
-            hint="name a file in a folder that you may write",
+            hint="name a file in a folder that exists",
         ) from error

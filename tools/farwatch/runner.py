@@ -13,17 +13,16 @@ import asyncio
 import json
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from farwatch.children import Run
 from farwatch.engine import Ending
-from farwatch.model import CellResult, Column, TestCase, Verdict
-from farwatch.session import GUEST_HOST_ROOT, BootFailure, Session, Setting
+from farwatch.model import CellResult, TestCase, Verdict
+from farwatch.session import GUEST_HOST_ROOT, BootFailure, Session
 from farwatch.trace import LogSet, Trace
 from farwatch.verdict import Evidence, judge
+from farwatch.work import ColumnWork, Job
 
 BOOT_TRIES = 2
 """After that many failed boots in a row a column's remaining tests get the boot's verdict."""
@@ -33,32 +32,6 @@ FIRST_BOOT_LIMIT = 60.0
 """Seconds, as long as no boot has been measured."""
 GUEST_MEMORY = 256
 """MiB that a guest with its server may take; what the number of guests at once is planned with."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One cell to be filled."""
-
-    case: TestCase
-    program: Path
-    inputs: str
-
-
-@dataclass
-class ColumnWork:
-    """The tests of one column that are still to be run."""
-
-    column: Column
-    setting: Setting
-    jobs: deque[Job]
-    boots_failed: int = 0
-    workers: int = 0
-    attempts: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def need(self) -> float:
-        """How much another guest would help."""
-        return len(self.jobs) / (self.workers + 1)
 
 
 def guests_at_once() -> int:

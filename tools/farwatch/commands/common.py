@@ -11,7 +11,7 @@ from typing import Any
 from farwatch.app import App
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
-from farwatch.plan import Wish
+from farwatch.work import Wish
 
 
 def _completer(what: str) -> Any:

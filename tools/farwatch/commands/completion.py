@@ -13,11 +13,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
     del app
     shell = "fish" if args.shell == "fish" else "bash"
     prefix = "autoload -U bashcompinit && bashcompinit\n" if args.shell == "zsh" else ""
     names = ["farwatch", "./farwatch"]
-    print(prefix + argcomplete.shellcode(names, shell=shell))
+    print(prefix + shellcode(names, shell=shell))
     return 0

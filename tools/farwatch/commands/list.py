@@ -36,10 +36,10 @@ def _revision_line(revision: Revision) -> str:
 
 
 def _base_line(app: App, base: Base) -> str:
-    default = " (default)" if app.catalog.base(base.component) == base else ""
+    default = "default" if app.catalog.base(base.component) == base else ""
     state = "imported" if app.trees.imported(base) else "not imported yet"
-    origin = base.version and f"{base.package} {base.version}" or base.commit or base.location
-    return f"{base.component} {base.name}{default:<10} {base.kind:<8} {origin}: {state}"
+    origin = f"{base.package} {base.version}" if base.package else base.commit or base.location
+    return f"{base.component:<10} {base.name:<8} {default:<8} {base.kind:<8} {origin}: {state}"
 
 
 def _print_tests(app: App) -> None:

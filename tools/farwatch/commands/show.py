@@ -4,8 +4,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 
 from farwatch.app import App
+from farwatch.errors import FarwatchError
+from farwatch.model import Column
+from farwatch.results import Results
+
+SOURCES = ("console", "output", "server", "steps", "control")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -15,10 +22,37 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="revision/base/engine/flavor/program:test, or any part of it that is unambiguous",
     )
     parser.add_argument(
-        "--only", action="append", metavar="SOURCE", help="host steps, server, console, output: any of them"
+        "--only", action="append", default=[], choices=SOURCES, help="this source alone (may be given again)"
     )
     parser.add_argument("--history", action="store_true", help="the verdicts that this cell has had")
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    raise NotImplementedError
+    from farwatch.cellname import parse_cell
+    from farwatch.timeline import show_timeline
+
+    with Results.open(app.home.results) as results:
+        known = [(result.column, result.test) for result in results.latest()]
+        if not known:
+            raise FarwatchError("no results are stored yet", hint="farwatch verify")
+        column, test = parse_cell(args.cell, known)
+        history = results.history(column, test)
+    if args.history:
+        for result in history:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(result.started))
+            inputs = result.inputs[:12]
+            print(f"{when}  {result.verdict:<6} {result.duration:6.3f} s  inputs {inputs}  {result.title}")
+        return 0
+    _print_rule(app, column, test)
+    show_timeline(app.home.logs / history[0].logs, sys.stdout, args.only)
+    return 0
+
+
+def _print_rule(app: App, column: Column, test: str) -> None:
+    """The recorded expectation, if there is one."""
+    try:
+        expectation = app.catalog.revision(column.revision).expectation(test)
+    except FarwatchError:
+        return
+    if expectation is not None:
+        print(f"expected: {expectation.verdict}, because {expectation.reason}")

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is asked for (a wish), and what of it has to be run (jobs, in a queue for each column)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farwatch.model import Column, Revision, TestCase
+
+if TYPE_CHECKING:
+    from farwatch.session import Setting
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a command was asked for."""
+
+    revisions: tuple[Revision, ...]
+    base: str | None = None
+    """Name of the linux base instead of each revision's own."""
+    engine: str = "uml"
+    flavor: str = "plain"
+    expression: str = ""
+    fresh: bool = False
+    edited: bool = False
+    """Build from a person's checkout where there is one that differs from the patches."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell to be filled."""
+
+    case: TestCase
+    program: Path
+    inputs: str
+
+
+@dataclass
+class ColumnWork:
+    """The tests of one column that are still to be run."""
+
+    column: Column
+    setting: Setting
+    jobs: deque[Job]
+    boots_failed: int = 0
+    workers: int = 0
+    attempts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def need(self) -> float:
+        """How much another guest would help."""
+        return len(self.jobs) / (self.workers + 1)
