@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from farwatch import git
 from farwatch.errors import FarwatchError
@@ -199,9 +199,9 @@ def _python_stream(handle: IO[bytes], magic: bytes) -> IO[bytes]:
     import gzip  # noqa: PLC0415
 
     if magic.startswith(b"\x1f\x8b"):
-        return gzip.open(handle, "rb")
+        return cast(IO[bytes], gzip.open(handle, "rb"))
     if magic.startswith(b"BZh"):
-        return bz2.open(handle, "rb")  # type: ignore[return-value]
+        return cast(IO[bytes], bz2.open(handle, "rb"))
     return handle
 
 

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Patch files into commits, as `git am` makes them, but without a worktree: only an index is touched.
+
+The committer is the author, so a series has the same commit ids on every machine. Text below the line
+"---" of a patch, which `git am` drops, is kept at the end of the commit message below a line "---":
+series.save() writes it back to where it was.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from farwatch import git
+from farwatch.errors import FarwatchError
+
+_PREFIX = re.compile(rb"^\[[^\]]*PATCH[^\]]*\]\s*", re.IGNORECASE)
+_DIFF = re.compile(rb"^(?:diff -|--- [^\s]|Index: )", re.MULTILINE)
+_SEPARATOR = re.compile(rb"^---\s*$")
+_STAT = re.compile(
+    rb"^ .* \| +(?:\d+|Bin|Unmerged)\b.*$|^ \d+ files? changed\b.*$"
+    rb"|^ (?:create|delete|rename|copy|rewrite|mode change) .*$|^\s*$"
+)
+_REFUSED = re.compile(r"^error: patch failed: (?P<file>.+):(?P<line>\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class PatchMail:
+    """What a patch file says."""
+
+    path: Path
+    author: str
+    email: str
+    date: str
+    message: bytes
+    diff: bytes
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a series is applied to; the names are for messages."""
+
+    repository: Path
+    base_commit: str
+    series: str
+    """"v1 linux" """
+    base_label: str
+    hint: str
+
+
+def read_patch(path: Path, repository: Path) -> PatchMail:
+    """Read a patch in mail form; FarwatchError when it is none."""
+    raw = path.read_bytes()
+    with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
+        folder = Path(name)
+        done = git.run(
+            "mailinfo",
+            "-k",
+            "--encoding=UTF-8",
+            str(folder / "msg"),
+            str(folder / "diff"),
+            cwd=repository,
+            stdin=raw,
+        )
+        if done.returncode != 0:
+            raise _not_a_patch(path, done.stderr.decode("utf-8", "replace").strip())
+        body, rest = (folder / "msg").read_bytes(), (folder / "diff").read_bytes()
+    info = _fields(done.stdout)
+    missing = [field for field in ("Author", "Email", "Date", "Subject") if not info.get(field)]
+    if missing:
+        raise _not_a_patch(
+            path, f"it has no {missing[0].replace('Author', 'From').replace('Email', 'From')} line"
+        )
+    start = _DIFF.search(rest)
+    if start is None:
+        raise _not_a_patch(path, "it changes nothing: there is no diff in it")
+    if re.search(rb"^From [0-9a-f]{40} ", rest[start.start() :], re.MULTILINE):
+        raise _not_a_patch(path, "it holds more than one patch")
+    message = _message(info["Subject"], body, _notes(rest[: start.start()]))
+    return PatchMail(path, info["Author"], info["Email"], info["Date"], message, rest)
+
+
+def apply_series(target: Target, patches: Sequence[Path]) -> list[str]:
+    """Commit ids, one a patch, each on top of the one before; none of them has a ref yet.
+
+    FarwatchError for the first patch that does not apply: which file, which hunk, what to do. A hunk
+    must match with all its context, though it may have moved.
+    """
+    commits: list[str] = []
+    if not patches:
+        return commits
+    with _index(target) as env:
+        parent = target.base_commit
+        for path in patches:
+            parent = _apply(target, read_patch(path, target.repository), parent, env)
+            commits.append(parent)
+    return commits
+
+
+@contextmanager
+def _index(target: Target) -> Iterator[dict[str, str]]:
+    """Environment with a private index that holds the base."""
+    with tempfile.TemporaryDirectory(prefix="farwatch-") as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git.git("read-tree", target.base_commit, cwd=target.repository, env=env)
+        yield env
+
+
+def _apply(target: Target, patch: PatchMail, parent: str, env: dict[str, str]) -> str:
+    strict = ("--cached", "--whitespace=nowarn", "-p1", "-")
+    settings = ("-c", "apply.ignoreWhitespace=no")
+    done = git.run(*settings, "apply", *strict, cwd=target.repository, stdin=patch.diff, env=env)
+    if done.returncode != 0:
+        raise _does_not_apply(target, patch, done.stderr.decode("utf-8", "replace"))
+    tree = git.line("write-tree", cwd=target.repository, env=env)
+    identity: dict[str, str] = {}
+    for role in ("AUTHOR", "COMMITTER"):
+        identity |= {
+            f"GIT_{role}_NAME": patch.author,
+            f"GIT_{role}_EMAIL": patch.email,
+            f"GIT_{role}_DATE": patch.date,
+        }
+    made = git.run(
+        "commit-tree", tree, "-p", parent, "-F", "-", cwd=target.repository, stdin=patch.message, env=identity
+    )
+    if made.returncode != 0:
+        raise _not_a_patch(patch.path, made.stderr.decode("utf-8", "replace").strip())
+    return made.stdout.decode().strip()
+
+
+def tidy(message: bytes) -> bytes:
+    """A message as git commit cleans it: no blanks at ends of lines, no runs of empty lines."""
+    lines = [line.rstrip(b" \t\r\f\v") for line in message.split(b"\n")]
+    kept = [line for place, line in enumerate(lines) if line or (place and lines[place - 1])]
+    return b"\n".join(kept).strip(b"\n") + b"\n"
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for line in info.decode("utf-8", "replace").splitlines():
+        name, colon, value = line.partition(": ")
+        if colon:
+            fields[name] = f"{fields[name]} {value}" if name in fields else value
+    return fields
+
+
+def _message(subject: str, body: bytes, notes: bytes) -> bytes:
+    title = _PREFIX.sub(b"", subject.encode(), count=1)
+    parts = [title, body] if not notes else [title, body, b"---\n" + notes]
+    return tidy(b"\n\n".join(parts))
+
+
+def _notes(head: bytes) -> bytes:
+    """What stands between the message and the diff, without the separators and the statistics."""
+    lines = head.split(b"\n")
+    last = max((place for place, line in enumerate(lines) if _SEPARATOR.match(line)), default=-1)
+    first = next((place for place, line in enumerate(lines) if _SEPARATOR.match(line)), -1)
+    before = lines[first + 1 : last]
+    after = [line for line in lines[last + 1 :] if not _STAT.match(line)]
+    return b"\n".join([*before, *after]).strip()
+
+
+def _does_not_apply(target: Target, patch: PatchMail, stderr: str) -> FarwatchError:
+    found = [_hunk(patch, match["file"], int(match["line"])) for match in _REFUSED.finditer(stderr)]
+    reasons = [line.removeprefix("error: ") for line in stderr.splitlines() if line.startswith("error: ")]
+    cause = "\n".join(found + [line for line in reasons if not line.startswith("patch failed: ")])
+    what = f"{target.series}: {patch.path.name} does not apply to {target.base_label}"
+    return FarwatchError(what, cause=f"{patch.path}\n{cause or stderr.strip()}", hint=target.hint)
+
+
+def _hunk(patch: PatchMail, file: str, line: int) -> str:
+    """Where in the patch file the hunk is that git refuses; git tells its old line number only."""
+    inside, count = False, 0
+    for number, text in enumerate(patch.path.read_text("utf-8", "replace").split("\n"), start=1):
+        if text.startswith("diff --git "):
+            inside, count = text.endswith(f" b/{file}") or f" a/{file} " in text, 0
+        elif inside and text.startswith("@@ "):
+            count += 1
+            if text.startswith((f"@@ -{line},", f"@@ -{line} ")):
+                return f"{file}: hunk {count}, at line {number} of the patch: {text}"
+    return f"{file}: at line {line}"
+
+
+def _not_a_patch(path: Path, reason: str) -> FarwatchError:
+    hint = (
+        "a patch file is what `git format-patch` writes: From, Date and Subject lines, a message and a diff"
+    )
+    return FarwatchError(f"{path} is not a patch that can be applied", cause=reason, hint=hint)

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Trees made from bases and patch files: commits, the worktrees that are built, and those that people edit.
+
+All of them come from one bare repository for each component and can be thrown away, except what
+somebody has edited in a checkout: that is never overwritten.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from farwatch import git, importer
+from farwatch.apply import Target, apply_series
+from farwatch.catalog import Catalog
+from farwatch.errors import FarwatchError
+from farwatch.home import Home, locked
+from farwatch.model import Base, Revision, hash_of
+
+Say = Callable[[str], None]
+
+SERIES_REFS = "refs/farwatch/series/"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The content of one component that something is built from."""
+
+    component: str
+    base: Base
+    revision: str
+    commit: str
+    """The commit; of a dirty checkout, the one it is on."""
+    tree: str
+    """Id of the git tree with this content, what is changed and not committed included."""
+    path: Path | None
+    """A checkout to build in place; None: managed() provides a folder."""
+    label: str
+    """For messages: "v1 on linux 7.3", "v1 on linux 7.3, edited"."""
+
+
+class Trees:
+    """Makes and finds trees. All methods may raise FarwatchError, and import a base that is not there yet."""
+
+    def __init__(self, home: Home, catalog: Catalog, say: Say) -> None:
+        self.home = home
+        self.catalog = catalog
+        self.say = say
+        self._base_commits: dict[Base, str] = {}
+        self._tips: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def repository(self, component: str) -> Path:
+        """The bare repository of a component."""
+        return importer.repository(self.home, component)
+
+    def imported(self, base: Base) -> bool:
+        return importer.imported(base, self.home) is not None
+
+    def base_commit(self, base: Base) -> str:
+        """Commit id of a base; imported if it is not there yet."""
+        if base not in self._base_commits:
+            self._base_commits[base] = importer.import_base(base, self.home, self.say)
+        return self._base_commits[base]
+
+    def tip(self, revision: Revision, component: str, base: Base) -> Source:
+        """The base with the revision's patches on top; the base itself when it has none for the component."""
+        keys = self._keys(revision, component, base)
+        wanted = SERIES_REFS + keys[-1] if keys else importer.base_ref(base)
+        cached = (component, wanted)
+        if cached not in self._tips:
+            found = git.resolve(self.repository(component), wanted)
+            self._tips[cached] = found or self._make(revision, component, base, keys)
+        commit, tree = self._tips[cached]
+        label = f"{revision.name} on {component} {base.name}"
+        return Source(component, base, revision.name, commit, tree, None, label)
+
+    def commits(self, revision: Revision, component: str, base: Base) -> tuple[str, ...]:
+        """Commit ids of the revision's patches, in order."""
+        self.tip(revision, component, base)
+        found = [
+            git.resolve(self.repository(component), SERIES_REFS + key)
+            for key in self._keys(revision, component, base)
+        ]
+        return tuple(commit for commit, _ in filter(None, found))
+
+    @contextmanager
+    def managed(self, source: Source) -> Iterator[Path]:
+        """A folder with the content of `source`, ours until the end of the with block.
+
+        There is one for each (component, base), for all revisions. Switching it touches only files that
+        differ, so that a build in it repeats little. A source that has a path is that path, unlocked.
+        """
+        if source.path is not None:
+            yield source.path
+            return
+        folder = self.home.trees / source.base.label
+        with locked(self.home.trees / f"{source.base.label}.lock", lambda: self.say(f"waiting for {folder}")):
+            self._switch(source, folder)
+            yield folder
+
+    def work_path(self, revision: Revision, component: str, base: Base) -> Path:
+        """Where checkout() puts a revision's tree, whether it is there or not."""
+        return self.home.work / f"{revision.name}-{base.name}" / component
+
+    def checkout(self, revision: Revision, component: str, base: Base) -> Path:
+        """A worktree with the series as commits on branch REVISION/BASE, for a person to edit.
+
+        One that is there and holds work that is not in the patch files is left as it is, and that is said.
+        """
+        tip = self.tip(revision, component, base)
+        path = self.work_path(revision, component, base)
+        branch = f"{revision.name}/{base.name}"
+        with locked(path.parent / f".{component}.lock"):
+            git.git("worktree", "prune", cwd=self.repository(component))
+            unsaved = self._unsaved(path, component, branch)
+            if unsaved:
+                self.say(f"kept {path} as it is: {unsaved}; next: farwatch save {revision.name}")
+            if not is_worktree(path):
+                start = ("-B", branch, str(path), tip.commit) if not unsaved else (str(path), branch)
+                self._add_worktree(path, component, *start)
+            elif not unsaved:
+                git.git("checkout", "--quiet", "-B", branch, tip.commit, cwd=path)
+        return path
+
+    def working(self, revision: Revision, component: str, base: Base) -> Source | None:
+        """The checkout of a revision as a source, if there is one whose content is not that of the patches."""
+        path = self.work_path(revision, component, base)
+        if not is_worktree(path):
+            return None
+        require_repository(path)
+        tip = self.tip(revision, component, base)
+        head, tree = git.line("log", "-1", "--format=%H %T", cwd=path).split()
+        changed = changed_names(path)
+        if changed:
+            tree = content_tree(path, changed)
+        if tree == tip.tree:
+            return None
+        return Source(component, base, revision.name, head, tree, path, f"{tip.label}, edited")
+
+    def is_known(self, component: str, commit: str) -> bool:
+        """Whether a commit is a base or comes from patch files, as they are or once were."""
+        refs = git.line(
+            "for-each-ref",
+            "--count=1",
+            "--points-at",
+            commit,
+            "refs/farwatch",
+            cwd=self.repository(component),
+        )
+        return bool(refs)
+
+    def apply(self, revision: Revision, component: str, base: Base, patches: tuple[Path, ...]) -> list[str]:
+        """Commits of these patch files on a base, remembered under what they were made from."""
+        commit = self.base_commit(base)
+        commits = apply_series(self._target(revision, component, base, commit), patches)
+        self._remember(component, _chain(commit, patches), commits)
+        return commits
+
+    def _keys(self, revision: Revision, component: str, base: Base) -> list[str]:
+        patches = revision.patches(component)
+        return _chain(self.base_commit(base), patches) if patches else []
+
+    def _make(self, revision: Revision, component: str, base: Base, keys: list[str]) -> tuple[str, str]:
+        commit = self.base_commit(base)
+        if keys:
+            self.say(f"applying {len(keys)} patches of {revision.name} to {component} {base.name}")
+            commit = self._extend(revision, component, base, keys)
+        return commit, git.line("rev-parse", f"{commit}^{{tree}}", cwd=self.repository(component))
+
+    def _extend(self, revision: Revision, component: str, base: Base, keys: list[str]) -> str:
+        """Apply what is new of a series on top of what is known of it."""
+        patches = revision.patches(component)
+        start, done = self.base_commit(base), 0
+        for place, key in enumerate(keys, start=1):
+            found = git.resolve(self.repository(component), SERIES_REFS + key)
+            if found is None:
+                break
+            start, done = found[0], place
+        commits = apply_series(self._target(revision, component, base, start), patches[done:])
+        self._remember(component, keys[done:], commits)
+        return commits[-1]
+
+    def _remember(self, component: str, keys: list[str], commits: list[str]) -> None:
+        lines = [f"update {SERIES_REFS}{key} {commit}\n" for key, commit in zip(keys, commits, strict=True)]
+        git.git("update-ref", "--stdin", cwd=self.repository(component), stdin="".join(lines).encode())
+
+    def _target(self, revision: Revision, component: str, base: Base, commit: str) -> Target:
+        hint = "correct the patch file, or take back what was changed in it; the patches before it apply"
+        if revision.bases.get(component) != base.name:
+            hint = f"farwatch rebase {revision.name} --onto {base.label}"
+        label = f"{component} {base.name}"
+        return Target(self.repository(component), commit, f"{revision.name} {component}", label, hint)
+
+    def _switch(self, source: Source, folder: Path) -> None:
+        if is_worktree(folder):
+            with suppress(FarwatchError):
+                _force(folder, source.commit)
+                return
+            self.say(f"{folder} is damaged: making it anew")
+        else:
+            self.say(f"unpacking {source.component} {source.base.name}")
+        shutil.rmtree(folder, ignore_errors=True)
+        self._add_worktree(folder, source.component, "--detach", str(folder), source.commit)
+
+    def _add_worktree(self, folder: Path, component: str, *args: str) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.is_dir() and any(folder.iterdir()):
+            cause = "it is there, it is not empty, and it is not a worktree of farwatch"
+            raise FarwatchError(f"cannot use {folder}", cause=cause, hint="move it away")
+        repository = self.repository(component)
+        # --force: a worktree that was deleted by hand may still be registered
+        parallel = ("-c", "checkout.workers=0")
+        try:
+            git.git(*parallel, "worktree", "add", "--quiet", "--force", *args, cwd=repository)
+        except FarwatchError as error:
+            if "No space left" in error.cause:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _unsaved(self, path: Path, component: str, branch: str) -> str:
+        """What of a checkout is nowhere else, in words; empty when it may be moved."""
+        if is_worktree(path):
+            require_repository(path)
+            if changed_names(path):
+                return f"{shown(changed_names(path))} changed"
+            if operation(path):
+                return f"a git {operation(path)} is going on in it"
+            if not self.is_known(component, git.line("rev-parse", "HEAD", cwd=path)):
+                return "it has commits that are not in the patches"
+        found = git.resolve(self.repository(component), f"refs/heads/{branch}")
+        if found is None or self.is_known(component, found[0]):
+            return ""
+        return f"its branch {branch} has commits that are not in the patches"
+
+
+def is_worktree(path: Path) -> bool:
+    return (path / ".git").is_file()
+
+
+def require_repository(path: Path) -> None:
+    """FarwatchError when the repository that a worktree belongs to was deleted."""
+    if not _git_dir(path).is_dir():
+        cause = f"{_git_dir(path)} is gone: without it nobody can tell what was changed"
+        raise FarwatchError(f"{path} has lost its repository", cause=cause, hint=f"mv {path} {path}.old")
+
+
+def operation(path: Path) -> str:
+    """The git operation that a worktree is in the middle of, such as "rebase"; empty when there is none."""
+    states = {
+        "rebase-merge": "rebase",
+        "rebase-apply": "rebase or am",
+        "MERGE_HEAD": "merge",
+        "CHERRY_PICK_HEAD": "cherry-pick",
+        "REVERT_HEAD": "revert",
+    }
+    return next((name for file, name in states.items() if (_git_dir(path) / file).exists()), "")
+
+
+def changed_names(path: Path) -> list[bytes]:
+    """Names of files that differ from HEAD: staged, changed, deleted or new; ignored ones do not count."""
+    options = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    # with its lock, git writes down what it found out, so that the next status is quick
+    status = git.git("status", *options, cwd=path, env={"GIT_OPTIONAL_LOCKS": "1"})
+    return [entry[3:] for entry in status.split(b"\0") if entry]
+
+
+def shown(names: list[bytes], most: int = 5) -> str:
+    """File names for a message."""
+    listed = ", ".join(name.decode("utf-8", "replace") for name in names[:most])
+    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
+
+
+def content_tree(path: Path, changed: list[bytes]) -> str:
+    """Git tree id of what is in a worktree now, where `changed` differs from HEAD; its index stays as it is."""
+    # a folder in the list is a repository of its own: no part of the content
+    files = b"".join(name + b"\0" for name in changed if not name.endswith(b"/"))
+    with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
+        private = {"GIT_INDEX_FILE": str(shutil.copyfile(_git_dir(path) / "index", Path(name) / "index"))}
+        git.git("update-index", "--add", "--remove", "-z", "--stdin", cwd=path, env=private, stdin=files)
+        return git.line("write-tree", cwd=path, env=private)
+
+
+def _git_dir(path: Path) -> Path:
+    return Path((path / ".git").read_text().removeprefix("gitdir:").strip())
+
+
+def _chain(base_commit: str, patches: tuple[Path, ...]) -> list[str]:
+    """A key for each patch that stands for it and all before it."""
+    keys, last = [], base_commit
+    for path in patches:
+        last = hash_of(last, path.read_bytes())
+        keys.append(last)
+    return keys
+
+
+def _force(folder: Path, commit: str) -> None:
+    """Make a worktree that is ours alone equal to a commit, touching only what differs."""
+    (_git_dir(folder) / "index.lock").unlink(
+        missing_ok=True
+    )  # of a git that was killed: we hold the tree's lock
+    git.git("checkout", "--quiet", "--detach", "--force", commit, cwd=folder)
+    git.git("clean", "-ffdxq", cwd=folder)
