@@ -24,7 +24,8 @@ _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
 _LOG_LINES_SHOWN = 25
 _NO_NETWORK = re.compile(
     r"Could not resolve|Temporary failure|Failed to fetch|Could not connect|Network is unreachable"
-    r"|NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|No matching distribution"
+    r"|NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|CERTIFICATE_VERIFY"
+    r"|No matching distribution"
 )
 
 
@@ -84,10 +85,10 @@ def ensure_system(needs: list[Need], log: Path) -> None:
     if not lacking:
         return
     if shutil.which("apt-get") is None:
-        raise _no_apt(lacking)
+        raise _cannot_install("this system lacks things that farwatch needs, and has no apt", lacking)
     prefix = _root_prefix()
     if prefix is None:
-        raise _command_for(lacking)
+        raise _cannot_install("system packages are missing", lacking)
     _install(lacking, prefix, log)
     still = missing(needs)
     if still:
@@ -162,23 +163,18 @@ def _describe_one(found: Found) -> str:
     return f"{found.need.label}: {found.need.why}{there}"
 
 
-def _command_for(lacking: list[Found]) -> FarwatchError:
+def install_hint(lacking: list[Found]) -> str:
+    """The command that installs what is missing, or what to do where there is no apt."""
+    if shutil.which("apt-get") is None:
+        names = " ".join(found.need.choices[0][0] for found in lacking)
+        return f"install them with the system's own means (Debian calls the packages: {names})"
     packages = shlex.join(choose_packages(lacking))
     sudo = "" if os.geteuid() == 0 else "sudo "
-    return FarwatchError(
-        "system packages are missing",
-        cause=_describe(lacking),
-        hint=f"{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}",
-    )
+    return f"{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}"
 
 
-def _no_apt(lacking: list[Found]) -> FarwatchError:
-    names = " ".join(found.need.choices[0][0] for found in lacking)
-    return FarwatchError(
-        "this system lacks things that farwatch needs, and has no apt to install them with",
-        cause=_describe(lacking),
-        hint=f"install them with the system's own means (Debian calls the packages: {names})",
-    )
+def _cannot_install(what: str, lacking: list[Found]) -> FarwatchError:
+    return FarwatchError(what, cause=_describe(lacking), hint=install_hint(lacking))
 
 
 # Python libraries
@@ -233,10 +229,11 @@ def _tail(log: Path, start: int) -> str:
 
 
 def _reason(log: Path, start: int) -> str:
-    """The lines that say error, else the last ones."""
+    """The first line about the network and those that say error, else the last ones."""
     lines = [line.rstrip() for line in _tail(log, start).splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(ERROR|E|Err|error)\b", line.strip())]
-    return "\n".join(errors[-8:] or lines[-_LOG_LINES_SHOWN:])
+    network = [line for line in lines if line not in errors and _NO_NETWORK.search(line)]
+    return "\n".join([*network[:1], *errors[-8:]] or lines[-_LOG_LINES_SHOWN:])
 
 
 def _next(log: Path, start: int) -> str:

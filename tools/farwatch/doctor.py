@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What this machine can run, and what to install: every check says what it saw and what to do next.
+
+Checks look; they change nothing. What can be tried in a moment is tried
+(mapping a page to run code from, opening a fanotify group) and not guessed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import mmap
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from farwatch import bootstrap
+from farwatch.engines import ENGINES
+from farwatch.home import Home, checkout_root
+from farwatch.system import load_needs, probe
+
+State = Literal["ok", "warn", "missing"]
+
+GIB = 1 << 30
+GUEST_MEMORY = 256 << 20
+"""Bytes of a guest, as the runner reckons."""
+DISK_NEEDED = 3 * GIB
+DISK_WANTED = 15 * GIB
+"""Of a first verify: source archives, git objects, trees, one build of each base."""
+INOTIFY_WATCHES_WANTED = 8192
+NETWORK_SECONDS = 60
+
+_FAN_CLOEXEC, _FAN_REPORT_FID = 0x1, 0x200
+_TRACE_ME = "import ctypes, sys; sys.exit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0)"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. missing: farwatch cannot do its work without; warn: it can, with a drawback."""
+
+    name: str
+    state: State
+    detail: str
+    next: str = ""
+
+
+def examine(home: Home, network: bool = False) -> list[Finding]:
+    """Look at everything. network: also ask the registries (takes seconds)."""
+    tools = checkout_root() / "tools"
+    findings = [_python(), _libraries(tools / "requirements.lock")]
+    findings += _needs(tools / "system-packages.txt")
+    findings += [_disk(home.root), _runs_programs(home.root), _guests(), _apt()]
+    findings += _kernel()
+    findings += [finding for name in ENGINES for finding in _engine(name)]
+    return findings + (_network() if network else [])
+
+
+def status(findings: list[Finding]) -> int:
+    """Exit status: 2 if something needed is missing."""
+    return 2 if any(finding.state == "missing" for finding in findings) else 0
+
+
+def report(findings: list[Finding]) -> str:
+    """The findings as text, each with its next step below it, and a last line that sums up."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.state:<8} {finding.name:<24} {finding.detail}".rstrip())
+        if finding.next:
+            lines.append(f"{'':<8} {'':<24} next: {finding.next}")
+    return "\n".join([*lines, "", _summary(findings)])
+
+
+def _summary(findings: list[Finding]) -> str:
+    missing = [finding.name for finding in findings if finding.state == "missing"]
+    warned = [finding.name for finding in findings if finding.state == "warn"]
+    if missing:
+        return f"this machine lacks: {', '.join(missing)}"
+    return f"this machine can run farwatch{'; see: ' + ', '.join(warned) if warned else ''}"
+
+
+# What is installed
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+
+
+def _libraries(lock: Path) -> Finding:
+    """Whether the environment holds what the lock says (a person may have meddled with it)."""
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+    wrong = [name for name, version in pinned.items() if _installed(name) != version]
+    if not wrong:
+        return Finding("python libraries", "ok", f"{len(pinned)}, as locked, in {sys.prefix}")
+    detail = f"not as locked: {', '.join(wrong)}"
+    return Finding("python libraries", "missing", detail, f"rm -r {sys.prefix}; ./farwatch makes it anew")
+
+
+def _installed(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _needs(path: Path) -> list[Finding]:
+    findings = []
+    for need in load_needs(path):
+        found = probe(need, ask_version=True)
+        seen = " ".join(part for part in (found.version, found.where and f"({found.where})") if part)
+        if found.met:
+            findings.append(Finding(need.label, "ok", seen))
+        else:
+            detail = f"{need.why}; there is {seen}" if seen else need.why
+            findings.append(Finding(need.label, "missing", detail, bootstrap.install_hint([found])))
+    return findings
+
+
+# What the machine offers
+
+
+def _disk(root: Path) -> Finding:
+    free = os.statvfs(root)
+    space = free.f_bavail * free.f_frsize
+    detail = f"{space / GIB:.1f} GB free in {root}"
+    if space < DISK_NEEDED:
+        hint = "./farwatch prune, or set FARWATCH_HOME to a folder on a larger disk"
+        return Finding("disk", "missing", f"{detail}; a build needs {DISK_NEEDED // GIB}", hint)
+    if space < DISK_WANTED:
+        hint = "enough for what is built already; ./farwatch prune shows what takes space"
+        return Finding("disk", "warn", f"{detail}; a first verify needs up to {DISK_WANTED // GIB}", hint)
+    return Finding("disk", "ok", detail)
+
+
+def _runs_programs(root: Path) -> Finding:
+    """Kernels and servers are run from the home folder: it must not be mounted noexec."""
+    if os.statvfs(root).f_flag & os.ST_NOEXEC:
+        return Finding("home", "missing", f"{root} is mounted noexec", "set FARWATCH_HOME to another folder")
+    return Finding("home", "ok", str(root))
+
+
+def _guests() -> Finding:
+    cores, memory = len(os.sched_getaffinity(0)), available_memory()
+    at_once = min(cores, memory // GUEST_MEMORY)
+    detail = f"{cores} cores, {memory / GIB:.1f} GB of memory free: {at_once} guests at once"
+    if at_once:
+        return Finding("guests", "ok", detail)
+    return Finding("guests", "missing", detail, f"free {GUEST_MEMORY >> 20} MB of memory for each guest")
+
+
+def available_memory() -> int:
+    """Bytes that programs can get without swapping; 0 if the kernel does not say."""
+    text = Path("/proc/meminfo").read_text(encoding="ascii")
+    match = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0
+
+
+def _apt() -> Finding:
+    """Kernel sources of kind deb come from the archive that apt is set up for."""
+    archives = _archives()
+    if archives:
+        hosts = ", ".join(sorted({release for _, release in archives}))
+        return Finding("apt archive", "ok", f"set up for {hosts}")
+    hint = "add a base of kind git or tarball to patches/bases.toml, or set up apt"
+    return Finding("apt archive", "warn", "no Debian archive: bases of kind deb cannot be fetched", hint)
+
+
+def _archives() -> list[tuple[str, str]]:
+    """(address, release) of what apt is set up for; empty without apt."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]
+    lines = _output(command).splitlines()
+    return list(dict.fromkeys((uri, release) for uri, _, release in (line.partition(" ") for line in lines)))
+
+
+# The kernel of this machine
+
+
+def _kernel() -> list[Finding]:
+    return [
+        Finding("kernel", "ok", f"{platform.release()} {platform.machine()}"),
+        _inotify(),
+        _fanotify(),
+        _kvm(),
+    ]
+
+
+def _inotify() -> Finding:
+    limits = {name: _limit(f"inotify/max_user_{name}") for name in ("watches", "instances")}
+    detail = ", ".join(f"{value} {name}" for name, value in limits.items())
+    if 0 < limits["watches"] < INOTIFY_WATCHES_WANTED:
+        hint = f"sysctl fs.inotify.max_user_watches={INOTIFY_WATCHES_WANTED}"
+        return Finding(
+            "inotify", "warn", f"{detail} a user: servers that watch with inotify may run out", hint
+        )
+    return Finding("inotify", "ok", f"{detail} a user")
+
+
+def _fanotify() -> Finding:
+    """Servers that tell their own client's events from others' need fanotify (unprivileged since 5.13)."""
+    group = ctypes.CDLL(None, use_errno=True).fanotify_init(_FAN_CLOEXEC | _FAN_REPORT_FID, os.O_RDONLY)
+    if group < 0:
+        detail = f"cannot be used here: {os.strerror(ctypes.get_errno())}"
+        return Finding(
+            "fanotify", "warn", detail, "servers that watch with fanotify need a kernel from 5.13 on"
+        )
+    os.close(group)
+    return Finding("fanotify", "ok", f"{_limit('fanotify/max_user_marks')} marks a user")
+
+
+def _limit(name: str) -> int:
+    """A number below /proc/sys/fs, 0 if it is not there."""
+    try:
+        return int(Path("/proc/sys/fs", name).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _kvm() -> Finding:
+    """A device that opens may still be useless in a nested guest: only booting something tells."""
+    device = Path("/dev/kvm")
+    if not device.exists():
+        return Finding("kvm", "ok", "no /dev/kvm; engine uml does not use it")
+    opens = "opens" if os.access(device, os.R_OK | os.W_OK) else "may not be opened by this user"
+    return Finding("kvm", "ok", f"{device} is there and {opens}; engine uml does not use it")
+
+
+# Engines
+
+
+def _engine(name: str) -> list[Finding]:
+    trouble = ENGINES[name]().examine()
+    checks = [check() for check in _ENGINE_CHECKS.get(name, [])]
+    if trouble:
+        return [*checks, Finding(f"engine {name}", "missing", trouble)]
+    lacking = [check.name for check in checks if check.state == "missing"]
+    if lacking:
+        return [*checks, Finding(f"engine {name}", "missing", f"cannot run: see {', '.join(lacking)}")]
+    return [*checks, Finding(f"engine {name}", "ok", "can run here")]
+
+
+def _uml_machine() -> Finding:
+    """arch/um knows x86 hosts only (7.3)."""
+    if platform.machine() in ("x86_64", "i686"):
+        return Finding("uml: processor", "ok", platform.machine())
+    detail = f"{platform.machine()}: User Mode Linux runs on x86 only"
+    return Finding("uml: processor", "missing", detail, "use an x86_64 machine")
+
+
+def _uml_ptrace() -> Finding:
+    done = subprocess.run([sys.executable, "-IS", "-c", _TRACE_ME], check=False, capture_output=True)
+    if done.returncode == 0:
+        return Finding("uml: ptrace", "ok", "processes can be traced")
+    hint = "allow ptrace: sysctl kernel.yama.ptrace_scope=1; containers: --cap-add SYS_PTRACE"
+    return Finding("uml: ptrace", "missing", "a process cannot be traced by its parent", hint)
+
+
+def _uml_memory() -> Finding:
+    """UML keeps a guest's memory in a file that it also runs code from (arch/um/os-Linux/mem.c)."""
+    folder = memory_folder(os.environ)
+    try:
+        _map_executable(folder)
+    except OSError as error:
+        hint = "mount it without noexec (containers: --tmpfs /dev/shm:exec), or set TMPDIR to such a tmpfs"
+        detail = f"cannot run code from {folder}: {error.strerror}"
+        return Finding("uml: guest memory", "missing", detail, hint)
+    free = os.statvfs(folder)
+    space = free.f_bavail * free.f_frsize
+    detail = f"{folder}, {space / GIB:.1f} GB: {space // GUEST_MEMORY} guests at once"
+    if space < GUEST_MEMORY:
+        hint = "make it larger (containers: --shm-size 2g), or set TMPDIR to a larger tmpfs"
+        return Finding("uml: guest memory", "missing", detail, hint)
+    if not _on_tmpfs(folder):
+        hint = "set TMPDIR to a folder on tmpfs"
+        return Finding("uml: guest memory", "warn", f"{detail}; not on tmpfs: guests are slow", hint)
+    return Finding("uml: guest memory", "ok", detail)
+
+
+def memory_folder(environment: os._Environ[str] | dict[str, str]) -> Path:
+    """Where UML puts a guest's memory: choose_tempdir() of arch/um/os-Linux/mem.c."""
+    named = next((environment[name] for name in ("TMPDIR", "TMP", "TEMP") if environment.get(name)), None)
+    if named:
+        return Path(named)
+    return Path("/dev/shm") if _on_tmpfs(Path("/dev/shm")) else Path("/tmp")
+
+
+def _on_tmpfs(folder: Path) -> bool:
+    return _output(["stat", "-f", "-c", "%T", str(folder)]).strip() == "tmpfs"
+
+
+def _map_executable(folder: Path) -> None:
+    """OSError if a page of a file there cannot be run."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(mmap.PAGESIZE)
+        access = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+        mmap.mmap(file.fileno(), mmap.PAGESIZE, mmap.MAP_PRIVATE, access).close()
+
+
+_ENGINE_CHECKS: dict[str, list[Callable[[], Finding]]] = {"uml": [_uml_machine, _uml_ptrace, _uml_memory]}
+
+
+# Registries
+
+
+def _network() -> list[Finding]:
+    with tempfile.TemporaryDirectory() as scratch:
+        return [
+            *(_reached(f"reach {release}", _ask_apt(uri, release, scratch)) for uri, release in _archives()),
+            _reached("reach crates", ["cargo", "info", "--quiet", "virtiofsd"]),
+            _reached("reach Python packages", _ask_pip(scratch)),
+        ]
+
+
+def _ask_apt(uri: str, release: str, scratch: str) -> list[str]:
+    """apt's own downloader, for apt's own proxy and certificates."""
+    address = f"{uri.rstrip('/')}/dists/{release}/InRelease"
+    return ["/usr/lib/apt/apt-helper", "download-file", address, f"{scratch}/{release}"]
+
+
+def _ask_pip(scratch: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--no-cache-dir",
+        "-d",
+        scratch,
+        "mdurl",
+    ]
+
+
+def _reached(name: str, command: list[str]) -> Finding:
+    """Run a registry's ordinary client for something small."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=NETWORK_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding(name, "missing", str(error), "see network, proxy and mirror settings")
+    if done.returncode == 0:
+        return Finding(name, "ok", "answers")
+    last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+    return Finding(name, "missing", "".join(last), "see network, proxy and mirror settings")
+
+
+def _output(command: list[str]) -> str:
+    """Standard output of a command; empty if it cannot be run or fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
