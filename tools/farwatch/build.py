@@ -88,7 +88,7 @@ class Builder:
         source: Source | None = None,
     ) -> str:
         """Why an option has its value in that config, down to what would have to change."""
-        from farwatch.kconfig_why import Explainer  # noqa: PLC0415  (needs kconfiglib, and seconds)
+        from farwatch.kconfig_why import Explainer  # needs kconfiglib, and seconds
 
         order = self._order(revision, base, engine, flavor, source)
         origins = {name: setting.origin for name, setting in order.settings.items()}
@@ -135,15 +135,7 @@ class Builder:
         def busy() -> None:
             self._say(f"{label}: waiting for another build in the same folder")
 
-        with self._sources(source) as tree, locked(self._home.objects / f"{objects}.lock", busy):
-            yield tree
-
-    @contextmanager
-    def _sources(self, source: Source) -> Iterator[Path]:
-        if source.path is not None:
-            yield source.path
-            return
-        with self._trees.managed(source) as tree:
+        with self._trees.managed(source) as tree, locked(self._home.objects / f"{objects}.lock", busy):
             yield tree
 
     def _unchanged(self, revision: Revision, source: Source) -> None:

@@ -167,7 +167,7 @@ class KernelBuilder:
         self._log = self._objects / "farwatch.log"
 
     def config(self, *, check: bool = True) -> Path:
-        """The .config, made if it is not up to date; FarwatchError (with `check`) if an option did not stick."""
+        """The .config, made anew if it is stale; FarwatchError (with `check`) if an option did not stick."""
         self._objects.mkdir(exist_ok=True)
         self._point_at_tree()
         if not self._configured():
@@ -255,7 +255,7 @@ class KernelBuilder:
         )
 
     def _failure(self, what: str) -> FarwatchError:
-        from farwatch.diagnose import failure  # noqa: PLC0415  (no need of a build that works)
+        from farwatch.diagnose import failure  # no need of a build that works
 
         return failure(what, self._log, prefix=f"{_LINK}/")
 

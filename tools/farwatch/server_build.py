@@ -131,7 +131,7 @@ class ServerBuilder:
             append=True,
         )
         if status != 0:
-            from farwatch.diagnose import failure  # noqa: PLC0415  (no need of a build that works)
+            from farwatch.diagnose import failure  # no need of a build that works
 
             raise failure(self._label, self._log)
 

@@ -141,7 +141,7 @@ def _make(folder: Path, output: Path, headers: Path, log: Path) -> None:
         timeout=_LIMIT,
     )
     if status != 0:
-        from farwatch.diagnose import failure  # noqa: PLC0415  (no need of a build that works)
+        from farwatch.diagnose import failure  # no need of a build that works
 
         raise failure("kernel-tests", log)
 

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which cases the test programs hold."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from farwatch import tests_build
+from farwatch.errors import FarwatchError
+from farwatch.home import Home, checkout_root
+
+LONG = "a_fixture_with_a_name_that_is_too_long"
+LIST = f"""\
+# FIXTURE            VARIANT                   TEST
+directory            remote                    create
+                     local                     mkdir
+                                               rmdir
+--------------------------------------------------------------------------------
+global                                         alone
+--------------------------------------------------------------------------------
+{LONG} remote                    one
+                     a_variant_with_a_name_that_is_long two
+                     third                     \n"""
+
+HARNESS = """\
+#include <stdio.h>
+#include "ksft_more.h"
+"""
+PROGRAM = """\
+#include <stdio.h>
+#include "kselftest_harness.h"
+/* not about it */
+
+/*
+ * Rule: one.
+ * Source: somewhere.
+ */
+TEST_F(fix, one)
+int main(void)
+{
+	fprintf(stderr, "# FIXTURE            VARIANT                   TEST\\n"
+		"fix                  local                     one\\n");
+	return 4;
+}
+"""
+MAKEFILE = """\
+all: $(OUTPUT)/some_test $(OUTPUT)/agent $(OUTPUT)/actor
+$(OUTPUT)/some_test: some_test.c
+	$(CC) $(CFLAGS) '-DTEST_F(a,b)=' -I $(KSELFTEST) -o $@ $<
+$(OUTPUT)/a%:
+	echo run >> $(COUNT)
+	cp $(KSELFTEST)/ksft_more.h $@
+"""
+
+
+def test_the_list_of_a_program() -> None:
+    assert list(tests_build.parse_list(LIST)) == [
+        ("directory", ["remote", "local"], ["create", "mkdir", "rmdir"]),
+        ("global", [], ["alone"]),
+        (LONG, ["remote", "a_variant_with_a_name_that_is_long", "third"], ["one", "two"]),
+    ]
+
+
+def test_nothing_listed() -> None:
+    assert list(tests_build.parse_list("")) == []
+
+
+def test_the_comment_before_a_test() -> None:
+    source = """
+/* A fixture. */
+FIXTURE(a) { int x; };
+
+/*
+ * Rule: first.
+ * Source: inotify(7).
+ */
+TEST_F(a, one)
+{
+	/* inside */
+}
+
+TEST_F(a, bare) { }
+
+/* Rule: short. */
+TEST_F_TIMEOUT(a, two, 90) { }
+
+/* Rule: no fixture. */
+TEST(three) { }
+"""
+    assert dict(tests_build.abouts(source)) == {
+        ("a", "one"): "Rule: first.\nSource: inotify(7).",
+        ("a", "two"): "Rule: short.",
+        ("global", "three"): "Rule: no fixture.",
+    }
+
+
+def test_every_case_of_this_checkout_says_its_rule() -> None:
+    folder = checkout_root() / "kernel-tests"
+    sources = sorted(folder.glob("*_test.c"))
+    for path in sources:
+        text = path.read_text()
+        found = dict(tests_build.abouts(text))
+        assert len(found) == text.count("\nTEST_F("), path.name
+        assert all(about.startswith("Rule:") for about in found.values()), path.name
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home with a linux.git that has a harness, and a folder of sources beside it."""
+    home = Home(tmp_path / "home")
+    work = tmp_path / "linux"
+    selftests = work / "tools" / "testing" / "selftests"
+    selftests.mkdir(parents=True)
+    (selftests / "kselftest_harness.h").write_text(HARNESS)
+    for name in ("kselftest.h", "lib.mk", "ksft_more.h"):
+        (selftests / name).write_text("")
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(work)]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", str(work), str(home.git / "linux.git")], check=True)
+    sources = tmp_path / "kernel-tests"
+    sources.mkdir()
+    (sources / "some_test.c").write_text(PROGRAM)
+    (sources / "Makefile").write_text(MAKEFILE.replace("$(COUNT)", str(tmp_path / "count")))
+    return home
+
+
+def _build(home: Home) -> tests_build.TestsBuild:
+    return tests_build.tests(home, "HEAD", lambda _text: None, home.root.parent / "kernel-tests")
+
+
+def test_build_and_reuse(home: Home) -> None:
+    built = _build(home)
+    assert [path.name for path in built.programs] == ["some_test"]
+    assert [(case.name, case.about) for case in built.cases] == [
+        ("some_test:fix.local.one", "Rule: one.\nSource: somewhere.")
+    ]
+    assert built.agent.exists()
+    assert built.actor.exists()
+    runs = (home.root.parent / "count").read_text()
+    assert _build(home) == built
+    assert (home.root.parent / "count").read_text() == runs
+
+
+def test_an_edit_makes_another_build(home: Home) -> None:
+    first = _build(home)
+    source = home.root.parent / "kernel-tests" / "some_test.c"
+    source.write_text(source.read_text().replace("one\\n", "two\\n"))
+    assert [case.test for case in _build(home).cases] == ["two"]
+    assert first.dir.exists()
+
+
+def test_the_same_sources_elsewhere_give_the_same_bytes(home: Home) -> None:
+    before = _build(home).programs[0].read_bytes()
+    other = home.root.parent / "elsewhere"
+    (home.root.parent / "kernel-tests").rename(other)
+    for folder in home.builds.iterdir():
+        folder.rename(home.root / folder.name)
+    again = tests_build.tests(home, "HEAD", lambda _text: None, other)
+    assert again.programs[0].read_bytes() == before
+
+
+def test_an_error_in_a_source_is_shown(home: Home) -> None:
+    source = home.root.parent / "kernel-tests" / "some_test.c"
+    source.write_text("int main(void) { return nonsense; }\n")
+    with pytest.raises(FarwatchError, match="kernel-tests does not build") as caught:
+        _build(home)
+    assert "some_test.c:1:25: 'nonsense' undeclared" in caught.value.cause
+
+
+def test_twins_are_refused(home: Home) -> None:
+    source = home.root.parent / "kernel-tests" / "some_test.c"
+    source.write_text(
+        source.read_text().replace(
+            "one\\n", 'one\\n"\n"                                               one\\n'
+        )
+    )
+    with pytest.raises(FarwatchError, match=r"two tests are called some_test:fix\.local\.one"):
+        _build(home)
+
+
+def test_a_program_without_tests_is_refused(home: Home) -> None:
+    (home.root.parent / "kernel-tests" / "some_test.c").write_text("int main(void) { return 0; }\n")
+    with pytest.raises(FarwatchError, match="some_test lists no tests"):
+        _build(home)
