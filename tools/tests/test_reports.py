@@ -88,6 +88,7 @@ def test_a_long_list_of_surprises_is_cut_when_folding() -> None:
     table = build_table(failing, [], [column])
     assert "... and 80 more, with --all" in render_text(table, all_rows=False)
     assert render_text(table).count("./farwatch show") == 100
+    assert render_text(table, all_rows=False).count("  fail !") == 100, "surprising rows are never folded"
 
 
 @pytest.mark.parametrize("table", [sample, nasty, calm])
