@@ -136,7 +136,9 @@ static void put_want(char *text, const struct events *events,
 		put(text, " cookie of pair %d", want->pair);
 	put(text, " on ");
 	put_object(text, events, want->on);
-	if (want->child) {
+	if (want->child == NO_CHILD) {
+		put(text, " without child");
+	} else if (want->child) {
 		put(text, " child ");
 		put_object(text, events, want->child);
 	}
@@ -163,6 +165,7 @@ int events_fanotify(struct events *events, unsigned int flags)
 {
 	memset(events, 0, sizeof(*events));
 	events->fanotify = true;
+	events->nameless = !(flags & FAN_REPORT_NAME);
 	events->fd = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK |
 				   FAN_CLOEXEC | flags, O_RDONLY);
 	return events->fd < 0 ? -errno : 0;
@@ -320,7 +323,7 @@ static size_t parse_fanotify(const struct events *events, struct event *event)
 		at += fid->hdr.len;
 	}
 	/* A group without directory records: the object itself. */
-	if (!event->on) {
+	if (!event->on && !event->to) {
 		event->on = event->child;
 		event->child = 0;
 	}
@@ -420,7 +423,8 @@ static bool same_object(const struct want *want, const struct event *event)
 {
 	if (want->on != event->on || !same_name(want->name, event->name))
 		return false;
-	if (want->child && want->child != event->child)
+	if (want->child == NO_CHILD ? event->child :
+	    want->child && want->child != event->child)
 		return false;
 	return want->to == event->to &&
 	       same_name(want->to_name, event->to_name);
@@ -529,12 +533,12 @@ const char *events_expect(struct events *events, const struct want *wants,
 {
 	struct comparison c = { .events = events };
 	__u64 open = wants[0].mask & ~(__u64)IN_ISDIR;
+	struct event *event = &events->last;
 	const char *problem = NULL;
-	struct event event;
 	size_t at = 0;
 
 	while (at < count && !problem) {
-		int ret = events_next(events, &event);
+		int ret = events_next(events, event);
 
 		if (ret == 0)
 			return no_event(&c, &wants[at], open);
@@ -543,7 +547,7 @@ const char *events_expect(struct events *events, const struct want *wants,
 				 "cannot read events: %s", strerror(-ret));
 			return events->problem;
 		}
-		problem = compare(&c, wants, count, &at, &open, &event);
+		problem = compare(&c, wants, count, &at, &open, event);
 	}
 	return problem;
 }
@@ -577,7 +581,7 @@ const char *events_expect_sentinel(struct events *events, unsigned int last)
 		struct want want = {
 			.on = events->sentinel,
 			.mask = IN_CREATE | IN_ISDIR,
-			.name = name,
+			.name = events->nameless ? NULL : name,
 		};
 
 		events_sentinel_name(name, sizeof(name), ++events->sentinels);

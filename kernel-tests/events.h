@@ -46,21 +46,6 @@ struct events_object {
 	unsigned char	handle[EVENTS_HANDLE_MAX];
 };
 
-struct events {
-	int			fd;
-	bool			fanotify;
-	int			sentinel;	/* object: folder of the sentinels */
-	unsigned int		sentinels;	/* how many of them were seen */
-	struct events_object	objects[EVENTS_OBJECTS_MAX];
-	size_t			known;
-	size_t			len, at;	/* of what read() gave */
-	union {
-		char		buf[8192];
-		__u64		align;
-	};
-	char			problem[EVENTS_TEXT_MAX];
-};
-
 /* One event as it came. Numbers of objects: 0 none, -1 not known. */
 struct event {
 	int		on;
@@ -73,6 +58,25 @@ struct event {
 	char		to_name[NAME_MAX + 2];
 };
 
+struct events {
+	int			fd;
+	bool			fanotify;
+	bool			nameless;	/* fanotify without names */
+	int			sentinel;	/* object: folder of the sentinels */
+	unsigned int		sentinels;	/* how many of them were seen */
+	struct events_object	objects[EVENTS_OBJECTS_MAX];
+	size_t			known;
+	struct event		last;		/* of what events_expect() saw */
+	size_t			len, at;	/* of what read() gave */
+	union {
+		char		buf[8192];
+		__u64		align;
+	};
+	char			problem[EVENTS_TEXT_MAX];
+};
+
+#define NO_CHILD	(-2)
+
 /* One event as it is wanted. */
 struct want {
 	int		on;
@@ -80,7 +84,7 @@ struct want {
 	const char	*name;		/* NULL: without a name */
 	int		pair;		/* same number: same cookie; 0: no cookie */
 	bool		maybe;		/* may have been merged with another one */
-	int		child;		/* fanotify; 0: not compared */
+	int		child;		/* fanotify; 0: not compared, or NO_CHILD */
 	int		to;		/* fanotify: FAN_RENAME */
 	const char	*to_name;
 };
