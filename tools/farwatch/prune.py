@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the home folder holds, and how to make it smaller.
+
+Three things are never removed: the stored verdicts, a person's checkouts (work/) with
+the repositories that their commits are in, and a managed tree that somebody has edited.
+While something is running, whatever it may use stays as well.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from farwatch.builds import RECORD
+from farwatch.children import sweep
+from farwatch.errors import FarwatchError
+from farwatch.home import Home
+from farwatch.results import Results
+
+DAYS = 14.0
+"""Age after which builds, build folders and logs of superseded cells go by default."""
+LEFTOVER_SECONDS = 24 * 3600.0
+"""No download, import or test takes that long: what is older has no owner any more."""
+
+_KINDS = {
+    "results": "stored verdicts: always kept",
+    "work": "your checkouts: always kept",
+    "git": "repositories that the trees come from",
+    "trees": "managed source trees",
+    "objects": "build folders",
+    "builds": "finished builds",
+    "ccache": "compiler cache",
+    "cargo": "crates",
+    "downloads": "source archives, package lists",
+    "logs": "logs of cells",
+    "runs": "live runs",
+    "venv": "Python libraries",
+    "old venvs": "Python libraries of other versions",
+    "other": "locks, stamps, setup log",
+}
+_WHOLE = ("git", "trees", "objects", "builds", "ccache", "cargo", "downloads", "logs", "runs")
+_TEMPORARY = {"git": ".import-*", "builds": ".*", "downloads": "partial-*"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """What one kind takes."""
+
+    kind: str
+    about: str
+    size: int
+    """Bytes on disk."""
+    count: int
+    """Entries directly below its folder."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Something that is removed, or would be."""
+
+    path: Path
+    size: int
+    """Bytes on disk."""
+    why: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Something that was to go and stays."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    removed: tuple[Removal, ...]
+    kept: tuple[Kept, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(removal.size for removal in self.removed)
+
+
+# What there is
+
+
+def usage(home: Home) -> list[Item]:
+    """What each kind takes, kinds that take nothing left out."""
+    paths: dict[str, list[Path]] = {kind: [] for kind in _KINDS}
+    for path in sorted(home.root.iterdir()):
+        paths[_kind_of(path)].append(path)
+    items = [_item(kind, found) for kind, found in paths.items()]
+    return [item for item in items if item.count]
+
+
+def _kind_of(path: Path) -> str:
+    if path.name in _WHOLE or path.name == "work":
+        return path.name
+    if path.name.startswith("results.db"):
+        return "results"
+    if path.name.startswith("venv-"):
+        return "venv" if _is_mine(path) else "old venvs"
+    return "other"
+
+
+def _is_mine(venv: Path) -> bool:
+    """Whether this process runs from that virtual environment."""
+    return venv.resolve() == Path(sys.prefix).resolve()
+
+
+def _item(kind: str, paths: list[Path]) -> Item:
+    folder = paths[0] if len(paths) == 1 and paths[0].name == kind else None
+    count = sum(1 for _ in folder.iterdir()) if folder else len(paths)
+    return Item(kind, _KINDS[kind], sum(map(size_of, paths)), count)
+
+
+def size_of(path: Path) -> int:
+    """Bytes on disk of a file or a folder; a file with several names counts once."""
+    seen: dict[tuple[int, int], int] = {}
+    for status in _statuses(path):
+        seen[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(seen.values())
+
+
+def _statuses(path: Path) -> Iterator[os.stat_result]:
+    """lstat of all that is there; what vanishes meanwhile is left out."""
+    try:
+        yield path.lstat()
+        entries = list(os.scandir(path)) if path.is_dir() and not path.is_symlink() else []
+    except OSError:
+        return
+    for entry in entries:
+        yield from _statuses(Path(entry.path))
+
+
+# What goes
+
+
+def prune(
+    home: Home, *, days: float = DAYS, everything: bool = False, dry: bool = False, now: float | None = None
+) -> Outcome:
+    """Remove what nothing refers to, or, with `everything`, all but verdicts and a person's work.
+
+    days: builds and build folders not used for so long go, and logs of superseded cells older than that
+    dry:  only say what would go
+    now:  Unix time (default: the clock's)
+    FarwatchError: `everything` while something is running.
+    """
+    busy = live(home)
+    if everything and busy:
+        raise FarwatchError(
+            "cannot remove everything: something is running",
+            cause="\n".join(map(str, busy)),
+            hint="wait for it or end it, then run the command again",
+        )
+    when = time.time() if now is None else now
+    plan = _Plan([], [])
+    if everything:
+        _plan_everything(home, plan)
+    else:
+        _plan_unused(home, plan, when, days * 24 * 3600, bool(busy))
+    if not dry:
+        _carry_out(home, plan)
+    return Outcome(tuple(plan.removed), tuple(plan.kept))
+
+
+def _carry_out(home: Home, plan: _Plan) -> None:
+    sweep(home)
+    for removal in list(plan.removed):
+        if not _remove(removal.path):
+            plan.removed.remove(removal)
+            plan.keep(removal.path, "some of it could not be removed: not your files?")
+    _forget_trees(home)
+
+
+@dataclass
+class _Plan:
+    removed: list[Removal]
+    kept: list[Kept]
+
+    def remove(self, paths: Iterable[Path], why: str) -> None:
+        self.removed += [Removal(path, size_of(path), why) for path in sorted(paths)]
+
+    def keep(self, path: Path, why: str) -> None:
+        self.kept.append(Kept(path, why))
+
+
+def live(home: Home) -> list[Path]:
+    """Locks in the home folder that somebody holds: runs, builds, downloads, imports."""
+    locks = [*home.root.glob("*.lock"), *home.root.glob("*/*.lock"), *home.runs.glob("*/lock")]
+    return sorted(path for path in locks if _is_held(path))
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with path.open("r") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _plan_unused(home: Home, plan: _Plan, now: float, age: float, busy: bool) -> None:
+    """What nothing refers to. While something runs, only what cannot be its own."""
+    plan.remove(_stale_runs(home), "left by a run that was killed")
+    for kind, pattern in _TEMPORARY.items():
+        left = [path for path in (home.root / kind).glob(pattern) if now - last_used(path) > LEFTOVER_SECONDS]
+        plan.remove(left, "left by something that was killed")
+    if busy:
+        plan.keep(home.root, "something is running: builds, logs and old Python libraries were left alone")
+        return
+    plan.remove(_old_venvs(home), "Python libraries of another version")
+    plan.remove(_unused(home.builds, now, age), "build not used for long")
+    plan.remove(_unused(home.objects, now, age), "build folder not used for long")
+    plan.remove(_old_logs(home, now, age), "logs that no newest verdict names")
+
+
+def _stale_runs(home: Home) -> list[Path]:
+    return [
+        folder
+        for folder in home.runs.iterdir()
+        if (folder / "lock").exists() and not _is_held(folder / "lock")
+    ]
+
+
+def _old_venvs(home: Home) -> list[Path]:
+    return [path for path in home.root.glob("venv-*") if not _is_mine(path)]
+
+
+def _unused(folder: Path, now: float, age: float) -> list[Path]:
+    return [path for path in folder.glob("[!.]*") if path.suffix != ".lock" and now - last_used(path) > age]
+
+
+def last_used(path: Path) -> float:
+    """Unix time: of a finished build, when it was last asked for; else the newest change at its top."""
+    if (path / RECORD).exists():
+        return (path / RECORD).stat().st_mtime
+    times = [status.st_mtime for status in (_status(entry) for entry in [path, *_entries(path)]) if status]
+    return max(times, default=0.0)
+
+
+def _entries(path: Path) -> list[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError:
+        return []
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except OSError:
+        return None
+
+
+def _old_logs(home: Home, now: float, age: float) -> list[Path]:
+    """Log folders that no newest verdict names: superseded ones after `age`, ownerless ones after a day.
+
+    A run's other folders (its guests' logs) stay as long as one of its cells does.
+    """
+    newest, named = _named_logs(home)
+    doomed = []
+    for run in _entries(home.logs):
+        mine = {path for path in _entries(run) if f"{run.name}/{path.name}" in named}
+        wanted = {path for path in mine if f"{run.name}/{path.name}" in newest}
+        old = now - last_used(run)
+        if not wanted and old > (age if mine else LEFTOVER_SECONDS):
+            doomed.append(run)
+        elif old > age:
+            doomed += mine - wanted
+    return doomed
+
+
+def _named_logs(home: Home) -> tuple[set[str], frozenset[str]]:
+    """Log folders of the newest verdicts, and of all verdicts, relative to Home.logs."""
+    if not home.results.exists():
+        return set(), frozenset()
+    results = Results.open(home.results)
+    try:
+        return {cell.logs for cell in results.latest()}, results.log_folders()
+    finally:
+        results.close()
+
+
+def _plan_everything(home: Home, plan: _Plan) -> None:
+    needed = _repositories_of_work(home)
+    for kind in _WHOLE:
+        for path in _entries(home.root / kind):
+            if path.suffix == ".lock":
+                continue
+            if kind == "git" and (needed is None or path.resolve() in needed):
+                plan.keep(path, "your checkouts in work/ keep their commits in it")
+            elif kind == "trees" and _is_edited(path):
+                plan.keep(path, "it has changes that are in no commit")
+            else:
+                plan.remove([path], _KINDS[kind])
+    plan.remove(_old_venvs(home), _KINDS["old venvs"])
+    plan.remove(home.root.glob("system-*"), _KINDS["other"])
+    # Last, because this very process runs from it.
+    plan.remove([path for path in home.root.glob("venv-*") if _is_mine(path)], _KINDS["venv"])
+
+
+def _repositories_of_work(home: Home) -> set[Path] | None:
+    """Repositories that checkouts in work/ are worktrees of; None if that cannot be told (then: all)."""
+    found: set[Path] = set()
+    for checkout in (entry for folder in _entries(home.work) for entry in _entries(folder)):
+        common = _git(checkout, "rev-parse", "--path-format=absolute", "--git-common-dir")
+        if common is None:
+            return None
+        found.add(Path(common).resolve())
+    return found
+
+
+def _is_edited(tree: Path) -> bool:
+    """Whether a tree has changes, or commits and files that git does not know; in doubt, yes."""
+    if not (tree / ".git").exists():
+        return False
+    return _git(tree, "status", "--porcelain") != ""
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """Standard output of git, None if it fails."""
+    try:
+        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _forget_trees(home: Home) -> None:
+    """Tell the repositories that stay that their managed trees are gone."""
+    for repository in home.git.glob("*.git"):
+        _git(repository, "worktree", "prune")
+
+
+def _remove(path: Path) -> bool:
+    """Gone for others before it is half gone: a venv without `ready`, a build without its record, is none."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return True
+    for mark in ("ready", RECORD):
+        (path / mark).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
+
+
+# In words
+
+
+def human(size: int) -> str:
+    """1.5 GB"""
+    value, units = float(size), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.1f} {units[0]}" if units[0] != "B" else f"{size} B"
+
+
+def report_usage(items: list[Item]) -> str:
+    """A line for each kind, and the sum."""
+    total = Item("together", "", sum(item.size for item in items), 0)
+    return "\n".join(
+        f"{human(item.size):>9}  {item.kind:<10} {item.about}".rstrip() for item in [*items, total]
+    )
+
+
+def report(outcome: Outcome, root: Path, dry: bool, say: Callable[[str], None] = print) -> None:
+    """What went and what stayed, largest last."""
+    for removal in sorted(outcome.removed, key=lambda removal: removal.size):
+        say(f"{human(removal.size):>9}  {removal.path.relative_to(root)}: {removal.why}")
+    for kept in outcome.kept:
+        say(f"{'kept':>9}  {kept.path.relative_to(root)}: {kept.why}")
+    say(f"{human(outcome.size)} {'would be free' if dry else 'freed'}")
