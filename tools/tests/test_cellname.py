@@ -56,6 +56,7 @@ def test_a_name_that_fits_several_lists_them(text: str, listed: int) -> None:
     [
         (f"v3/{CREATE}", "v3"),
         ("v2/remote.creat", "creat"),
+        ("v2/reate_mark", "reate_mark"),
         ("v2/", ""),
         ("", ""),
         ("7.3/v1/remote.create", ""),
