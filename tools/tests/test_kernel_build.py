@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Kernels, on a tree whose Makefile only pretends: what is repeated, what is kept, what is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from farwatch import kconfig, kernel_build
+from farwatch.build import Builder
+from farwatch.catalog import Catalog
+from farwatch.errors import FarwatchError
+from farwatch.home import Home
+from farwatch.kernel_build import Progress, order
+from farwatch.model import Base, Revision, hash_of
+from farwatch.trees import Source, Trees
+
+MAKEFILE = """\
+.PHONY: linux
+tinyconfig:
+	@echo tinyconfig >> targets
+	@echo '# CONFIG_TINY is not set' > .config
+olddefconfig:
+	@echo olddefconfig >> targets
+	@sed -i '/CONFIG_GONE=/d' .config
+linux:
+	@echo linux >> targets
+	@mkdir -p include/config
+	@printf 'deps_config := \\\\\\n\\tKconfig \\\\\\n\\tmore/Kconfig \\\\\\n\\n' \\
+		> include/config/auto.conf.cmd
+	@echo "  CC      one.o"
+	@$(CC) -c -o one.o $(srctree)/one.c
+	@cp $(srctree)/one.c linux; touch vmlinux.o
+"""
+BASE = Base("linux", "7.3", "tarball")
+
+
+@dataclass
+class FakeTrees:
+    """One tree, whose content is hashed anew each time."""
+
+    tree: Path
+    checkout: bool = False
+
+    def _source(self, revision: Revision) -> Source:
+        content = hash_of(*(path.read_text() for path in sorted(self.tree.rglob("*")) if path.is_file()))
+        return Source(
+            "linux", BASE, revision.name, "c", content, self.tree if self.checkout else None, "label"
+        )
+
+    def tip(self, revision: Revision, _component: str, _base: Base) -> Source:
+        return self._source(revision)
+
+    def working(self, revision: Revision, _component: str, _base: Base) -> Source | None:
+        return self._source(revision)
+
+    @contextmanager
+    def managed(self, _source: Source) -> Iterator[Path]:
+        yield self.tree
+
+
+@dataclass
+class World:
+    """A home, a tree, and a builder over them."""
+
+    home: Home
+    root: Path
+    tree: Path
+    trees: FakeTrees
+    said: list[str]
+    revision: Revision
+    builder: Builder
+
+    def build(self, flavor: str = "plain") -> kernel_build.KernelBuild:
+        return self.builder.kernel(self.revision, BASE, "um", flavor)
+
+    def targets(self) -> list[str]:
+        """What make was asked for since the last time."""
+        found = []
+        for path in self.home.objects.glob("*/targets"):
+            found += path.read_text().split()
+            path.unlink()
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    root = tmp_path / "checkout"
+    (root / "kernel-tests").mkdir(parents=True)
+    (root / "kernel-tests" / "config").write_text("CONFIG_INOTIFY_USER=y\n")
+    (root / "kernel-tests" / "config.flavor.kasan").write_text("CONFIG_KASAN=y\n")
+    monkeypatch.setattr(kernel_build, "checkout_root", lambda: root)
+    tree = tmp_path / "tree"
+    (tree / "more").mkdir(parents=True)
+    for name in ("Kconfig", "more/Kconfig"):
+        (tree / name).write_text("")
+        os.utime(tree / name, (1, 1))
+    (tree / "Makefile").write_text(MAKEFILE)
+    (tree / "one.c").write_text("int one;\n")
+    (tmp_path / "patches" / "v1" / "linux").mkdir(parents=True)
+    revision = Revision("v1", "t", tmp_path / "patches" / "v1", "virtiofs", {"linux": "7.3"})
+    home, trees, said = Home(tmp_path / "home"), FakeTrees(tree), list[str]()
+    builder = Builder(home, cast(Catalog, None), cast(Trees, trees), said.append)
+    return World(home, root, tree, trees, said, revision, builder)
+
+
+def test_a_build_is_kept_whole(world: World) -> None:
+    built = world.build()
+    assert built.image.read_text() == "int one;\n"
+    assert "CONFIG_INOTIFY_USER=y" in built.config.read_text()
+    assert "  CC      one.o" in built.log.read_text()
+    assert built.dir.parent == world.home.builds
+    assert world.targets() == ["tinyconfig", "olddefconfig", "linux"]
+
+
+def test_the_same_inputs_build_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = world.build()
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert world.build() == first
+
+
+def test_an_edit_does_not_configure_again(world: World) -> None:
+    world.build()
+    world.targets()
+    (world.tree / "one.c").write_text("int two;\n")
+    assert world.build().image.read_text() == "int two;\n"
+    assert world.targets() == ["linux"]
+
+
+def test_a_changed_kconfig_file_configures_again(world: World) -> None:
+    world.build()
+    world.targets()
+    (world.tree / "more" / "Kconfig").write_text("config NEW\n")
+    world.build()
+    assert world.targets() == ["tinyconfig", "olddefconfig", "linux"]
+
+
+def test_a_changed_fragment_configures_again(world: World) -> None:
+    first = world.build()
+    world.targets()
+    (world.root / "kernel-tests" / "config.um").write_text("CONFIG_HOSTFS=y\n")
+    assert "CONFIG_HOSTFS=y" in world.build().config.read_text()
+    assert world.targets() == ["tinyconfig", "olddefconfig", "linux"]
+    assert first.dir.exists()
+
+
+def test_a_comment_in_a_fragment_changes_nothing(world: World) -> None:
+    first = world.build()
+    path = world.root / "kernel-tests" / "config"
+    path.write_text(f"# why\n{path.read_text()}")
+    assert world.build() == first
+
+
+def test_flavors_do_not_share_objects(world: World) -> None:
+    world.build()
+    world.build("kasan")
+    world.targets()
+    (world.tree / "one.c").write_text("int two;\n")
+    world.build()
+    world.build("kasan")
+    assert world.targets() == ["linux", "linux"]
+    assert {path.name for path in world.home.objects.glob("linux-*-um-*") if path.is_dir()} == {
+        "linux-7.3-um-plain",
+        "linux-7.3-um-kasan",
+    }
+
+
+def test_a_revision_with_its_own_options_has_its_own_objects(world: World) -> None:
+    before = order(world.revision, BASE, "um", "plain", world.trees.tip(world.revision, "linux", BASE))
+    (world.revision.folder / "linux" / "config").write_text("CONFIG_FUSE_REMOTE=y\n")
+    after = order(world.revision, BASE, "um", "plain", world.trees.tip(world.revision, "linux", BASE))
+    assert before.objects_name == "linux-7.3-um-plain"
+    assert re.fullmatch(r"linux-7\.3-um-plain-[0-9a-f]{8}", after.objects_name)
+    assert before.key != after.key
+
+
+def test_a_checkout_has_its_own_objects(world: World) -> None:
+    world.trees.checkout = True
+    world.build()
+    (folder,) = (path for path in world.home.objects.glob("linux-*") if path.is_dir())
+    assert re.fullmatch(r"linux-7\.3-um-plain-v1-[0-9a-f]{8}", folder.name)
+
+
+def test_a_checkout_that_changes_under_the_build_is_not_kept(world: World) -> None:
+    world.trees.checkout = True
+    (world.tree / "Makefile").write_text(MAKEFILE + "\t@echo 'int edited;' >> $(srctree)/one.c\n")
+    with pytest.raises(FarwatchError, match="changed while it was being built"):
+        world.build()
+    assert not list(world.home.builds.iterdir())
+
+
+def test_an_option_that_does_not_stick_is_refused(world: World) -> None:
+    (world.root / "kernel-tests" / "config").write_text("CONFIG_GONE=y\n")
+    (world.tree / "Kconfig").write_text('config GONER\n\tbool "x"\n')
+    with pytest.raises(FarwatchError, match="did not stick") as caught:
+        world.build()
+    assert "kernel-tests/config:1: CONFIG_GONE=y became n" in caught.value.cause
+    assert "there is no option GONE in this tree for ARCH=um; did you mean GONER?" in caught.value.cause
+    assert world.targets() == ["tinyconfig", "olddefconfig"]
+    with pytest.raises(FarwatchError, match="did not stick"):
+        world.build()
+
+
+def test_why_works_on_a_config_that_did_not_stick(world: World) -> None:
+    (world.root / "kernel-tests" / "config").write_text("CONFIG_GONE=y\n")
+    (world.tree / "Kconfig").write_text('config GONER\n\tbool "x"\n')
+    assert "did you mean GONER?" in world.builder.why(world.revision, BASE, "um", "plain", "GONE")
+
+
+def test_an_error_in_a_source_is_named_by_its_place_in_the_tree(world: World) -> None:
+    (world.tree / "one.c").write_text("int one = nonsense;\n")
+    with pytest.raises(FarwatchError, match=r"kernel 7\.3 \(um, plain\) of v1 does not build") as caught:
+        world.build()
+    assert caught.value.cause.startswith("one.c:1:11: 'nonsense' undeclared")
+    assert not list(world.home.builds.iterdir())
+
+
+def test_a_failed_build_leaves_the_config_in_place(world: World) -> None:
+    world.build()
+    (world.tree / "one.c").write_text("int one = nonsense;\n")
+    with pytest.raises(FarwatchError):
+        world.build()
+    world.targets()
+    (world.tree / "one.c").write_text("int three;\n")
+    world.build()
+    assert world.targets() == ["linux"]
+
+
+def test_the_shell_of_a_person_has_no_say(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKEFLAGS", "--no-such-flag")
+    monkeypatch.setenv("KCFLAGS", "-O0")
+    world.build()
+
+
+def test_config_without_a_build(world: World) -> None:
+    assert "CONFIG_INOTIFY_USER=y" in world.builder.config(world.revision, BASE, "um", "plain")
+    assert world.targets() == ["tinyconfig", "olddefconfig"]
+
+
+@pytest.mark.parametrize("part", ["tree", "fragment", "toolchain"])
+def test_every_input_is_in_the_key(world: World, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    source = world.trees.tip(world.revision, "linux", BASE)
+    before = order(world.revision, BASE, "um", "plain", source)
+    after = before
+    if part == "tree":
+        after = replace(before, source=replace(source, tree="other"))
+    if part == "fragment":
+        setting = kconfig.Setting("X", "y", Path("f"), 1)
+        after = replace(before, settings={**before.settings, "X": setting})
+    key = before.key
+    if part == "toolchain":
+        monkeypatch.setattr(kernel_build, "toolchain", lambda: "gcc 99")
+    assert after.key != key
+
+
+def test_an_unknown_architecture_is_refused(world: World) -> None:
+    with pytest.raises(FarwatchError, match="unknown kernel architecture 'mips'"):
+        world.builder.kernel_key(world.revision, BASE, "mips", "plain")
+
+
+def _progress(world: World, expected: int, clock: Callable[[], float]) -> Progress:
+    found = order(world.revision, BASE, "um", "plain", world.trees.tip(world.revision, "linux", BASE))
+    return Progress(found, expected, world.said.append, clock)
+
+
+def test_progress_speaks_now_and_then(world: World) -> None:
+    now = [0.0]
+    progress = _progress(world, 640, lambda: now[0])
+    for count in range(1, 320):
+        now[0] = count / 4
+        progress.line(f"  CC      fs/{count}.o")
+        progress.line("  AR      fs/built-in.a")
+    assert len(world.said) == 7
+    assert world.said[-1] == "kernel 7.3 um (v1): 280 of ~640 objects, 1 min 10 s"
+
+
+def test_progress_of_a_small_rebuild_does_not_guess(world: World) -> None:
+    now = [0.0]
+    progress = _progress(world, 0, lambda: now[0])
+    now[0] = 12.0
+    progress.line("  CC      fs/a.o")
+    assert world.said == ["kernel 7.3 um (v1): 1 objects, 12 s"]
