@@ -44,6 +44,7 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define NS_PER_SEC	1000000000ULL
 #define HEAD_MAX	32	/* kept of an overlong line: its SEQ is in there */
+#define PRINT_MAX	200	/* of a step's text: data may be long, names need not */
 #define MODE_MAX	07777
 #define FILL_MODE	0644
 #define QUIET_MS_MAX	3600000
@@ -1261,11 +1262,19 @@ static int await_reply(struct steps *steps, long long until, int *answer)
 	}
 }
 
+static void print_short(const char *text)
+{
+	printf("%.*s%s", PRINT_MAX, text, strlen(text) > PRINT_MAX ? "..." : "");
+}
+
 /* For the timeline: what was asked of whom, and what came of it. */
 static void print_step(const struct steps *steps, const char *what, int answer)
 {
-	printf("# step %u: %s -> %d%s%s\n", steps->seq, what, answer,
-	       *steps->values ? " " : "", steps->values);
+	printf("# step %u: ", steps->seq);
+	print_short(what);
+	printf(" -> %d%s", answer, *steps->values ? " " : "");
+	print_short(steps->values);
+	putchar('\n');
 	fflush(stdout);
 }
 
