@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Servers, with a cargo that only pretends; and one with the real one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from farwatch import proc, server_build
+from farwatch.build import Builder
+from farwatch.catalog import Catalog
+from farwatch.errors import FarwatchError
+from farwatch.home import Home
+from farwatch.model import Base, Revision, hash_of
+from farwatch.trees import Source, Trees
+
+BASE = Base("virtiofsd", "1.14.0", "crate")
+CARGO = """\
+#!/bin/sh
+[ "$1" = --version ] && { echo "cargo 1.96.0"; exit; }
+[ "$1" = --config ] && shift 2
+echo "$*" >> "$CARGO_HOME/calls"
+[ "$1" = build ] || exit 0
+grep -q nonsense src/main.rs && { cat "$ERRORS"; exit 101; }
+mkdir -p "$CARGO_TARGET_DIR/release" && cp src/main.rs "$CARGO_TARGET_DIR/release/virtiofsd"
+"""
+
+
+@dataclass
+class FakeTrees:
+    """One tree, whose content is hashed anew each time."""
+
+    tree: Path
+
+    def tip(self, revision: Revision, component: str, base: Base) -> Source:
+        content = hash_of(*(path.read_text() for path in sorted(self.tree.rglob("*")) if path.is_file()))
+        return Source(component, base, revision.name, "c", content, None, "label")
+
+    @contextmanager
+    def managed(self, _source: Source) -> Iterator[Path]:
+        yield self.tree
+
+
+@dataclass
+class World:
+    """A home, a crate, and a builder over them."""
+
+    home: Home
+    tree: Path
+    said: list[str]
+    builder: Builder
+
+    def build(self) -> server_build.ServerBuild:
+        revision = Revision("v1", "t", self.home.root, "virtiofs", {})
+        return self.builder.server(revision, BASE)
+
+    def calls(self) -> list[str]:
+        """What cargo was asked for since the last time."""
+        path = self.home.cargo / "calls"
+        found = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return [call.split(" --jobs")[0] for call in found]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    tree = tmp_path / "tree"
+    (tree / "src").mkdir(parents=True)
+    (tree / "src" / "main.rs").write_text("fn main() {}\n")
+    (tree / "Cargo.toml").write_text('[package]\nname = "virtiofsd"\nversion = "1.14.0"\nedition = "2021"\n')
+    (tree / "Cargo.lock").write_text('version = 3\n\n[[package]]\nname = "virtiofsd"\nversion = "1.14.0"\n')
+    home, said = Home(tmp_path / "home"), list[str]()
+    builder = Builder(home, cast(Catalog, None), cast(Trees, FakeTrees(tree)), said.append)
+    return World(home, tree, said, builder)
+
+
+@pytest.fixture
+def fake_cargo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "cargo").write_text(CARGO)
+    (folder / "rustc").write_text("#!/bin/sh\necho rustc 1.96.0\n")
+    for path in folder.iterdir():
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("ERRORS", str(Path(__file__).parent / "data" / "build" / "cargo-error.log"))
+    proc.version_line.cache_clear()
+    yield
+    proc.version_line.cache_clear()
+
+
+@pytest.mark.usefixtures("fake_cargo")
+def test_build_and_reuse(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = world.build()
+    assert built.binary.read_text() == "fn main() {}\n"
+    assert built.binary.parent == built.dir
+    assert built.log.exists()
+    assert world.calls() == ["fetch --locked", "build --locked --release --offline"]
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert world.build() == built
+
+
+@pytest.mark.usefixtures("fake_cargo")
+def test_the_network_is_used_once_for_a_lock_file(world: World) -> None:
+    world.build()
+    world.calls()
+    (world.tree / "src" / "main.rs").write_text("fn main() { }\n")
+    world.build()
+    assert world.calls() == ["build --locked --release --offline"]
+    with (world.tree / "Cargo.lock").open("a") as handle:
+        handle.write("# other\n")
+    world.build()
+    assert world.calls() == ["fetch --locked", "build --locked --release --offline"]
+
+
+@pytest.mark.usefixtures("fake_cargo")
+def test_an_error_in_a_source(world: World) -> None:
+    (world.tree / "src" / "main.rs").write_text("nonsense\n")
+    with pytest.raises(FarwatchError, match=r"virtiofsd 1\.14\.0 of v1 does not build") as caught:
+        world.build()
+    assert caught.value.cause.startswith("src/watch.rs:3:5: mismatched types")
+    assert not list(world.home.builds.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("package", "lock", "why"),
+    [
+        ('rust-version = "1.90"', 3, r"rust-version 1\.90 needs 1\.90"),
+        ('edition = "2024"', 3, r"edition 2024 needs 1\.85"),
+        ("", 4, r"Cargo\.lock of version 4 needs 1\.78"),
+    ],
+)
+def test_a_cargo_that_is_too_old(tmp_path: Path, package: str, lock: int, why: str) -> None:
+    (tmp_path / "Cargo.toml").write_text(f"[package]\n{package}\n")
+    (tmp_path / "Cargo.lock").write_text(f"version = {lock}\n")
+    with pytest.raises(FarwatchError, match=why) as caught:
+        server_build.check_toolchain(tmp_path, (1, 65, 0))
+    assert "cargo-web" in caught.value.hint
+    server_build.check_toolchain(tmp_path, (1, 96, 0))
+
+
+def test_no_cargo_at_all(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    proc.version_line.cache_clear()
+    with pytest.raises(FarwatchError, match="rustc cannot be used") as caught:
+        world.build()
+    assert "cargo-web" in caught.value.hint
+
+
+def test_no_lock_file(tmp_path: Path) -> None:
+    (tmp_path / "Cargo.toml").write_text("[package]\n")
+    with pytest.raises(FarwatchError, match="no crate with a lock file"):
+        server_build.check_toolchain(tmp_path, (1, 96, 0))
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="no cargo")
+def test_the_real_cargo(world: World) -> None:
+    proc.version_line.cache_clear()
+    built = world.build()
+    assert subprocess.run([built.binary], check=False).returncode == 0
+    (world.tree / "src" / "main.rs").write_text("fn main() { missing() }\n")
+    with pytest.raises(FarwatchError, match="does not build") as caught:
+        world.build()
+    assert caught.value.cause.startswith("src/main.rs:1:13: cannot find function `missing`")
