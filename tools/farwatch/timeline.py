@@ -5,6 +5,7 @@ A cell's folder holds, as far as there was something to write,
 
   console.log  the guest kernel's console        output.log  what the test program printed
   server.log   the companion server's messages   steps.log   steps of other actors, and their answers
+  control.log  requests to the guest's agent, and what it said
 
 each line being `<seconds since the start of the run, monotonic, %.6f> <text>\n` where text may be any bytes,
 and cell.json, one JSON object: what was run. Its key "begin" says at which second of that clock the test
@@ -33,7 +34,7 @@ from farwatch.render import wants_plain
 TRUNCATED = "… truncated"
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
 
-SOURCES = ("steps", "server", "console", "output")
+SOURCES = ("control", "steps", "server", "console", "output")
 """Logs by name; among lines of the same microsecond in this order: the cause before what it causes."""
 FOLD_ABOVE = 3
 """More equal lines in a row than this become one."""

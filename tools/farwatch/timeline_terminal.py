@@ -11,7 +11,7 @@ from rich.text import Text
 from farwatch.escape import printable
 from farwatch.timeline import FOLD_ABOVE, Timeline, facts, timeline_fields
 
-_STYLES = {"steps": "magenta", "server": "cyan", "console": "yellow", "output": ""}
+_STYLES = {"control": "blue", "steps": "magenta", "server": "cyan", "console": "yellow", "output": ""}
 
 
 def draw_timeline(timeline: Timeline, stream: TextIO, above: int = FOLD_ABOVE) -> None:

@@ -40,6 +40,7 @@ def folder(tmp_path: Path) -> Path:
         b"9.000000 [    0.000000] Linux\r\n10.000000 [    0.200000] farwatch: begin 7\r\n"
         + b"".join(b"10.%d00000 [    0.%d00000] again\n" % (n, n) for n in range(3, 8))
     )
+    (tmp_path / "control.log").write_bytes(b"")
     (tmp_path / "output.log").write_bytes(b"10.150000 \x1b[31mnot ok\t1\n")
     return tmp_path
 
