@@ -187,7 +187,7 @@ class LiveDisplay:
             self.close()
             return
         if self._live is None:
-            from farwatch.progress_live import RichLines  # noqa: PLC0415 - rich is slow to import
+            from farwatch.progress_live import RichLines
 
             self._live = RichLines(self._stream)
         self._live.show([task.line for task in tasks])

@@ -212,7 +212,7 @@ def wants_plain(stream: TextIO) -> bool:
 def show_table(table: Table, stream: TextIO, all_rows: bool = False) -> None:
     """Print the table as fits the stream. Into a file or pipe all rows go, to be searched later."""
     if not wants_plain(stream):
-        from farwatch.render_terminal import draw_table  # noqa: PLC0415 - rich is slow to import
+        from farwatch.render_terminal import draw_table
 
         draw_table(table, stream, all_rows)
         return

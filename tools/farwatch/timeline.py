@@ -265,7 +265,7 @@ def show(folder: Path, sources: Iterable[str] = (), above: int = FOLD_ABOVE) -> 
 def show_timeline(folder: Path, stream: TextIO, sources: Iterable[str] = (), above: int = FOLD_ABOVE) -> None:
     """Print the timeline of a folder as fits the stream."""
     if not wants_plain(stream):
-        from farwatch.timeline_terminal import draw_timeline  # noqa: PLC0415 - rich is slow to import
+        from farwatch.timeline_terminal import draw_timeline
 
         draw_timeline(only(read_timeline(folder), sources), stream, above)
         return
