@@ -1,0 +1,581 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The step protocol as kernel-tests/steps.c really speaks it, over pipes and a terminal."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pty
+import select
+import signal
+import socket
+import stat
+import string
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+SOURCES = Path(__file__).resolve().parents[2] / "kernel-tests"
+LIMIT = 5.0
+"""Seconds that any answer may take."""
+PLAIN = (string.ascii_letters + string.digits + "._/+:=@,-").encode()
+LINE_MAX = 4096
+
+
+def escape(data: bytes) -> bytes:
+    return b"".join(bytes([c]) if c in PLAIN else b"%%%02X" % c for c in data) or b"%"
+
+
+def compile_with_steps(source: Path, program: Path) -> Path:
+    flags = ["-Wall", "-Wextra", "-Werror", "-O2", f"-I{SOURCES}"]
+    subprocess.run(["gcc", *flags, "-o", program, source, SOURCES / "steps.c"], check=True)
+    return program
+
+
+@pytest.fixture(scope="session")
+def actor_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_with_steps(SOURCES / "actor.c", tmp_path_factory.mktemp("bin") / "actor")
+
+
+@pytest.fixture(scope="session")
+def asker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("bin") / "asker"
+    return compile_with_steps(Path(__file__).with_name("steps_asker.c"), program)
+
+
+def read_line(fd: int, rest: bytearray) -> bytes:
+    """One line without its newline; TimeoutError or EOFError if none comes."""
+    end = time.monotonic() + LIMIT
+    while b"\n" not in rest:
+        if not select.select([fd], [], [], max(0.0, end - time.monotonic()))[0]:
+            raise TimeoutError(f"no answer, only {bytes(rest)!r}")
+        data = os.read(fd, 65536)
+        if not data:
+            raise EOFError(bytes(rest))
+        rest += data
+    line, _, tail = bytes(rest).partition(b"\n")
+    rest[:] = tail
+    return line
+
+
+class Actor:
+    """A running actor program and the folder that it may work in."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self.folder = folder
+        self.child = subprocess.Popen(
+            [program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        self._rest = bytearray()
+        self._seq = 0
+
+    def send(self, data: bytes) -> None:
+        assert self.child.stdin is not None
+        self.child.stdin.write(data)
+
+    def line(self) -> bytes:
+        assert self.child.stdout is not None
+        return read_line(self.child.stdout.fileno(), self._rest)
+
+    def ask(self, *fields: bytes | str, actor: str = "host") -> tuple[int, list[bytes]]:
+        """Carry out one step: its errno and its values."""
+        self._seq += 1
+        data = [field.encode() if isinstance(field, str) else field for field in fields]
+        self.send(b" ".join([b"%d 5000" % self._seq, actor.encode(), *map(escape, data)]) + b"\n")
+        seq, code, *values = self.line().split(b" ")
+        assert int(seq) == self._seq
+        return int(code), values
+
+    def do(self, *fields: bytes | str) -> list[bytes]:
+        code, values = self.ask(*fields)
+        assert code == 0, f"{fields}: {os.strerror(code)}"
+        return values
+
+    def end(self) -> bytes:
+        """What is still answered once the requests have ended."""
+        assert self.child.stdin is not None and self.child.stdout is not None
+        self.child.stdin.close()
+        rest = bytes(self._rest) + (self.child.stdout.read() or b"")
+        assert self.child.wait(LIMIT) == 0
+        return rest
+
+    def stop(self) -> None:
+        self.child.kill()
+        with self.child:
+            pass
+
+
+@pytest.fixture
+def actor(actor_program: Path, tmp_path: Path) -> Iterator[Actor]:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    playing = Actor(actor_program, folder)
+    yield playing
+    playing.stop()
+
+
+# -- each verb does what it is named after ---------------------------------------
+
+
+def test_create_takes_the_mode_as_it_is(actor: Actor) -> None:
+    actor.do("create", "a", "666")
+    assert stat.S_IMODE((actor.folder / "a").stat().st_mode) == 0o666
+    assert actor.ask("create", "a", "644")[0] == errno.EEXIST
+
+
+def test_names_may_hold_any_byte(actor: Actor) -> None:
+    names = [b"a b\n%", b"\xff\x01", bytes(range(1, 47)), bytes(range(48, 256)), b"...", b"-"]
+    for name in names:
+        actor.do("create", name, "644")
+    assert {os.fsencode(path.name) for path in actor.folder.iterdir()} == set(names)
+
+
+def test_write_append_truncate(actor: Actor) -> None:
+    file = actor.folder / "a"
+    file.write_bytes(b"0123456789")
+    actor.do("write", "a", "3", b"\xff \n")
+    assert file.read_bytes() == b"012\xff \n6789"
+    actor.do("append", "a", "end")
+    assert file.read_bytes().endswith(b"6789end")
+    actor.do("truncate", "a", "2")
+    assert file.read_bytes() == b"01"
+
+
+def test_directories(actor: Actor) -> None:
+    actor.do("mkdir", "d", "777")
+    assert stat.S_IMODE((actor.folder / "d").stat().st_mode) == 0o777
+    actor.do("create", "d/f", "600")
+    assert actor.ask("rmdir", "d")[0] == errno.ENOTEMPTY
+    actor.do("unlink", "d/f")
+    actor.do("rmdir", "d")
+    assert not list(actor.folder.iterdir())
+
+
+def test_rename_with_its_flags(actor: Actor) -> None:
+    for name in "ab":
+        (actor.folder / name).write_text(name)
+    actor.do("rename", "a", "b", "exchange")
+    assert (actor.folder / "a").read_text() == "b"
+    assert actor.ask("rename", "a", "b", "noreplace")[0] == errno.EEXIST
+    actor.do("rename", "a", "b")
+    assert [path.name for path in actor.folder.iterdir()] == ["b"]
+    assert actor.ask("rename", "b", "c", "nonsense")[0] == errno.EINVAL
+
+
+def test_links(actor: Actor) -> None:
+    actor.do("create", "a", "644")
+    actor.do("link", "a", "b")
+    assert (actor.folder / "a").stat().st_nlink == 2
+    actor.do("symlink", "/any where/../%", "l")
+    assert str((actor.folder / "l").readlink()) == "/any where/../%"
+
+
+def test_attributes(actor: Actor) -> None:
+    actor.do("create", "a", "644")
+    actor.do("chmod", "a", "4711")
+    actor.do("utimes", "a", "1000000001", "1700000000123456789")
+    status = (actor.folder / "a").stat()
+    assert stat.S_IMODE(status.st_mode) == 0o4711
+    assert (status.st_atime_ns, status.st_mtime_ns) == (1000000001, 1700000000123456789)
+
+
+def test_extended_attributes(actor: Actor) -> None:
+    file = actor.folder / "a"
+    actor.do("create", "a", "644")
+    code, _ = actor.ask("setxattr", "a", "user.x", b"\xfe ")
+    if code == errno.EOPNOTSUPP:
+        pytest.skip("no user attributes on this file system")
+    assert os.getxattr(file, "user.x") == b"\xfe "
+    actor.do("removexattr", "a", "user.x")
+    assert os.listxattr(file) == []
+    assert actor.ask("removexattr", "a", "user.x")[0] == errno.ENODATA
+
+
+def test_handles(actor: Actor) -> None:
+    (actor.folder / "a").write_bytes(b"\x00\x7fx")
+    actor.do("open", "a", "rw", "7")
+    assert actor.do("read", "7", "2") == [b"%00%7F"]
+    actor.do("pwrite", "7", "0", "new")
+    assert actor.do("read", "7", "1024") == [b"w"]
+    assert actor.do("read", "7", "1024") == [b"%"]
+    actor.do("unlink", "a")
+    actor.do("close", "7")
+    assert actor.ask("close", "7")[0] == errno.EBADF
+
+
+def test_ways_to_open(actor: Actor) -> None:
+    (actor.folder / "a").write_text("x")
+    for handle, flags in enumerate(("r", "w", "rw", "a")):
+        actor.do("open", "a", flags, str(handle))
+    assert actor.ask("pwrite", "0", "0", "y")[0] == errno.EBADF
+    assert actor.ask("read", "1", "1")[0] == errno.EBADF
+    actor.do("pwrite", "3", "0", "z")
+    assert (actor.folder / "a").read_text() == "xz"
+    actor.do("open", ".", "d", "4")
+    assert actor.ask("open", "a", "d", "5")[0] == errno.ENOTDIR
+    assert actor.ask("open", ".", "w", "5")[0] == errno.EISDIR
+
+
+def test_stat_tells_all(actor: Actor) -> None:
+    (actor.folder / "a").write_text("four")
+    status = (actor.folder / "a").stat()
+    want = [status.st_nlink, status.st_size, f"{status.st_mode:o}", status.st_mtime_ns, status.st_ino]
+    assert [value.decode() for value in actor.do("stat", "a")] == list(map(str, want))
+
+
+def test_fill_and_clear(actor: Actor) -> None:
+    actor.do("mkdir", "d", "755")
+    actor.do("fill", "d", "n ", "300")
+    assert {path.name for path in (actor.folder / "d").iterdir()} == {f"n {i}" for i in range(300)}
+    actor.do("clear", "d", "n ", "300")
+    assert not list((actor.folder / "d").iterdir())
+    assert actor.ask("clear", "d", "n ", "1")[0] == errno.ENOENT
+
+
+def test_fill_minds_its_deadline(actor: Actor) -> None:
+    actor.send(b"1 20 host fill . f 1000000\n")
+    assert actor.line() == b"1 %d" % errno.ETIMEDOUT
+
+
+def test_both_players_of_files_are_served(actor: Actor) -> None:
+    assert actor.ask("nop", actor="guest2") == (0, [])
+
+
+def test_it_ends_with_its_requests(actor: Actor) -> None:
+    actor.do("nop")
+    assert actor.end() == b""
+
+
+# -- refusals ----------------------------------------------------------------------
+
+REFUSALS: list[tuple[int, tuple[str, ...]]] = [
+    (errno.EXDEV, ("stat", "/etc/passwd")),
+    (errno.EXDEV, ("stat", "..")),
+    (errno.EXDEV, ("create", "../x", "644")),
+    (errno.EXDEV, ("create", "d/../x", "644")),
+    (errno.EXDEV, ("rename", "f", "../f")),
+    (errno.EXDEV, ("link", "../canary", "x")),
+    (errno.EXDEV, ("fill", "..", "x", "1")),
+    (errno.ELOOP, ("create", "out/x", "644")),
+    (errno.ELOOP, ("stat", "out/canary")),
+    (errno.ELOOP, ("write", "link", "0", "x")),
+    (errno.ELOOP, ("truncate", "link", "0")),
+    (errno.ELOOP, ("chmod", "link", "777")),
+    (errno.ELOOP, ("open", "link", "r", "0")),
+    (errno.ELOOP, ("setxattr", "link", "user.a", "b")),
+    (errno.EEXIST, ("create", "link", "644")),
+    (errno.EEXIST, ("create", "dangling", "644")),
+    (errno.ENOTDIR, ("rmdir", "out")),
+    (errno.ENOENT, ("stat", "")),
+    (errno.ENOENT, ("unlink", "none")),
+    (errno.EINVAL, ("mkdir", "x/", "755")),
+    (errno.EINVAL, ("unlink", "f/")),
+    (errno.EACCES, ("open", "fifo", "r", "0")),
+    (errno.EACCES, ("append", "fifo", "x")),
+    (errno.EOPNOTSUPP, ("nonsense",)),
+    (errno.EOPNOTSUPP, ("pause",)),
+    (errno.EINVAL, ("create", "x")),
+    (errno.EINVAL, ("nop", "x")),
+    (errno.EINVAL, ("create", "x", "8")),
+    (errno.EINVAL, ("create", "x", "17777")),
+    (errno.EINVAL, ("create", "x", "-1")),
+    (errno.EINVAL, ("create", "x", "")),
+    (errno.EINVAL, ("truncate", "f", "9223372036854775808")),
+    (errno.EINVAL, ("truncate", "f", "0x1")),
+    (errno.EINVAL, ("open", "f", "r", "8")),
+    (errno.EINVAL, ("open", "f", "x", "0")),
+    (errno.EBADF, ("read", "0", "1")),
+    (errno.EMSGSIZE, ("read", "0", "1025")),
+    (errno.EINVAL, ("fill", ".", "x", "1000001")),
+    (errno.EINVAL, ("fill", ".", "d/x", "1")),
+    (errno.ENAMETOOLONG, ("create", "n" * 256, "644")),
+    (errno.ENAMETOOLONG, ("fill", ".", "n" * 256, "1")),
+    (errno.EINVAL, ("create", "a\0b", "644")),
+]
+
+
+def plant(folder: Path, canary: Path) -> None:
+    """A share with something to stumble over, and beside it what must never change."""
+    canary.mkdir(exist_ok=True)
+    (canary / "canary").write_text("sings")
+    (folder / "d").mkdir()
+    (folder / "f").write_text("file")
+    os.mkfifo(folder / "fifo")
+    plant_links(folder, canary)
+
+
+def plant_links(folder: Path, canary: Path) -> None:
+    targets = {"out": canary, "link": canary / "canary", "up": Path(".."), "dangling": canary / "new"}
+    for name, target in targets.items():
+        if not os.path.lexists(folder / name):
+            (folder / name).symlink_to(target)
+
+
+def picture(folder: Path) -> list[tuple[object, ...]]:
+    """Everything about a tree that a system call could have changed."""
+    found: list[tuple[object, ...]] = []
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        status = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+        found.append((path, status.st_mode, status.st_nlink, status.st_mtime_ns, status.st_ctime_ns, content))
+    return found
+
+
+@pytest.mark.parametrize(("code", "step"), REFUSALS)
+def test_refusals(actor: Actor, code: int, step: tuple[str, ...]) -> None:
+    canary = actor.folder.parent / "canary"
+    plant(actor.folder, canary)
+    before = picture(canary), picture(actor.folder)
+    got, values = actor.ask(*step)
+    assert (errno.errorcode.get(got), values) == (errno.errorcode[code], [])
+    assert (picture(canary), picture(actor.folder)) == before
+
+
+def test_names_of_links_can_be_handled(actor: Actor) -> None:
+    """Not following a link is no reason for not touching the link itself."""
+    canary = actor.folder.parent / "canary"
+    plant(actor.folder, canary)
+    before = picture(canary)
+    assert int(actor.do("stat", "link")[2], 8) == (actor.folder / "link").lstat().st_mode
+    actor.do("utimes", "link", "1", "2")
+    assert (actor.folder / "link").lstat().st_mtime_ns == 2
+    actor.do("rename", "link", "link2")
+    actor.do("unlink", "link2")
+    assert picture(canary) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a device")
+def test_devices_are_not_opened(actor: Actor) -> None:
+    os.mknod(actor.folder / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    assert actor.ask("open", "null", "w", "0")[0] == errno.EACCES
+
+
+def test_a_handle_is_taken_once(actor: Actor) -> None:
+    (actor.folder / "a").touch()
+    actor.do("open", "a", "r", "0")
+    assert actor.ask("open", "a", "r", "0")[0] == errno.EBUSY
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (b"7 1 server pause", (7, errno.ENXIO)),
+        (b"7 1 local nop", (7, errno.ENXIO)),
+        (b"7 1 % nop", (7, errno.ENXIO)),
+        (b"", (0, errno.EBADMSG)),
+        (b"nonsense", (0, errno.EBADMSG)),
+        (b"0 1 host nop", (0, errno.EBADMSG)),
+        (b"4294967296 1 host nop", (0, errno.EBADMSG)),
+        (b"-1 1 host nop", (0, errno.EBADMSG)),
+        (b"7", (7, errno.EBADMSG)),
+        (b"7 1 host", (7, errno.EBADMSG)),
+        (b"7 x host nop", (7, errno.EBADMSG)),
+        (b"7 1  host nop", (7, errno.EBADMSG)),
+        (b"7 1 host nop ", (7, errno.EBADMSG)),
+        (b"7 1 host nop\r", (7, errno.EBADMSG)),
+        (b"7 1 host\tnop", (7, errno.EBADMSG)),
+        (b"7 1 host stat a%2", (7, errno.EBADMSG)),
+        (b"7 1 host stat a%", (7, errno.EBADMSG)),
+        (b"7 1 host stat %%", (7, errno.EBADMSG)),
+        (b"7 1 host stat %c3", (7, errno.EBADMSG)),
+        (b"7 1 host stat %G0", (7, errno.EBADMSG)),
+        (b"7 1 host stat \xc3", (7, errno.EBADMSG)),
+        (b"7 1 host nop\0", (7, errno.EBADMSG)),
+        (b"7 1 host create a%00b 644", (7, errno.EINVAL)),
+        (b"7 1 host a b c d e", (7, errno.EOPNOTSUPP)),
+        (b"7 1 host a b c d e f", (7, errno.E2BIG)),
+        (b"7 1 host stat " + b"a/" * 2100 + b"a", (7, errno.EMSGSIZE)),
+        (b"x" * 100000, (0, errno.EMSGSIZE)),
+    ],
+)
+def test_lines_that_are_no_requests(actor: Actor, line: bytes, answer: tuple[int, int]) -> None:
+    actor.send(line + b"\n9 1 host nop\n")
+    assert actor.line() == b"%d %d" % answer
+    assert actor.line() == b"9 0"
+    assert actor.end() == b""
+
+
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+def test_the_longest_line(actor: Actor, excess: int) -> None:
+    head = b"3 1 host stat "
+    actor.send(head + b"x" * (LINE_MAX - 1 - len(head) + excess) + b"\n")
+    assert actor.line() == b"3 %d" % (errno.EMSGSIZE if excess > 0 else errno.ENAMETOOLONG)
+
+
+@pytest.mark.parametrize("rest", [b"5 1 host create a 644", b"5 1 host " + b"x" * 9000])
+def test_half_a_request_is_not_carried_out(actor: Actor, rest: bytes) -> None:
+    actor.send(rest)
+    assert actor.end() == b"5 %d\n" % errno.EBADMSG
+    assert not list(actor.folder.iterdir())
+
+
+def test_requests_may_come_in_pieces(actor: Actor) -> None:
+    for piece in (b"1 100 ho", b"st create", b" a 64", b"4\n2 100 host unl"):
+        actor.send(piece)
+    assert actor.line() == b"1 0"
+    actor.send(b"ink a\n")
+    assert actor.line() == b"2 0"
+
+
+def test_misuse_is_told(actor_program: Path, tmp_path: Path) -> None:
+    for args in ([], [tmp_path / "none"], [actor_program]):
+        done = subprocess.run([actor_program, *args], input=b"", capture_output=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr
+
+
+def test_it_dies_with_its_parent(actor_program: Path, tmp_path: Path) -> None:
+    """Even when somebody else still holds the other end of its line."""
+    ours, theirs = socket.socketpair()
+    code = (
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([{str(actor_program)!r}, {str(tmp_path)!r}], stdin=0, stdout=0)\n"
+        "time.sleep(60)"
+    )
+    with ours, theirs, subprocess.Popen([sys.executable, "-c", code], stdin=theirs.fileno()) as parent:
+        theirs.close()
+        ours.settimeout(LIMIT)
+        ours.sendall(b"1 1 host nop\n")
+        assert ours.recv(100) == b"1 0\n"
+        parent.send_signal(signal.SIGKILL)
+        assert ours.recv(100) == b""
+
+
+# -- anything at all -----------------------------------------------------------------
+
+PARTS = st.sampled_from([b"..", b".", b"", b"a", b"d", b"f", b"out", b"link", b"up", b"canary", b"dangling"])
+PATHS = st.lists(PARTS, min_size=1, max_size=4).map(b"/".join) | st.binary(max_size=8)
+VERBS = (
+    "create write append truncate mkdir rmdir unlink rename link symlink chmod utimes "
+    "setxattr removexattr open read pwrite close stat fill clear nop pause"
+)
+FIELDS = PATHS | st.sampled_from([b"0", b"1", b"7", b"644", b"r", b"w", b"rw", b"a", b"d", b"exchange"])
+STEPS = st.builds(
+    lambda actor, verb, args: b" ".join([b"1 20", actor, verb, *map(escape, args)]),
+    st.sampled_from([b"host", b"host", b"host", b"guest2", b"server"]),
+    st.sampled_from([verb.encode() for verb in VERBS.split()]),
+    st.lists(FIELDS, max_size=4),
+)
+LINES = STEPS | st.binary(max_size=200).map(lambda data: data.replace(b"\n", b""))
+
+
+@pytest.fixture(scope="session")
+def fuzzed(actor_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Actor]:
+    folder = tmp_path_factory.mktemp("fuzz") / "share"
+    folder.mkdir()
+    plant(folder, folder.parent / "canary")
+    playing = Actor(actor_program, folder)
+    yield playing
+    playing.stop()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(LINES, max_size=12))
+def test_whatever_comes_is_answered_once_and_stays_inside(fuzzed: Actor, lines: list[bytes]) -> None:
+    canary = fuzzed.folder.parent / "canary"
+    fuzzed.folder.chmod(0o755)
+    plant_links(fuzzed.folder, canary)
+    before = picture(canary), sorted(fuzzed.folder.parent.iterdir())
+    fuzzed.send(b"".join(line + b"\n" for line in [*lines, b"4000000000 1 host nop"]))
+    answers = [fuzzed.line() for _ in range(len(lines) + 1)]
+    assert answers[-1] == b"4000000000 0"
+    assert all(len(answer.split(b" ")) >= 2 for answer in answers)
+    assert (picture(canary), sorted(fuzzed.folder.parent.iterdir())) == before
+
+
+# -- the asking side -------------------------------------------------------------------
+
+
+class Asked:
+    """A run of the asker: what it told on both of its streams."""
+
+    def __init__(self, asker: Path, folder: Path, *steps: str, **env: str) -> None:
+        self.child = subprocess.Popen(
+            [asker, folder, *steps],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"FARWATCH_STEP_MS": "2000", **env},
+        )
+
+    def told(self) -> list[str]:
+        out, told = self.child.communicate(timeout=LIMIT)
+        assert self.child.returncode == 0
+        self.out = out.splitlines()
+        return told.splitlines()
+
+
+def test_a_process_plays_the_others(asker: Path, tmp_path: Path) -> None:
+    steps = (
+        "host create a 644",
+        "guest2 stat a",
+        "server pause",
+        "server quiet 5",
+        "host stat ../a",
+        "me nop",
+    )
+    run = Asked(asker, tmp_path, *steps, FARWATCH_STEPS="process")
+    told = run.told()
+    assert told[:2] == ["open 0", "0 "]
+    assert told[2].startswith("0 1 0 100644 ")
+    assert told[3:] == ["0 ", "0 ", f"{errno.EXDEV} ", f"{errno.ENXIO} "]
+    assert (tmp_path / "a").exists()
+    assert run.out[0] == "# step 1: host create a 644 -> 0"
+    assert run.out[-1] == "# farwatch: infrastructure: a?b"
+
+
+def test_nobody_else_takes_part(asker: Path, tmp_path: Path) -> None:
+    assert Asked(asker, tmp_path, "host nop").told() == [f"open -{errno.ENOTCONN}"]
+    assert Asked(asker, tmp_path, FARWATCH_STEPS="/nowhere").told() == [f"open -{errno.ENOENT}"]
+
+
+def test_what_cannot_be_asked_is_not_sent(asker: Path, tmp_path: Path) -> None:
+    long = "host stat " + "x" * LINE_MAX
+    told = Asked(asker, tmp_path, long, "host a b c d e f", "host nop", FARWATCH_STEPS="process").told()
+    assert told[1:] == [f"-{errno.EMSGSIZE} ", f"-{errno.E2BIG} ", "0 "]
+
+
+@pytest.fixture
+def line() -> Iterator[tuple[int, str]]:
+    """The host's end of a serial line, and the path of the guest's."""
+    host, guest = pty.openpty()
+    yield host, os.ttyname(guest)
+    os.close(host)
+    os.close(guest)
+
+
+def test_asking_over_a_line(asker: Path, tmp_path: Path, line: tuple[int, str]) -> None:
+    host, path = line
+    run = Asked(asker, tmp_path, "host stat a", "server quiet 100", FARWATCH_STEPS=path)
+    rest = bytearray()
+    assert read_line(host, rest) == b"1 2000 host stat a"
+    os.write(host, b"1 0 1 2 3\n")
+    assert read_line(host, rest) == b"2 2000 server quiet 100"
+    os.write(host, b"1 5\n2 110\n")
+    assert run.told() == ["open 0", "0 1 2 3", "110 "]
+
+
+@pytest.mark.parametrize(
+    "answer", [b"2 0\n", b"0 74\n", b"x\n", b"1\n", b"1 -5\n", b"1 0" + b"x" * 5000 + b"\n"]
+)
+def test_a_broken_line_is_told(asker: Path, tmp_path: Path, line: tuple[int, str], answer: bytes) -> None:
+    host, path = line
+    run = Asked(asker, tmp_path, "host nop", FARWATCH_STEPS=path)
+    read_line(host, bytearray())
+    os.write(host, answer)
+    assert run.told() == ["open 0", f"-{errno.EPROTO} "]
+
+
+def test_an_answer_that_never_comes(asker: Path, tmp_path: Path, line: tuple[int, str]) -> None:
+    host, path = line
+    started = time.monotonic()
+    run = Asked(asker, tmp_path, "host nop", FARWATCH_STEPS=path, FARWATCH_STEP_MS="50")
+    assert read_line(host, bytearray()) == b"1 50 host nop"
+    assert run.told() == ["open 0", f"-{errno.ETIMEDOUT} "]
+    assert 2.0 < time.monotonic() - started < LIMIT
