@@ -28,13 +28,13 @@ def execute(app: App, wish: Wish, guests: int | None) -> Table:
         if any(column.todo for column in columns):
             works = [prepare(app, wish, column) for column in columns if column.todo]
             collected += _run(app, results, works, guests)
-    return _table(columns, collected)
+    return _table(columns, collected, whole=not wish.expression)
 
 
-def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult]) -> Table:
+def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whole: bool) -> Table:
     tests = dict.fromkeys(name for column in columns for name in column.inputs)
     revisions = [column.revision for column in columns]
-    return build_table(results, revisions, [column.column for column in columns], list(tests))
+    return build_table(results, revisions, [column.column for column in columns], list(tests), whole=whole)
 
 
 def _run(app: App, results: Results, works: Sequence[ColumnWork], guests: int | None) -> list[CellResult]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,9 +56,16 @@ _FORMS: dict[str, Callable[[Table], str]] = {
 
 
 def _write(file: Path, text: str) -> None:
+    """Whole or not at all; a device or a pipe (--json /dev/stdout) is written to as it is."""
+    plain = file.is_file() or not file.exists()
+    target = file.with_name(f".{file.name}.{os.getpid()}") if plain else file
     try:
-        file.write_text(text, encoding="utf-8")
+        target.write_text(text, encoding="utf-8")
+        if plain:
+            target.replace(file)
     except OSError as error:
+        if plain:
+            target.unlink(missing_ok=True)
         raise FarwatchError(
             f"cannot write {file}",
             cause=error.strerror or str(error),

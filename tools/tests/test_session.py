@@ -119,9 +119,7 @@ def test_a_hang_is_bounded_and_no_death(home: Home) -> None:
 
 
 @pytest.mark.parametrize(("kind", "stream"), [("flood", "console"), ("output-flood", "output")])
-def test_a_flood_is_cut_off(
-    home: Home, kind: str, stream: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_flood_is_cut_off(home: Home, kind: str, stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "CONSOLE_LIMIT", 200_000)
     monkeypatch.setattr(session_module, "OUTPUT_LIMIT", 200_000)
     trace = one(home, kind)

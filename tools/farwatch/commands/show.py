@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.cellname import parse_cell
+    from farwatch.cellname import cell_name, parse_cell
     from farwatch.timeline import show_timeline
 
     with Results.open(app.home.results) as results:
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace, app: App) -> int:
             print(f"{when}  {result.verdict:<6} {result.duration:6.3f} s  inputs {inputs}  {result.title}")
         return 0
     _print_rule(app, column, test)
+    if not history[0].logs:
+        raise FarwatchError(f"{cell_name(column, test)} has no logs", hint="farwatch verify --fresh")
     show_timeline(app.home.logs / history[0].logs, sys.stdout, args.only)
     return 0
 

@@ -33,6 +33,6 @@ def run(args: argparse.Namespace, app: App) -> int:
         stored = results.latest(columns)
     if not stored:
         raise FarwatchError("no results are stored for these columns", hint="farwatch verify")
-    table = build_table(stored, revisions, columns)
+    table = build_table(stored, revisions, columns, whole=False)
     publish(table, args)
     return table.exit_status()

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real thing: real kernel, real virtiofsd, real guests. Builds what is not built yet (minutes, once)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farwatch.app import App, run_guests
+from farwatch.children import Run
+from farwatch.home import Home, checkout_root
+from farwatch.model import CellResult, Column, TestCase, Verdict
+from farwatch.plan import setting_for
+from farwatch.runner import Runner
+from farwatch.trace import Limits
+from farwatch.work import ColumnWork, Job, Wish
+
+pytestmark = pytest.mark.integration
+
+ONE = "inotify_test:directory.local.create"
+LONG_ENOUGH = 45 * 60
+"""Seconds for a command that may have to build everything first."""
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "farwatch", *map(str, words)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(checkout_root() / "tools"), **more}
+
+
+def farwatch(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONG_ENOUGH,
+        env=environment(**more),
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def guests_left() -> list[str]:
+    """Command lines of guests and servers that still run out of our home."""
+    builds = str(Home.from_env().builds)
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].decode("utf-8", "replace").startswith(builds):
+            found.append(" ".join(word.decode("utf-8", "replace") for word in words))
+    return found
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The JSON table of a complete `verify`."""
+    folder = tmp_path_factory.mktemp("tables")
+    forms = [f"--{form}={folder / form}" for form in ("json", "html", "junit", "markdown")]
+    done = farwatch("verify", *forms)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all((folder / form).stat().st_size > 1000 for form in ("json", "html", "junit", "markdown"))
+    table: dict[str, Any] = json.loads((folder / "json").read_text())
+    return table
+
+
+def verdicts(table: dict[str, Any], revision: str) -> dict[str, dict[str, Any]]:
+    """Test name -> cell of one column."""
+    names = [column["revision"] for column in table["columns"]]
+    return {test["name"]: test["cells"][names.index(revision)] for test in table["tests"]}
+
+
+def test_the_suite_is_large_and_two_sided(verified: dict[str, Any]) -> None:
+    variants = [test["variant"] for test in verified["tests"]]
+    assert len(variants) >= 60
+    assert variants.count("remote") >= 25 and variants.count("local") >= 25
+
+
+def test_every_case_passes_on_the_reference(verified: dict[str, Any]) -> None:
+    assert {cell["verdict"] for cell in verdicts(verified, "reference").values()} == {"pass"}
+
+
+def test_on_baseline_local_passes_and_remote_fails_for_want_of_the_event(verified: dict[str, Any]) -> None:
+    for name, cell in verdicts(verified, "baseline").items():
+        if ".remote." in name:
+            assert cell["verdict"] == "fail" and "no event" in cell["result"]["title"], name
+        else:
+            assert cell["verdict"] == "pass", name
+
+
+def test_a_second_verify_runs_nothing(verified: dict[str, Any], tmp_path: Path) -> None:
+    done = farwatch("verify", "--json", tmp_path / "again.json")
+    assert done.returncode == 0
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert [column["cached"] for column in again["columns"]] == [len(again["tests"])] * len(again["columns"])
+
+
+@pytest.mark.usefixtures("verified")
+def test_show_has_steps_of_the_host_between_lines_of_the_test() -> None:
+    done = farwatch("show", "baseline/7.3/uml/plain/inotify_test:directory.remote.create")
+    assert done.returncode == 0, done.stderr
+    assert "no event" in done.stdout and "host create" in done.stdout and "answer" in done.stdout
+
+
+@pytest.mark.usefixtures("verified")
+def test_boot_runs_a_command_on_a_share_with_blanks_in_its_name(tmp_path: Path) -> None:
+    share = tmp_path / "a share with blanks"
+    share.mkdir()
+    (share / "from host").write_text("hello guest\n")
+    script = "cat 'from host'; echo hello host > 'from guest'; exit 7"
+    done = farwatch("boot", "baseline", "--share", share, "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout) == (7, "hello guest\n"), done.stderr
+    assert (share / "from guest").read_text() == "hello host\n"
+    assert share.is_dir()
+
+
+@pytest.mark.usefixtures("verified")
+def test_a_home_with_blanks_in_its_name(tmp_path: Path) -> None:
+    """Everything that is built is reached through a path with blanks."""
+    spaced = tmp_path / "home with blanks"
+    spaced.symlink_to(Home.from_env().root)
+    done = farwatch("test", "baseline", "--patches", "--fresh", "-k", ONE, FARWATCH_HOME=str(spaced))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("verified")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_after_a_signal(number: signal.Signals) -> None:
+    with started_verify() as process:
+        process.send_signal(number)
+        assert process.wait(timeout=60) == 128 + signal.SIGINT
+    assert guests_left() == []
+    assert list(Home.from_env().runs.iterdir()) == []
+    assert integrity() == "ok"
+
+
+@pytest.mark.usefixtures("verified")
+def test_after_sigkill_the_next_run_cleans_up() -> None:
+    with started_verify() as process:
+        process.kill()
+        process.wait(timeout=60)
+    assert len(list(Home.from_env().runs.iterdir())) == 1
+    assert integrity() == "ok"
+    done = farwatch("test", "baseline", "--patches", "--fresh", "-k", ONE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert guests_left() == []
+    assert list(Home.from_env().runs.iterdir()) == []
+
+
+def started_verify() -> subprocess.Popen[bytes]:
+    """A verify that has guests running."""
+    process = subprocess.Popen(
+        command("verify", "--fresh"),
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not guests_left():
+        assert process.poll() is None and time.monotonic() < deadline
+    return process
+
+
+def integrity() -> str:
+    with sqlite3.connect(Home.from_env().results) as results:
+        [(answer,)] = results.execute("PRAGMA integrity_check")
+    return str(answer)
+
+
+# -- programs that misbehave, in a real guest ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def misbehaved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellResult]:
+    """Result of each case of programs/misbehave, all in one column, as few guests as possible."""
+    app = App.here()
+    setting = setting_for(app, Wish((), edited=False), app.catalog.revision("baseline"))
+    program = Path(__file__).parent / "programs" / "misbehave"
+    names = [line.split(")")[0] for line in program.read_text().splitlines() if line.startswith("program.")]
+    cases = [TestCase("misbehave", "program", "", name.removeprefix("program.")) for name in names]
+    work = ColumnWork(
+        Column("baseline", "7.3"), setting, deque(Job(case, program, "made up") for case in cases)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        limits = Limits(boot=60, test=2.0, event=1.0, end=5.0)
+        patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
+        return run_all(app.home, work, tmp_path_factory.mktemp("logs"))
+
+
+def run_all(home: Home, work: ColumnWork, logs: Path) -> dict[str, CellResult]:
+    results: dict[str, CellResult] = {}
+
+    async def main(run: Run) -> None:
+        def keep(result: CellResult) -> None:
+            results[result.test] = result
+
+        await Runner(run, logs / "run", keep, "made up").work([work], 1)
+
+    run_guests(home, main)
+    assert guests_left() == []
+    return results
+
+
+@pytest.mark.parametrize(
+    ("test", "verdict", "says"),
+    [
+        ("passes", Verdict.PASS, ""),
+        ("fails", Verdict.FAIL, ""),
+        ("segfaults", Verdict.CRASH, "SIGSEGV"),
+        ("prints_no_plan", Verdict.ERROR, "plan"),
+        ("claims_more", Verdict.ERROR, ""),
+        ("lies", Verdict.ERROR, ""),
+        ("hangs", Verdict.HANG, ""),
+        ("panics", Verdict.CRASH, "sysrq"),
+        ("splats", Verdict.CRASH, "sleeping function"),
+        ("floods", Verdict.CRASH, "console"),
+        ("runs_away", Verdict.ERROR, "output"),
+    ],
+)
+def test_misbehaviour_gets_its_own_verdict(
+    misbehaved: dict[str, CellResult], test: str, verdict: Verdict, says: str
+) -> None:
+    result = misbehaved[f"misbehave:program.{test}"]
+    assert result.verdict is verdict, result
+    assert says in result.title + result.detail
+
+
+def test_every_misbehaving_case_was_run(misbehaved: dict[str, CellResult]) -> None:
+    """A guest that dies takes nothing with it: the rest is run in a fresh one."""
+    assert len(misbehaved) == 11
+
+
+@pytest.mark.parametrize(
+    ("server", "says"),
+    [
+        ("exit 3", "the server ended before the guest was up: exit status 3"),
+        ("exec sleep 1000", "the server never took the guest's connection"),
+    ],
+)
+def test_a_server_that_does_not_serve(tmp_path: Path, server: str, says: str) -> None:
+    program = tmp_path / "server"
+    program.write_text(f"#!/bin/sh\n{server}\n")
+    program.chmod(0o755)
+    app = App.here()
+    setting = setting_for(app, Wish((), edited=False), app.catalog.revision("baseline"))
+    case = TestCase("misbehave", "program", "", "passes")
+    job = Job(case, Path(__file__).parent / "programs" / "misbehave", "made up")
+    work = ColumnWork(Column("baseline", "7.3"), replace(setting, server=program), deque([job]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("farwatch.runner.FIRST_BOOT_LIMIT", 2.0)
+        result = run_all(app.home, work, tmp_path)[case.name]
+    assert result.verdict is Verdict.ERROR and says in result.title
+
+
+# -- a checkout of farwatch with revisions of its own -----------------------------------------
+
+
+@pytest.fixture
+def own_checkout(tmp_path: Path) -> Path:
+    """A copy of this checkout, whose patches/ a test may change."""
+    folder = tmp_path / "farwatch"
+    folder.mkdir()
+    for name in ("tools", "kernel-tests"):
+        (folder / name).symlink_to(checkout_root() / name)
+    subprocess.run(["cp", "-r", checkout_root() / "patches", folder / "patches"], check=True)
+    return folder
+
+
+def add_revision(folder: Path, name: str, old: str, new: str) -> None:
+    """A revision with one patch, which replaces a line of fs/fuse/dir.c."""
+    app = App.here()
+    base = app.catalog.base("linux")
+    repository = app.trees.repository("linux")
+    content = subprocess.run(
+        ["git", "-C", repository, "show", f"{app.trees.base_commit(base)}:fs/fuse/dir.c"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    line = content.splitlines().index(old) + 1
+    patches = folder / "patches" / name / "linux"
+    patches.mkdir(parents=True)
+    (patches.parent / "revision.toml").write_text(
+        'title = "Made up"\nshare = "virtiofs"\n[bases]\nlinux = "7.3"\nvirtiofsd = "1.14.0"\n'
+    )
+    (patches / "0001-fuse-made-up.patch").write_text(
+        "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
+        "From: A Tester <tester@example.org>\nDate: Mon, 1 Jan 2024 00:00:00 +0000\n"
+        "Subject: [PATCH] fuse: made up\n\nMade up.\n---\n"
+        f"diff --git a/fs/fuse/dir.c b/fs/fuse/dir.c\n--- a/fs/fuse/dir.c\n+++ b/fs/fuse/dir.c\n"
+        f"@@ -{line},1 +{line},1 @@\n-{old}\n+{new}\n"
+    )
+
+
+def in_checkout(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """farwatch, working on another checkout's patches."""
+    code = (
+        "import sys, farwatch.home, farwatch.app; from pathlib import Path; "
+        f"farwatch.app.checkout_root = lambda: Path({str(folder)!r}); "
+        "from farwatch.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONG_ENOUGH,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.usefixtures("verified")
+def test_a_patched_kernel_is_another_kernel_and_a_broken_one_names_its_first_error(
+    own_checkout: Path,
+) -> None:
+    old = '#include "fuse_i.h"'
+    add_revision(own_checkout, "fine", old, f"{old} /* patched */")
+    done = in_checkout(own_checkout, "test", "fine", "-k", ONE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    add_revision(own_checkout, "broken", old, f"{old} this is not C")
+    done = in_checkout(own_checkout, "test", "broken", "-k", ONE)
+    assert done.returncode == 2
+    assert "fs/fuse/dir.c:" in done.stderr and "error" in done.stderr and ".log" in done.stderr
+
+
+def test_a_patch_that_does_not_apply_is_named(own_checkout: Path) -> None:
+    add_revision(own_checkout, "stale", '#include "fuse_i.h"', "something")
+    [patch] = (own_checkout / "patches" / "stale" / "linux").iterdir()
+    patch.write_text(patch.read_text().replace('-#include "fuse_i.h"', '-#include "no_such.h"'))
+    done = in_checkout(own_checkout, "test", "stale", "-k", ONE)
+    assert done.returncode == 2
+    assert patch.name in done.stderr and "fs/fuse/dir.c" in done.stderr
+
+
+@pytest.fixture(autouse=True)
+def _no_guest_is_left() -> Iterator[None]:
+    yield
+    assert guests_left() == []
