@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ _LIMIT = 300.0
 _LIST_LIMIT = 20.0
 """Seconds that a program may take to list its cases."""
 _NOT_TESTS = ("agent", "actor")
+_LOG = "build.log"
+_SHELL = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LDFLAGS", "LDLIBS", "CPPFLAGS")
+"""Variables of a person's shell that are kept out of the build."""
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 _ABOUT = re.compile(r"/\*((?:(?!\*/).)*)\*/\s*TEST(?:_F\w*)?\(([^)]*?)\)", re.DOTALL)
 
@@ -111,11 +115,11 @@ def _show(home: Home, commit: str, path: str) -> bytes:
 
 
 def _build(home: Home, key: str, folder: Path, headers: Path) -> None:
-    log = home.objects / f"tests-{key}.log"
-    with tempfile.TemporaryDirectory(prefix=".tests-", dir=home.builds) as made:
-        output = Path(made)
-        _make(folder, output, headers, log)
-        programs = _programs(output)
+    work = _work_folder(home, folder, headers)
+    with locked(work.parent / f"{work.name}.lock"):
+        _drop_stale(work, folder)
+        _make(folder, work, headers)
+        programs = _programs(work, folder)
         about = dict(_abouts(folder))
         cases = [case for program in programs for case in list_cases(program, about)]
         _refuse_twins(cases)
@@ -125,33 +129,68 @@ def _build(home: Home, key: str, folder: Path, headers: Path) -> None:
             "cases": [asdict(case) for case in cases],
         }
         with builds.fresh(home, "tests", key, record) as final:
-            for path in output.iterdir():
+            for path in [*programs, *(work / name for name in _NOT_TESTS)]:
                 shutil.copy2(path, final / path.name)
-            shutil.move(log, final / "build.log")
+            shutil.copy2(work / _LOG, final / _LOG)
 
 
-def _make(folder: Path, output: Path, headers: Path, log: Path) -> None:
-    maps = [f"-ffile-prefix-map={folder}=kernel-tests", f"-ffile-prefix-map={headers}=selftests"]
-    flags = f"-O2 -g {' '.join(maps)}"
+def _flags(folder: Path, headers: Path) -> str:
+    """No path of this machine in the programs: the same sources give the same bytes anywhere."""
+    return f"-O1 -g -ffile-prefix-map={folder}=kernel-tests -ffile-prefix-map={headers}=selftests"
+
+
+def _work_folder(home: Home, folder: Path, headers: Path) -> Path:
+    """Where make works: one for everything that it does not look at by itself."""
+    name = hash_of(_RECIPE_VERSION, _flags(folder, headers), proc.version_line("gcc"))
+    path = home.objects / f"tests-{name[:12]}"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def _drop_stale(work: Path, folder: Path) -> None:
+    """Remove the programs whose sources are not those of the last time.
+
+    By content: make goes by times, and a file that is moved back has an old one.
+    """
+    state = work / "sources.json"
+    now = {path.name: hash_of(path.read_bytes()) for path in _sources(folder)}
+    try:
+        before = json.loads(state.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    changed = {name for name in now.keys() | before.keys() if now.get(name) != before.get(name)}
+    own = {f"{name}.c" for name in _test_names(folder)} | {f"{path.name}.c" for path in work.glob("*_test")}
+    shared = changed - own
+    for path in work.iterdir():
+        if path.suffix == "" and (shared or f"{path.name}.c" in changed):
+            path.unlink()
+    state.write_text(json.dumps(now), encoding="utf-8")
+
+
+def _test_names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*_test.c"))
+
+
+def _make(folder: Path, work: Path, headers: Path) -> None:
     status = proc.run_logged(
-        ["make", "-j2", f"OUTPUT={output}", f"KSELFTEST={headers}"],
+        ["make", f"-j{len(os.sched_getaffinity(0))}", f"OUTPUT={work}", f"KSELFTEST={headers}"],
         cwd=folder,
-        log=log,
-        env={"CFLAGS": flags, "LC_ALL": "C", "MAKEFLAGS": None, "MAKELEVEL": None, "LDFLAGS": None},
+        log=work / _LOG,
+        env={"CFLAGS": _flags(folder, headers), "LC_ALL": "C", **dict.fromkeys(_SHELL)},
         timeout=_LIMIT,
     )
     if status != 0:
         from farwatch.diagnose import failure  # no need of a build that works
 
-        raise failure("kernel-tests", log)
+        raise failure("kernel-tests", work / _LOG)
 
 
-def _programs(output: Path) -> list[Path]:
-    files = {path.name: path for path in output.iterdir() if path.is_file()}
-    missing = [name for name in _NOT_TESTS if name not in files]
+def _programs(work: Path, folder: Path) -> list[Path]:
+    names = _test_names(folder)
+    missing = [name for name in [*names, *_NOT_TESTS] if not (work / name).is_file()]
     if missing:
-        raise FarwatchError(f"kernel-tests made no {' and no '.join(missing)}")
-    return [files[name] for name in sorted(files) if name not in _NOT_TESTS]
+        raise FarwatchError(f"kernel-tests made no {' and no '.join(missing)}", hint=f"see {work / _LOG}")
+    return [work / name for name in names]
 
 
 def list_cases(program: Path, about: dict[tuple[str, str], str]) -> list[TestCase]:

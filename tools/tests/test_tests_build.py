@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -151,6 +152,40 @@ def test_an_edit_makes_another_build(home: Home) -> None:
     source.write_text(source.read_text().replace("one\\n", "two\\n"))
     assert [case.test for case in _build(home).cases] == ["two"]
     assert first.dir.exists()
+
+
+def _mark(home: Home) -> list[str]:
+    """Names of the programs that were made since the last call."""
+    (work,) = (path for path in home.objects.glob("tests-*") if path.is_dir())
+    made = [path for path in work.iterdir() if path.suffix == "" and path.stat().st_mtime_ns != 10**9]
+    for path in made:
+        os.utime(path, ns=(10**9, 10**9))
+    for path in (home.root.parent / "kernel-tests").iterdir():
+        os.utime(path, ns=(1, 1))
+    return sorted(path.name for path in made)
+
+
+def test_an_edit_of_one_program_makes_only_that(home: Home) -> None:
+    sources = home.root.parent / "kernel-tests"
+    _build(home)
+    assert _mark(home) == ["actor", "agent", "some_test"]
+    text = (sources / "some_test.c").read_text()
+    (sources / "some_test.c").write_text(f"{text}\n")
+    os.utime(sources / "some_test.c", ns=(1, 1))
+    _build(home)
+    assert _mark(home) == ["some_test"]
+    (sources / "helper.h").write_text("int x;\n")
+    _build(home)
+    assert _mark(home) == ["actor", "agent", "some_test"]
+
+
+def test_a_removed_program_is_no_longer_there(home: Home) -> None:
+    sources = home.root.parent / "kernel-tests"
+    _build(home)
+    (sources / "some_test.c").rename(sources / "other_test.c")
+    makefile = sources / "Makefile"
+    makefile.write_text(makefile.read_text().replace("some_test", "other_test"))
+    assert [path.name for path in _build(home).programs] == ["other_test"]
 
 
 def test_the_same_sources_elsewhere_give_the_same_bytes(home: Home) -> None:
