@@ -58,7 +58,7 @@ def test_a_healthy_boot_with_every_dump_is_silent() -> None:
 def entries() -> list[tuple[str, str, str]]:
     """(text, kind, title) of reports.txt."""
     found = []
-    for entry in (DATA / "reports.txt").read_text().split("@@ ")[1:]:
+    for entry in (DATA / "reports.txt").read_text().split("\n@@ ")[1:]:
         head, _, text = entry.partition("\n")
         kind, title, _ = head.split(" | ")
         found.append((text.removesuffix("\n"), kind, title))
