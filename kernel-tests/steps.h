@@ -20,6 +20,9 @@
  * the share EXDEV, a line too long EMSGSIZE, one that is not answered within
  * its deadline ETIMEDOUT.
  *
+ * Replies stay below 3900 bytes (that is where STEP_READ_MAX comes from): a
+ * serial line of User Mode Linux is deaf for good once 3968 bytes wait on it.
+ *
  * VERBS of actors "host", "guest2" (paths are relative to the test's folder;
  * symbolic links are never followed; numbers decimal, modes octal)
  *   create PATH MODE             open(O_CREAT|O_EXCL|O_WRONLY), close

@@ -475,7 +475,7 @@ def fuzzed(actor_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     playing.stop()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(LINES, max_size=12))
 def test_whatever_comes_is_answered_once_and_stays_inside(fuzzed: Actor, lines: list[bytes]) -> None:
     canary = fuzzed.folder.parent / "canary"
@@ -570,6 +570,19 @@ def test_a_broken_line_is_told(asker: Path, tmp_path: Path, line: tuple[int, str
     read_line(host, bytearray())
     os.write(host, answer)
     assert run.told() == ["open 0", f"-{errno.EPROTO} "]
+
+
+def test_an_answer_to_somebody_before_is_none(asker: Path, tmp_path: Path, line: tuple[int, str]) -> None:
+    host, path = line
+    holder = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    os.write(host, b"1 5\n")
+    run = Asked(asker, tmp_path, "host nop", FARWATCH_STEPS=path)
+    rest = bytearray()
+    while not read_line(host, rest).endswith(b"1 2000 host nop"):
+        """Until the line is raw it echoes."""
+    os.write(host, b"1 0\n")
+    os.close(holder)
+    assert run.told() == ["open 0", "0 "]
 
 
 def test_an_answer_that_never_comes(asker: Path, tmp_path: Path, line: tuple[int, str]) -> None:
