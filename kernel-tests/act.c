@@ -81,6 +81,29 @@ static int step_here(struct act *act, const struct step *step)
 			    sizeof(act->values));
 }
 
+/* Whatever is open there when a test fails would be in the next one's way. */
+static void note_handle(struct act *act, char *const argv[])
+{
+	if (!strcmp(argv[0], "open"))
+		act->handles |= 1U << atoi(argv[3]);
+	if (!strcmp(argv[0], "close"))
+		act->handles &= ~(1U << atoi(argv[1]));
+}
+
+static void close_handles(struct act *act)
+{
+	int handle, ret = 0;
+	char text[16];
+
+	for (handle = 0; handle < STEP_HANDLES_MAX && ret >= 0; handle++) {
+		if (!(act->handles & (1U << handle)))
+			continue;
+		snprintf(text, sizeof(text), "%d", handle);
+		ret = steps_ask(&act->steps, "host", "close", text, NULL);
+	}
+	act->handles = 0;
+}
+
 static int step_there(struct act *act, const struct step *step)
 {
 	char *const *a = step->argv;
@@ -90,6 +113,8 @@ static int step_there(struct act *act, const struct step *step)
 			a[5], a[6], a[7], NULL);
 	if (ret < 0)
 		steps_broken(strerror(-ret));
+	if (!ret)
+		note_handle(act, step->argv);
 	return ret;
 }
 
@@ -272,8 +297,10 @@ static int remove_entry(const char *path, const struct stat *st, int type,
 
 static void leave(struct act *act)
 {
-	if (act->connected)
+	if (act->connected) {
+		close_handles(act);
 		steps_close(&act->steps);
+	}
 	act->connected = false;
 	if (act->here.root >= 0)
 		step_actor_fini(&act->here);

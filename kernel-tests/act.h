@@ -23,6 +23,7 @@ struct act {
 	bool			connected;
 	const char		*skip;		/* why the test cannot run */
 	unsigned int		sentinels;	/* made so far */
+	unsigned int		handles;	/* that the other actor has open */
 	struct step_actor	here;
 	struct steps		steps;
 	char			top[PATH_MAX];	/* the share */

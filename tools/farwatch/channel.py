@@ -56,6 +56,11 @@ class Channel(asyncio.Protocol):
             self.ended.set()
             self._on_end()
 
+    def drop_partial(self) -> bytes:
+        """Forget an unterminated line and return it: its writer is gone, the next one is somebody else's."""
+        rest, self._rest = self._rest, b""
+        return rest
+
     def pause(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()

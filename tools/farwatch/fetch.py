@@ -33,7 +33,7 @@ def fetch(base: Base, home: Home, say: Say) -> Path:
     FarwatchError: no network or no such host, a version that the archive no longer has, a checksum that
     differs, no space left, a missing tool; each with what to do next.
     """
-    from farwatch import fetch_cargo, fetch_deb  # noqa: PLC0415  (needed once in the life of a base)
+    from farwatch import fetch_cargo, fetch_deb
 
     if base.kind == "tarball" and "://" not in base.location:
         return _local(base)
@@ -180,8 +180,8 @@ def _local(base: Base) -> Path:
 
 
 def _from_url(base: Base, folder: Path, say: Say) -> Path:
-    import urllib.error  # noqa: PLC0415  (slow to import, seldom needed)
-    import urllib.request  # noqa: PLC0415
+    import urllib.error
+    import urllib.request
 
     say(f"downloading {base.component} {base.name}")
     target = folder / "archive"

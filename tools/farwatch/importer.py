@@ -195,8 +195,8 @@ def _decompressor(command: tuple[str, ...], source: IO[bytes]) -> Iterator[IO[by
 
 
 def _python_stream(handle: IO[bytes], magic: bytes) -> IO[bytes]:
-    import bz2  # noqa: PLC0415  (one of the two, for small archives)
-    import gzip  # noqa: PLC0415
+    import bz2
+    import gzip
 
     if magic.startswith(b"\x1f\x8b"):
         return cast(IO[bytes], gzip.open(handle, "rb"))

@@ -10,18 +10,19 @@ still in the queue.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from farwatch.children import Run
 from farwatch.engine import Ending
 from farwatch.model import CellResult, TestCase, Verdict
-from farwatch.session import GUEST_HOST_ROOT, BootFailure, Session
+from farwatch.session import CONSOLE_LIMIT, GUEST_HOST_ROOT, OUTPUT_LIMIT, BootFailure, Session
 from farwatch.trace import LogSet, Trace
-from farwatch.verdict import Evidence, judge
+from farwatch.verdict import End, EndKind, Evidence, judge
 from farwatch.work import ColumnWork, Job
 
 BOOT_TRIES = 2
@@ -156,7 +157,43 @@ def argv(job: Job) -> list[str]:
 
 def evidence(trace: Trace, case: TestCase) -> Evidence:
     """What the judge needs of a trace."""
-    raise NotImplementedError
+    return Evidence(
+        test=case.ktap_name,
+        output=b"\n".join(trace.output) + b"\n",
+        end=_end(trace),
+        console=tuple(line.decode("utf-8", "replace") for line in trace.console),
+        guest_died=_death(trace),
+        server_died=trace.server_died,
+        infrastructure=tuple(_broken(trace)),
+    )
+
+
+def _end(trace: Trace) -> End:
+    """How the program ended, from the agent's words and from what the session saw."""
+    kind, _, rest = trace.ended.partition(" ")
+    if not trace.began:
+        return End(EndKind.NEVER_BEGAN)
+    if trace.hung or not kind:
+        return End(EndKind.NEVER_ENDED, text=trace.stuck)
+    number, _, text = rest.partition(" ")
+    code = int(number) if number.isdigit() else 0
+    if kind == EndKind.SETUP and code == errno.ETIMEDOUT:
+        # The agent ran into the test's limit before the program: a mount that hangs is the kernel's doing.
+        return End(EndKind.TIMEOUT, text=text)
+    return End(EndKind(kind), code, text)
+
+
+def _death(trace: Trace) -> str:
+    if trace.flood == "console":
+        return f"flooded its console with more than {CONSOLE_LIMIT >> 20} MiB"
+    return trace.guest_ending or "vanished" if trace.guest_died else ""
+
+
+def _broken(trace: Trace) -> Iterator[str]:
+    if trace.broken_steps:
+        yield trace.broken_steps
+    if trace.flood == "output":
+        yield f"the program printed more than {OUTPUT_LIMIT >> 20} MiB of output"
 
 
 def _write_cell(trace: Trace, result: CellResult, job: Job) -> None:

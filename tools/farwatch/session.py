@@ -192,6 +192,9 @@ class Session:
     async def test(self, trace: Trace, argv: Sequence[str], env: dict[str, str]) -> None:
         """Run one test program; what it leaves is in `trace`, final once it is sealed."""
         assert self._guest is not None and self._broker is not None
+        partial = self._guest.steps.drop_partial()
+        if partial:
+            self._log(self._console_trace, "steps", b"not terminated, dropped: " + partial[:200])
         await self._broker.begin(self._host_folder(trace.number))
         trace.limits = self._limits
         trace.command = tuple(argv)
@@ -251,7 +254,7 @@ class Session:
             trace.server_died = self._server.child.ending()
         if self._gone.is_set():
             await self._guest_is_gone(trace)
-        elif not all(mark.is_set() for mark in self._marks.values()):
+        elif trace.stuck or not all(mark.is_set() for mark in self._marks.values()):
             trace.hung = True
             await self._dump_tasks()
             await self._kill_guest()
@@ -317,7 +320,7 @@ class Session:
         if not await settle(self._guest, self._limits.end):
             await self._kill_guest()
             if last is not None:
-                last.hung = True
+                last.hung, last.stuck = True, "the guest did not power off"
         if last is not None:
             self._seal(last)
 
@@ -357,6 +360,9 @@ class Session:
             assert self._trace is not None
             self._trace.began = True
             self._mark("begin")
+        elif words[0] == b"stuck" and self._is_current(words[1:2]):
+            assert self._trace is not None
+            self._trace.stuck = "a process survived SIGKILL"
         elif words[0] == b"end" and self._is_current(words[1:2]):
             assert self._trace is not None
             self._trace.ended = b" ".join(words[2:]).decode("utf-8", "replace")

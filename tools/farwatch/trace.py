@@ -74,6 +74,8 @@ class Trace:
     guest_ending: str = ""
     hung: bool = False
     """The guest did not bring the test, or itself, to an end."""
+    stuck: str = ""
+    """What did not come to an end."""
     flood: str = ""
     """Which stream said more than it may."""
     server_died: str = ""

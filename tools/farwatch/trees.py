@@ -127,7 +127,7 @@ class Trees:
         return path
 
     def working(self, revision: Revision, component: str, base: Base) -> Source | None:
-        """The checkout of a revision as a source, if there is one whose content is not that of the patches."""
+        """The checkout of a revision as a source, if its content is not that of the patches."""
         path = self.work_path(revision, component, base)
         if not is_worktree(path):
             return None
@@ -275,7 +275,7 @@ def shown(names: list[bytes], most: int = 5) -> str:
 
 
 def content_tree(path: Path, changed: list[bytes]) -> str:
-    """Git tree id of what is in a worktree now, where `changed` differs from HEAD; its index stays as it is."""
+    """Git tree id of what is in a worktree now, `changed` being what differs from HEAD. Its index stays."""
     # a folder in the list is a repository of its own: no part of the content
     files = b"".join(name + b"\0" for name in changed if not name.endswith(b"/"))
     with tempfile.TemporaryDirectory(prefix="farwatch-") as name:

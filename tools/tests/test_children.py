@@ -94,4 +94,3 @@ def test_a_child_is_killed_with_everything_it_started(home: Home) -> None:
 
 def test_kill_session_of_nobody_is_harmless() -> None:
     kill_session(2**22 + 1)
-
