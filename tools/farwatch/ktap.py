@@ -348,7 +348,6 @@ class _Parser:
         group.note(line.number, text)
         if _SUBTEST.fullmatch(text):
             self.subtest_line = True
-            group.announced = group.announced or group is not self.root
         elif run := _RUN.fullmatch(text):
             group.running[run[1]] = line.number
         elif claim := _CLAIM.fullmatch(text):

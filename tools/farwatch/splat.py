@@ -220,7 +220,7 @@ _VARYING = tuple(
         (r"(?i)\b(on )?cpu[# ]?\d+", r"\1CPU"),
         (r"\bkworker/[\w:+.-]*", "kworker"),
         (r"(?i)\b(task [^\s:]+|by task [^\s/]+)[:/]\d+", r"\1"),
-        (r"\[([^\]\s:]+):\d+\]", r"[\1]"),
+        (r"(?<=\w)\[\d+\]", ""),
         (r"((?:,|code:|process|WARNING:) [^\s/]+)/\d+", r"\1"),
         (r"\b(for more than|stuck for) \d+( ?s(?:econds)?\b)", r"\1 N\2"),
         (r"\[#\d+\]", ""),

@@ -200,6 +200,12 @@ BAD = {
     "subtests without parent": "KTAP version 1\n1..1\nok 1 a\n  KTAP version 1\n  1..1\n  ok 1 b\n",
     "subtests without version": "KTAP version 1\n1..1\n  1..1\n  ok 1 b\nok 1 a\n",
     "cut before the newline": f"{HEAD}1..1\nok 1 a",
+    "nested without result, two levels down": "KTAP version 1\n1..1\n  KTAP version 1\n  1..0 # SKIP x\n"
+    "    KTAP version 1\n    1..1\n    ok 1 c\nnot ok 1 a # SKIP\n",
+    "bare ok": f"{HEAD}1..1\nok 1 a\nok\n",
+    "plan that skips": f"{HEAD}1..1 # SKIP x\nok 1 a\n",
+    "cut in other text": f"{HEAD}1..1\nok 1 a\nhal",
+    "torn at the end": f"{HEAD}1..1\nok 1 a\nnot ok[    1.234567] fuse: init\n",
     "half a not": f"{HEAD}1..1\nnotrandom: crng init done\nnot \nok 1 a\n",
 }  # fmt: skip
 
@@ -219,6 +225,7 @@ def test_doubt_is_a_problem(name: str) -> None:
         f"{HEAD}1..1\n\x1b[32mok 1 a\x1b[0m\n".encode(),
         HEAD.encode() + b"1..1\n# bytes \xff\0\x1b[2J\nok 1 a\n",
         f"{HEAD}1..1\nok 1 a\n# half a comme".encode(),
+        f"{HEAD}1..1\nok 1 a\n[    1.234567] half a mess".encode(),
         f"{HEAD}1..1\nfarwatch: a line of somebody else\nok 1 a\n\n".encode(),
         f"{HEAD}1..1\n[    1.234567] random: ok 1 x\nok 1 a\n".encode(),
         f"{HEAD}1..1\n[    1.234567][  T12] not ok 1 kunit\nok 1 a\n".encode(),
@@ -249,7 +256,14 @@ def test_kernel_message_inside_a_result(cut: int) -> None:
 def test_kernel_message_that_may_hide_a_directive() -> None:
     assert not parse(f"{HEAD}1..2\nok 1 a{NOISE}ok 2 b\n").ok
     assert not parse(f"{HEAD}1..1\nok 1 a{NOISE}# SKIP b\n").all_passed
+    assert not parse(f"{HEAD}1..1\nok 1 a{NOISE}# more\n").ok
     assert not parse(f"{HEAD}1..1\n# this is {NOISE}ok 1 a\n").ok
+
+
+def test_invalid_bytes_stay_visible() -> None:
+    document = parse(HEAD.encode() + b"1..1\nok 1 a\xff\n")
+    assert document.tests[0].name == "a\\xff"
+    assert not document.ok
 
 
 def test_deep_nesting_has_a_limit() -> None:

@@ -156,6 +156,20 @@ def test_unrelated_lines_end_a_report() -> None:
     lines = ["BUG: x", " trace", *["something else happened"] * 20]
     (splat,) = scan(lines)
     assert splat.last_line == 2
+    (splat,) = scan([*lines, " indented"])
+    assert splat.last_line == 2
+
+
+@pytest.mark.parametrize("line", ["farwatch: end 7", "sysrq: Show State"])
+def test_marks_end_a_report(line: str) -> None:
+    (splat,) = scan(["BUG: x", " trace", line, " something of the next"])
+    assert splat.last_line == 2
+
+
+def test_the_closing_bar_ends_a_sanitizer_report() -> None:
+    text = next(text for text, kind, _ in REPORTS if kind == "kasan")
+    (splat,) = scan([*text.split("\n"), " something of the next"])
+    assert splat.text == text
 
 
 def test_normalise() -> None:

@@ -169,6 +169,12 @@ TABLE = {
         "error",
         "exit code 1 contradicts the result 'SKIP'",
     ),
+    "skip all, and a result": (
+        seen(f"TAP version 13\n1..0 # SKIP x\n{OK}"),
+        "error",
+        "broken test output: 0 tests planned, 1 results",
+    ),
+    "skip all, no version": (seen("1..0 # SKIP x\n"), "error", "broken test output: no version line"),
     # rule 11
     "nothing": (seen("", 127), "error", "the test program printed nothing (exit code 127)"),
     "no plan": (seen(log("kselftest-noplan")), "error", "the test program printed no plan (exit code 0)"),
