@@ -309,11 +309,27 @@ static void leave(struct act *act)
 		perror("chdir /");
 }
 
+/* As it was, for the next test of a run that has only one mount. */
+static void mount_again(const char *top)
+{
+	const char *mounted = getenv(STEPS_ENV_MOUNT);
+	const char *type = getenv(STEPS_ENV_MOUNT_TYPE);
+	const char *source = getenv(STEPS_ENV_MOUNT_SOURCE);
+
+	if (!type || mount(source ? source : type, mounted, type, 0, NULL))
+		return;
+	/* A tmpfs is empty now. */
+	if (!mkdir(top, 0777))
+		chmod(top, 0777);
+}
+
 void act_close(struct act *act)
 {
 	char path[PATH_MAX + sizeof(act->work)];
 
 	leave(act);
+	if (act->unmounted)
+		mount_again(act->top);
 	if (act->work[0] && !act->own_mount) {
 		snprintf(path, sizeof(path), "%s/%s", act->top, act->work);
 		nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
@@ -335,9 +351,11 @@ const char *act_unmount(struct act *act)
 		return NULL;
 	}
 	leave(act);
-	act->work[0] = '\0';
 	if (umount2(mounted, 0))
 		return problem(act, "umount", errno);
+	if (act->own_mount)
+		act->work[0] = '\0';
+	act->unmounted = !act->own_mount;
 	act->own_mount = false;
 	return NULL;
 }

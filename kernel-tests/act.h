@@ -21,6 +21,7 @@ struct act {
 	bool			own_folder;	/* top was made for this test */
 	bool			own_mount;	/* and is a mount of its own */
 	bool			connected;
+	bool			unmounted;	/* act_close() mounts again */
 	const char		*skip;		/* why the test cannot run */
 	unsigned int		sentinels;	/* made so far */
 	unsigned int		handles;	/* that the other actor has open */
