@@ -67,7 +67,7 @@ def read_patch(path: Path, repository: Path) -> PatchMail:
             stdin=raw,
         )
         if done.returncode != 0:
-            raise _not_a_patch(path, done.stderr.decode("utf-8", "replace").strip())
+            raise _not_a_patch(path, f"git mailinfo cannot read it ({len(raw)} bytes)")
         body, rest = (folder / "msg").read_bytes(), (folder / "diff").read_bytes()
     info = _fields(done.stdout)
     missing = [field for field in ("Author", "Email", "Date", "Subject") if not info.get(field)]

@@ -8,7 +8,6 @@ somebody has edited in a checkout: that is never overwritten.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +19,15 @@ from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.home import Home, locked
 from farwatch.model import Base, Revision, hash_of
+from farwatch.worktree import (
+    changed_names,
+    content_tree,
+    force,
+    is_worktree,
+    operation,
+    require_repository,
+    shown,
+)
 
 Say = Callable[[str], None]
 
@@ -116,7 +124,7 @@ class Trees:
         branch = f"{revision.name}/{base.name}"
         with locked(path.parent / f".{component}.lock"):
             git.git("worktree", "prune", cwd=self.repository(component))
-            unsaved = self._unsaved(path, component, branch)
+            unsaved = self._unsaved(path, tip, branch)
             if unsaved:
                 self.say(f"kept {path} as it is: {unsaved}; next: farwatch save {revision.name}")
             if not is_worktree(path):
@@ -124,7 +132,13 @@ class Trees:
                 self._add_worktree(path, component, *start)
             elif not unsaved:
                 git.git("checkout", "--quiet", "-B", branch, tip.commit, cwd=path)
+            if not unsaved:
+                self.set_placed(tip, tip.commit)
         return path
+
+    def set_placed(self, source: Source, commit: str) -> None:
+        """Note where farwatch itself left a checkout: what is elsewhere was put there by a person."""
+        git.git("update-ref", _placed_ref(source), commit, cwd=self.repository(source.component))
 
     def working(self, revision: Revision, component: str, base: Base) -> Source | None:
         """The checkout of a revision as a source, if its content is not that of the patches."""
@@ -137,28 +151,19 @@ class Trees:
         changed = changed_names(path)
         if changed:
             tree = content_tree(path, changed)
+        elif head in self._placed(tip):
+            return None  # perhaps of older patches: those that are there now count
         if tree == tip.tree:
             return None
         return Source(component, base, revision.name, head, tree, path, f"{tip.label}, edited")
 
-    def is_known(self, component: str, commit: str) -> bool:
-        """Whether a commit is a base or comes from patch files, as they are or once were."""
-        refs = git.line(
-            "for-each-ref",
-            "--count=1",
-            "--points-at",
-            commit,
-            "refs/farwatch",
-            cwd=self.repository(component),
-        )
-        return bool(refs)
-
     def apply(self, revision: Revision, component: str, base: Base, patches: tuple[Path, ...]) -> list[str]:
-        """Commits of these patch files on a base, remembered under what they were made from."""
-        commit = self.base_commit(base)
-        commits = apply_series(self._target(revision, component, base, commit), patches)
-        self._remember(component, _chain(commit, patches), commits)
-        return commits
+        """Commits of these patch files on a base; nothing remembers them yet."""
+        return apply_series(self._target(revision, component, base, self.base_commit(base)), patches)
+
+    def remember(self, base: Base, patches: tuple[Path, ...], commits: list[str]) -> None:
+        """Keep the commits that apply() gave for patch files which are now a revision's."""
+        self._remember(base.component, _chain(self.base_commit(base), patches), commits)
 
     def _keys(self, revision: Revision, component: str, base: Base) -> list[str]:
         patches = revision.patches(component)
@@ -198,7 +203,7 @@ class Trees:
     def _switch(self, source: Source, folder: Path) -> None:
         if is_worktree(folder):
             with suppress(FarwatchError):
-                _force(folder, source.commit)
+                force(folder, source.commit)
                 return
             self.say(f"{folder} is damaged: making it anew")
         else:
@@ -221,71 +226,29 @@ class Trees:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _unsaved(self, path: Path, component: str, branch: str) -> str:
+    def _unsaved(self, path: Path, tip: Source, branch: str) -> str:
         """What of a checkout is nowhere else, in words; empty when it may be moved."""
         if is_worktree(path):
             require_repository(path)
-            if changed_names(path):
-                return f"{shown(changed_names(path))} changed"
+            if changed := changed_names(path):
+                return f"{shown(changed)} changed"
             if operation(path):
                 return f"a git {operation(path)} is going on in it"
-            if not self.is_known(component, git.line("rev-parse", "HEAD", cwd=path)):
+            if git.line("rev-parse", "HEAD", cwd=path) not in self._placed(tip):
                 return "it has commits that are not in the patches"
-        found = git.resolve(self.repository(component), f"refs/heads/{branch}")
-        if found is None or self.is_known(component, found[0]):
+        found = git.resolve(self.repository(tip.component), f"refs/heads/{branch}")
+        if found is None or found[0] in self._placed(tip):
             return ""
         return f"its branch {branch} has commits that are not in the patches"
 
-
-def is_worktree(path: Path) -> bool:
-    return (path / ".git").is_file()
-
-
-def require_repository(path: Path) -> None:
-    """FarwatchError when the repository that a worktree belongs to was deleted."""
-    if not _git_dir(path).is_dir():
-        cause = f"{_git_dir(path)} is gone: without it nobody can tell what was changed"
-        raise FarwatchError(f"{path} has lost its repository", cause=cause, hint=f"mv {path} {path}.old")
+    def _placed(self, tip: Source) -> set[str]:
+        """Commits on which a checkout holds nothing that is not in the patches, as they are or once were."""
+        found = git.resolve(self.repository(tip.component), _placed_ref(tip))
+        return {tip.commit} | ({found[0]} if found else set())
 
 
-def operation(path: Path) -> str:
-    """The git operation that a worktree is in the middle of, such as "rebase"; empty when there is none."""
-    states = {
-        "rebase-merge": "rebase",
-        "rebase-apply": "rebase or am",
-        "MERGE_HEAD": "merge",
-        "CHERRY_PICK_HEAD": "cherry-pick",
-        "REVERT_HEAD": "revert",
-    }
-    return next((name for file, name in states.items() if (_git_dir(path) / file).exists()), "")
-
-
-def changed_names(path: Path) -> list[bytes]:
-    """Names of files that differ from HEAD: staged, changed, deleted or new; ignored ones do not count."""
-    options = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
-    # with its lock, git writes down what it found out, so that the next status is quick
-    status = git.git("status", *options, cwd=path, env={"GIT_OPTIONAL_LOCKS": "1"})
-    return [entry[3:] for entry in status.split(b"\0") if entry]
-
-
-def shown(names: list[bytes], most: int = 5) -> str:
-    """File names for a message."""
-    listed = ", ".join(name.decode("utf-8", "replace") for name in names[:most])
-    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
-
-
-def content_tree(path: Path, changed: list[bytes]) -> str:
-    """Git tree id of what is in a worktree now, `changed` being what differs from HEAD. Its index stays."""
-    # a folder in the list is a repository of its own: no part of the content
-    files = b"".join(name + b"\0" for name in changed if not name.endswith(b"/"))
-    with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
-        private = {"GIT_INDEX_FILE": str(shutil.copyfile(_git_dir(path) / "index", Path(name) / "index"))}
-        git.git("update-index", "--add", "--remove", "-z", "--stdin", cwd=path, env=private, stdin=files)
-        return git.line("write-tree", cwd=path, env=private)
-
-
-def _git_dir(path: Path) -> Path:
-    return Path((path / ".git").read_text().removeprefix("gitdir:").strip())
+def _placed_ref(source: Source) -> str:
+    return f"refs/farwatch/checkout/{source.revision}/{source.base.name}"
 
 
 def _chain(base_commit: str, patches: tuple[Path, ...]) -> list[str]:
@@ -295,12 +258,3 @@ def _chain(base_commit: str, patches: tuple[Path, ...]) -> list[str]:
         last = hash_of(last, path.read_bytes())
         keys.append(last)
     return keys
-
-
-def _force(folder: Path, commit: str) -> None:
-    """Make a worktree that is ours alone equal to a commit, touching only what differs."""
-    (_git_dir(folder) / "index.lock").unlink(
-        missing_ok=True
-    )  # of a git that was killed: we hold the tree's lock
-    git.git("checkout", "--quiet", "--detach", "--force", commit, cwd=folder)
-    git.git("clean", "-ffdxq", cwd=folder)

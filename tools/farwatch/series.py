@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The commits of a checkout back into patch files, so that the same commits always give the same bytes.
+
+What is written is read back before it counts: save() applies the files it made, as checkout() will, and
+refuses what would not come out again as it went in. So checkout, then save, changes nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farwatch import git
+from farwatch.apply import tidy
+from farwatch.errors import FarwatchError
+from farwatch.home import locked
+from farwatch.model import Base, Revision
+from farwatch.trees import Trees
+from farwatch.worktree import changed_names, is_worktree, operation, require_repository, shown
+
+if TYPE_CHECKING:
+    from git.objects import Commit
+
+    from farwatch.app import App
+
+# Everything that a setting of the repository, a version of git or the length of the series could change
+# is fixed. The statistics stay: they and the line "---" are part of the form that the kernel asks for.
+# "[PATCH]" has no number: to add a patch must not change the others; sending numbers them.
+FORMAT = (
+    "--no-numbered",
+    "--subject-prefix=PATCH",
+    "--zero-commit",
+    "--no-signature",
+    "--no-attach",
+    "--no-thread",
+    "--no-base",
+    "--no-notes",
+    "--no-cover-letter",
+    "--no-signoff",
+    "--no-to",
+    "--no-cc",
+    "--no-add-header",
+    "--no-from",
+    "--encode-email-headers",
+    "--suffix=.patch",
+    "--filename-max-length=64",
+    "--stat=72",
+    "--summary",
+    "--find-renames=50%",
+    "-l1000",
+    "--diff-algorithm=myers",
+    "--indent-heuristic",
+    "--unified=3",
+    "--inter-hunk-context=0",
+    "--binary",
+    "--full-index",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+    "--no-relative",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--submodule=short",
+)
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What save() did."""
+
+    files: tuple[Path, ...]
+    changed: bool
+    """False: the files were already so, and were not touched."""
+
+
+def save(trees: Trees, revision: Revision, component: str, base: Base) -> Saved:
+    """Write the commits of a revision's checkout to its patch files, and take away those that are left over.
+
+    Afterwards the checkout's branch is on the commits that the files give: with the same content, and the
+    author as committer. FarwatchError, and nothing is changed, when something is not committed, an
+    operation of git is going on, there is no commit, one is a merge, is empty or has no message, the base
+    is not below them, or a message or an author would not survive as mail.
+    """
+    path = trees.work_path(revision, component, base)
+    if not is_worktree(path):
+        hint = f"farwatch checkout {revision.name} {component}"
+        raise FarwatchError(f"{revision.name} has no checkout of {component} {base.name}", hint=hint)
+    require_repository(path)
+    with locked(path.parent / f".{component}.lock"):
+        commits = _commits(path, trees.base_commit(base), revision, component)
+        with _beside(revision.folder, component) as folder:
+            made = _write(trees, revision, component, base, path, commits, folder)
+            changed = _put(folder, revision.folder / component)
+        trees.remember(base, revision.patches(component), made)
+        if made[-1] != commits[-1].hexsha:
+            git.git("update-ref", "-m", "farwatch save", "HEAD", made[-1], cwd=path)
+        trees.set_placed(trees.tip(revision, component, base), made[-1])
+    return Saved(revision.patches(component), changed)
+
+
+def save_series(app: App, name: str, component: str | None = None, base_name: str | None = None) -> int:
+    """The save command, for one component or each that is checked out. Prints the outcome; exit status."""
+    revision = app.catalog.revision(name)
+    wanted = [component] if component else app.catalog.components()
+    bases = [(part, app.catalog.base_of(revision, part, base_name if component else None)) for part in wanted]
+    found = [(part, base) for part, base in bases if is_worktree(app.trees.work_path(revision, part, base))]
+    if not found:
+        raise FarwatchError(f"nothing of {name} is checked out", hint=f"farwatch checkout {name}")
+    for part, base in found:
+        saved = save(app.trees, revision, part, base)
+        state = "written" if saved.changed else "unchanged"
+        print(f"{name} {part}: {len(saved.files)} patches, {state}")
+    return 0
+
+
+def _commits(path: Path, base: str, revision: Revision, component: str) -> list[Commit]:
+    """The checkout's commits, oldest first, when they are fit to be a series."""
+    from git import Repo
+
+    changed = changed_names(path)
+    if changed:
+        hint = f"in {path}: git add and git commit them, or git stash --include-untracked"
+        raise FarwatchError(f"{path} has changes that are not committed", cause=shown(changed), hint=hint)
+    if operation(path):
+        raise FarwatchError(f"a git {operation(path)} is going on in {path}", hint="finish it or abort it")
+    if git.run("merge-base", "--is-ancestor", base, "HEAD", cwd=path).returncode != 0:
+        hint = f"git rebase --onto {base[:12]} <the commit below yours>, in {path}"
+        raise FarwatchError(f"{path} is not on top of its base", cause=f"the base is {base}", hint=hint)
+    with Repo(path) as repo:
+        repo.git.update_environment(**git.environment())
+        commits = list(repo.iter_commits(f"{base}..HEAD", reverse=True, topo_order=True))
+        for commit in commits:
+            _require_fit(commit, path)
+    if not commits:
+        hint = f"to drop the series of {component}, delete {revision.folder / component}"
+        raise FarwatchError(f"{path} has no commits on top of its base", hint=hint)
+    return commits
+
+
+def _require_fit(commit: Commit, path: Path) -> None:
+    """FarwatchError for a commit that cannot be a patch."""
+    name = f"commit {commit.hexsha[:12]} ({str(commit.summary)[:60]})"
+    if len(commit.parents) != 1:
+        hint = f"git rebase, in {path}: a series is a straight line of commits"
+        raise FarwatchError(f"{name} is a merge", hint=hint)
+    if not str(commit.message).strip():
+        raise FarwatchError(f"commit {commit.hexsha[:12]} has no message", hint=f"git rebase -i, in {path}")
+    if commit.tree.hexsha == commit.parents[0].tree.hexsha:
+        raise FarwatchError(f"{name} changes nothing", hint=f"git rebase -i, in {path}, and drop it")
+
+
+def _write(
+    trees: Trees,
+    revision: Revision,
+    component: str,
+    base: Base,
+    path: Path,
+    commits: Sequence[Commit],
+    folder: Path,
+) -> list[str]:
+    """Fill `folder` with the patch files. The commits that they give, proven to have the same content."""
+    start = trees.base_commit(base)
+    files = _format(path, start, commits[-1].hexsha, folder)
+    made = trees.apply(revision, component, base, files)
+    for old, new in zip(commits, made, strict=True):
+        _require_same(trees.repository(component), old.hexsha, new)
+    if made[-1] != commits[-1].hexsha:
+        # a message with odd blanks is tidied on its way: what counts is that it stays as it is from now on
+        shutil.rmtree(folder)
+        folder.mkdir()
+        files = _format(path, start, made[-1], folder)
+        if trees.apply(revision, component, base, files) != made:
+            raise FarwatchError(
+                f"the series of {revision.name} {component} does not survive as mail",
+                cause="read back from its patch files and written again, it differs",
+                hint=f"look for unusual characters in messages and names of authors, in {path}",
+            )
+    return made
+
+
+def _format(path: Path, start: str, end: str, folder: Path) -> tuple[Path, ...]:
+    git.git("format-patch", "--quiet", *FORMAT, f"--output-directory={folder}", f"{start}..{end}", cwd=path)
+    return tuple(sorted(folder.glob("[0-9]*.patch")))
+
+
+def _require_same(repository: Path, old: str, new: str) -> None:
+    """FarwatchError unless what a patch file gives is the commit that it was made from."""
+    if old == new:
+        return
+    form = "--format=%T%x00%an%x00%ae%x00%ad%x00%B"
+    show = ("log", "-1", "--date=raw", form)
+    parts = [git.git(*show, commit, cwd=repository).split(b"\0", 4) for commit in (old, new)]
+    names = ("content", "author", "author's address", "date", "message")
+    for name, before, after in zip(names, *parts, strict=True):
+        if before == after or (name == "message" and _flat(before) == _flat(after)):
+            continue
+        raise FarwatchError(
+            f"commit {old[:12]} does not survive as mail: its {name} would change",
+            cause=f"written: {_excerpt(before, after)}\nread:    {_excerpt(after, before)}",
+            hint="git am and mail readers would do the same; reword it: no line may start with 'diff -' or "
+            "'Index:', nor the text with 'From:'",
+        )
+
+
+def _flat(message: bytes) -> bytes:
+    """A message without what mail may change: blanks in the subject, its line breaks, empty lines."""
+    subject, _, body = tidy(message).partition(b"\n\n")
+    head, _, notes = body.partition(b"\n---\n")
+    return b" ".join(subject.split()) + b"\n\n" + head.strip() + b"\n---\n" + notes.strip()
+
+
+def _excerpt(text: bytes, other: bytes) -> str:
+    """The first line of `text` that is not in `other`."""
+    known = other.split(b"\n")
+    found = next((line for line in text.split(b"\n") if line not in known), b"(nothing)")
+    return found.decode("utf-8", "replace")[:100]
+
+
+@contextmanager
+def _beside(parent: Path, component: str) -> Iterator[Path]:
+    """A new folder next to that of the series; those of interrupted saves are removed."""
+    prefix = f".{component}-new-"
+    for left in parent.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=prefix, ignore_cleanup_errors=True) as name:
+        folder = Path(name) / component
+        folder.mkdir()
+        yield folder
+
+
+def _put(new: Path, old: Path) -> bool:
+    """Let `new` take the place of `old` at once, with what else is in `old`; False when they are the same."""
+    if old.is_dir():
+        before = {path.name: path.read_bytes() for path in old.glob("[0-9]*.patch")}
+        if before == {path.name: path.read_bytes() for path in new.iterdir()}:
+            return False
+        for path in old.iterdir():
+            if path.name not in before:
+                (shutil.copytree if path.is_dir() else shutil.copy2)(path, new / path.name)
+        _exchange(new, old)
+    else:
+        new.rename(old)
+    return True
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two folders in one step; in two where the file system cannot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = (os.fsencode(one), os.fsencode(other))
+    if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+        return
+    aside = one.with_name(f"{one.name}.old")
+    other.rename(aside)
+    one.rename(other)

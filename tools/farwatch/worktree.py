@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The state of one git worktree: what is changed in it, what it holds, what is going on in it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from farwatch import git
+from farwatch.errors import FarwatchError
+
+
+def is_worktree(path: Path) -> bool:
+    """Whether there is a worktree at `path`; its repository may be gone."""
+    return (path / ".git").is_file()
+
+
+def require_repository(path: Path) -> None:
+    """FarwatchError when the repository that a worktree belongs to was deleted."""
+    if not git_dir(path).is_dir():
+        cause = f"{git_dir(path)} is gone: without it nobody can tell what was changed"
+        raise FarwatchError(f"{path} has lost its repository", cause=cause, hint=f"mv {path} {path}.old")
+
+
+def operation(path: Path) -> str:
+    """The git operation that a worktree is in the middle of, such as "rebase"; empty when there is none."""
+    states = {
+        "rebase-merge": "rebase",
+        "rebase-apply": "rebase or am",
+        "MERGE_HEAD": "merge",
+        "CHERRY_PICK_HEAD": "cherry-pick",
+        "REVERT_HEAD": "revert",
+    }
+    return next((name for file, name in states.items() if (git_dir(path) / file).exists()), "")
+
+
+def changed_names(path: Path) -> list[bytes]:
+    """Names of files that differ from HEAD: staged, changed, deleted or new; ignored ones do not count."""
+    options = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    # with its lock, git writes down what it found out, so that the next status is quick
+    status = git.git("status", *options, cwd=path, env={"GIT_OPTIONAL_LOCKS": "1"})
+    return [entry[3:] for entry in status.split(b"\0") if entry]
+
+
+def shown(names: list[bytes], most: int = 5) -> str:
+    """File names for a message."""
+    listed = ", ".join(name.decode("utf-8", "replace") for name in names[:most])
+    return f"{listed} and {len(names) - most} more" if len(names) > most else listed
+
+
+def content_tree(path: Path, changed: list[bytes]) -> str:
+    """Git tree id of what is in a worktree now, `changed` being what differs from HEAD. Its index stays."""
+    # a folder in the list is a repository of its own: no part of the content
+    files = b"".join(name + b"\0" for name in changed if not name.endswith(b"/"))
+    with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
+        private = {"GIT_INDEX_FILE": str(shutil.copyfile(git_dir(path) / "index", Path(name) / "index"))}
+        git.git("update-index", "--add", "--remove", "-z", "--stdin", cwd=path, env=private, stdin=files)
+        return git.line("write-tree", cwd=path, env=private)
+
+
+def git_dir(path: Path) -> Path:
+    """The worktree's own folder in its repository, whether that is there or not."""
+    return Path((path / ".git").read_text().removeprefix("gitdir:").strip())
+
+
+def force(folder: Path, commit: str) -> None:
+    """Make a worktree that is ours alone equal to a commit, touching only what differs."""
+    (git_dir(folder) / "index.lock").unlink(
+        missing_ok=True
+    )  # of a git that was killed: we hold the tree's lock
+    git.git("checkout", "--quiet", "--detach", "--force", commit, cwd=folder)
+    git.git("clean", "-ffdxq", cwd=folder)
