@@ -242,7 +242,7 @@ static const char *make_work(struct act *act)
 	if (make_fresh(act, path, sizeof(path)) || chmod(path, 0777) ||
 	    chdir(path))
 		return problem(act, path, errno);
-	strcpy(act->work, strrchr(path, '/') + 1);
+	snprintf(act->work, sizeof(act->work), "%s", strrchr(path, '/') + 1);
 	if (mkdir(EVENTS_SENTINELS, 0777) || chmod(EVENTS_SENTINELS, 0777))
 		return problem(act, EVENTS_SENTINELS, errno);
 	return NULL;

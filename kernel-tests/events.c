@@ -17,6 +17,10 @@
 #include "events.h"
 #include "steps.h"
 
+#ifndef __printf
+#define __printf(a, b)		__attribute__((format(printf, a, b)))
+#endif
+
 #define LIMIT_MS_DEFAULT	1000
 #define PAIRS_MAX		8
 #define LATER_MAX		8	/* events shown behind a wrong one */
@@ -24,7 +28,7 @@
 /* ------------------------------------------------------------------ text */
 
 /* Append to text, which has room for EVENTS_TEXT_MAX bytes; may cut. */
-__attribute__((format(printf, 2, 3)))
+__printf(2, 3)
 static void put(char *text, const char *format, ...)
 {
 	size_t used = strlen(text);
