@@ -38,8 +38,8 @@ OnLine = Callable[[str], None]
 _live: set[subprocess.Popen[bytes]] = set()
 
 
-class Terminated(BaseException):
-    """SIGTERM, as an exception; not an Exception, so that nobody handles it by accident."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception; of the kind that a program handles once, in main."""
 
 
 def stop_all() -> None:
