@@ -24,6 +24,8 @@ from farwatch.ktap_lines import PROTOCOL, Line, body_of, read
 
 MAX_DEPTH = 16
 MAX_PROBLEMS = 100
+MAX_LINES = 200_000
+"""A longer stream is a flood: it is read up to here, and that is a problem."""
 
 
 class Outcome(StrEnum):
@@ -96,7 +98,7 @@ class Document:
     tests: tuple[Test, ...]
     problems: tuple[Problem, ...]
     truncated: bool
-    """The last line has no newline: the stream was cut there."""
+    """The last line has no newline: the stream was cut there. Or it was too long to read."""
     skip_all: str | None = None
     """The reason of "1..0 # SKIP reason"."""
     bail_out: str | None = None
@@ -124,6 +126,9 @@ def parse(stream: str | bytes | Iterable[str]) -> Document:
     """Read one run's output. Never raises; what it cannot read is in `problems`."""
     parser = _Parser()
     for line in read(stream):
+        if line.number > MAX_LINES:
+            parser.flooded(line.number)
+            break
         parser.feed(line)
     return parser.finish()
 
@@ -195,6 +200,10 @@ class _Parser:
                 self._statement(group, body, line)
                 return
         self._other(line)
+
+    def flooded(self, line: int) -> None:
+        self.truncated = True
+        self.problems.insert(0, Problem(line, f"more than {MAX_LINES} lines: the rest was not read"))
 
     def finish(self) -> Document:
         while len(self.stack) > 1:

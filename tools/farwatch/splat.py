@@ -199,6 +199,8 @@ def message_of(line: str) -> str:
 
     A program's unfinished line may come first; then the last stamp counts.
     """
+    if "[" not in line:
+        return line
     start = 0
     for stamp in STAMP.finditer(line):
         start = stamp.end()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farwatch.ktap import MAX_DEPTH, Document, Outcome, Test, parse
+from farwatch.ktap import MAX_DEPTH, MAX_LINES, Document, Outcome, Test, parse
 
 DATA = Path(__file__).parent / "data" / "ktap"
 HEAD = "TAP version 13\n"
@@ -269,6 +269,14 @@ def test_invalid_bytes_stay_visible() -> None:
 def test_deep_nesting_has_a_limit() -> None:
     stream = "".join(f"{' ' * level}KTAP version 1\n" for level in range(300))
     assert f"more than {MAX_DEPTH} levels of nesting" in texts(parse(stream))
+
+
+def test_a_flood_is_no_pass() -> None:
+    lines = [*HEAD.splitlines(), "1..1", "ok 1 a"]
+    fits = lines + ["# x"] * (MAX_LINES - len(lines))
+    assert parse(fits).all_passed
+    flood = parse([*fits, "# x"])
+    assert (flood.ok, flood.truncated, flood.problems[0].line) == (False, True, MAX_LINES + 1)
 
 
 def test_lines_may_come_without_newlines() -> None:
