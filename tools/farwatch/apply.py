@@ -150,8 +150,11 @@ def _fields(info: bytes) -> dict[str, str]:
 
 def _message(subject: str, body: bytes, notes: bytes) -> bytes:
     title = _PREFIX.sub(b"", subject.encode(), count=1)
-    parts = [title, body] if not notes else [title, body, b"---\n" + notes]
-    return tidy(b"\n\n".join(parts))
+    message = tidy(title + b"\n\n" + body)
+    if not notes:
+        return message
+    # an empty line ends the subject, so there must be one if nothing else does
+    return tidy(message + (b"" if body.strip() else b"\n") + b"---\n" + notes)
 
 
 def _notes(head: bytes) -> bytes:

@@ -162,8 +162,8 @@ def _tarball_inside(package: Path, folder: Path) -> Path:
         raise FarwatchError("dpkg-deb is not installed", hint=_INSTALL)
     target = folder / "archive"
     command = ["dpkg-deb", "--fsys-tarfile", str(package)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stderr is not None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
         try:
             found = _extract(process.stdout, target)
         finally:

@@ -119,7 +119,7 @@ def failed(args: tuple[str, ...], cwd: Path, stderr: bytes) -> FarwatchError:
     """The error for a git command that failed, out of space told apart."""
     cause = stderr.decode("utf-8", "replace").strip() or "git gave no reason"
     hint = "see the message of git above"
-    if "No space left on device" in cause:
+    if "No space left on device" in cause or "Out of diskspace" in cause:
         hint = "free some space (farwatch prune), then run the command again"
     return FarwatchError(f"git {args[0]} failed in {cwd}", cause=cause, hint=hint)
 

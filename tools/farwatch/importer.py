@@ -13,6 +13,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
@@ -115,8 +116,12 @@ def _import(base: Base, archive: Path, scratch: Path, say: Say) -> tuple[str, in
                 for member in tar:
                     writer.add(tar, member)
             writer.finish()  # after the decompressor said that all was well
-    except tarfile.TarError as error:
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise _unreadable(base, archive, str(error)) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _unreadable(base, archive, str(error)) from error  # so do gzip and bz2 complain about content
     found = git.resolve(scratch, _REF)
     if found is None or not writer.files:
         raise _unreadable(base, archive, "it holds no files")
@@ -164,7 +169,10 @@ def _unpacked(archive: Path) -> Iterator[IO[bytes]]:
             (command for start, command in _DECOMPRESSORS.items() if magic.startswith(start)), None
         )
         if command is None:
-            yield stack.enter_context(_python_stream(handle, magic))
+            source = stack.enter_context(_python_stream(handle, magic))
+            yield source
+            while source.read(_BUFFER):
+                pass  # to the checksum at the end
         else:
             yield stack.enter_context(_decompressor(command, handle))
 
@@ -232,7 +240,10 @@ class _CommitWriter:
         elif member.isreg():
             content = tar.extractfile(member)
             assert content is not None
-            self._write(b"100755" if member.mode & 0o100 else b"100644", path, content.read())
+            data = content.read()
+            if len(data) != member.size:
+                raise tarfile.ReadError(f"it ends within {member.name}")
+            self._write(b"100755" if member.mode & 0o100 else b"100644", path, data)
         else:
             raise tarfile.ReadError(f"{member.name} is neither a file, a folder nor a link")
         self._count()

@@ -222,7 +222,7 @@ class Trees:
         try:
             git.git(*parallel, "worktree", "add", "--quiet", "--force", *args, cwd=repository)
         except FarwatchError as error:
-            if "No space left" in error.cause:
+            if "free some space" in error.hint:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
