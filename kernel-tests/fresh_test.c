@@ -150,7 +150,7 @@ TEST_F(event, mode)
 	ACT("chmod", "d/f", "604");
 	SEE(EV(d, IN_ATTRIB, "f"));
 	ASSERT_EQ(0, stat("d/f", &st));
-	ASSERT_EQ(0604, st.st_mode & 07777);
+	ASSERT_EQ((mode_t)0604, st.st_mode & 07777);
 	NOTHING_MORE();
 }
 
@@ -180,11 +180,11 @@ TEST_F(event, link_count)
 	struct stat st;
 
 	ASSERT_EQ(0, stat("d/f", &st));
-	ASSERT_EQ(1, st.st_nlink);
+	ASSERT_EQ((nlink_t)1, st.st_nlink);
 	ACT("link", "d/f", "second");
 	SEE(SELF(f, IN_ATTRIB));
 	ASSERT_EQ(0, stat("d/f", &st));
-	ASSERT_EQ(2, st.st_nlink);
+	ASSERT_EQ((nlink_t)2, st.st_nlink);
 	NOTHING_MORE();
 }
 
