@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import builds, kconfig, proc
+from farwatch import builds, kconfig, objects, proc
 from farwatch.errors import FarwatchError, unknown
 from farwatch.home import Home, checkout_root
 from farwatch.model import Base, Revision, hash_of
@@ -169,6 +169,7 @@ class KernelBuilder:
     def config(self, *, check: bool = True) -> Path:
         """The .config, made anew if it is stale; FarwatchError (with `check`) if an option did not stick."""
         self._objects.mkdir(exist_ok=True)
+        objects.refresh(self._objects, self._tree, self._order.source.tree)
         self._point_at_tree()
         if not self._configured():
             self._configure(check)
@@ -180,15 +181,19 @@ class KernelBuilder:
         verify_source: raises when the sources are no longer what they were
         """
         started = time.monotonic()
-        self._objects.mkdir(exist_ok=True)
         self._log.unlink(missing_ok=True)
         self.config()
         progress = Progress(self._order, self._expected(), self._say)
         status = self._make(self._order.recipe.target, jobs=self._jobs, on_line=progress.line)
+        objects.ended(self._objects, self._order.source.tree)
         if status != 0:
             raise self._failure(self._order.label)
         self._count(progress)
-        verify_source()
+        try:
+            verify_source()
+        except FarwatchError:
+            objects.forget(self._objects)
+            raise
         return self._keep(time.monotonic() - started)
 
     def _point_at_tree(self) -> None:

@@ -97,6 +97,7 @@ class ServerBuilder:
         self._log.unlink(missing_ok=True)
         check_toolchain(self._tree, cargo_version())
         self._fetch()
+        self._forget_own_crates()
         progress = _Progress(self._label, self._say)
         self._cargo("build", "--release", "--offline", f"--jobs={self._jobs}", on_line=progress.line)
         verify_source()
@@ -116,6 +117,18 @@ class ServerBuilder:
         self._cargo("fetch")
         stamp.parent.mkdir(exist_ok=True)
         stamp.touch()
+
+    def _forget_own_crates(self) -> None:
+        """Have cargo compile the tree's own crates, whatever it thinks.
+
+        It tells by times whether they changed, and takes one folder's result for another's when both have
+        the same place in their workspace: the target folder is shared by all revisions and checkouts.
+        """
+        lock = tomllib.loads((self._tree / "Cargo.lock").read_text(encoding="utf-8"))
+        own = [str(package["name"]) for package in lock.get("package", []) if "source" not in package]
+        for name in own:
+            for path in self._target.glob(f"*/.fingerprint/{name}-*"):
+                shutil.rmtree(path)
 
     def _cargo(self, command: str, *options: str, on_line: Callable[[str], None] | None = None) -> None:
         mine = Path.home() / ".cargo" / "config.toml"  # a registry mirror is set there

@@ -29,7 +29,7 @@ class Limits:
         return cls(
             boot=max(60.0, 40 * boot),
             test=max(40.0, 60 * boot),
-            event=min(max(1.0, 1.5 * boot), 15.0),
+            event=min(max(0.5, 4 * boot), 15.0),
             end=max(15.0, 20 * boot),
         )
 

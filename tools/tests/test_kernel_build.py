@@ -14,13 +14,13 @@ from typing import cast
 
 import pytest
 
-from farwatch import kconfig, kernel_build
+from farwatch import git, kconfig, kernel_build, objects
 from farwatch.build import Builder
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.home import Home
 from farwatch.kernel_build import Progress, order
-from farwatch.model import Base, Revision, hash_of
+from farwatch.model import Base, Revision
 from farwatch.trees import Source, Trees
 
 MAKEFILE = """\
@@ -31,14 +31,16 @@ tinyconfig:
 olddefconfig:
 	@echo olddefconfig >> targets
 	@sed -i '/CONFIG_GONE=/d' .config
-linux:
+linux: one.o
 	@echo linux >> targets
 	@mkdir -p include/config
 	@printf 'deps_config := \\\\\\n\\tKconfig \\\\\\n\\tmore/Kconfig \\\\\\n\\n' \\
 		> include/config/auto.conf.cmd
+	@cp one.o linux; touch vmlinux.o
+one.o: $(srctree)/one.c
 	@echo "  CC      one.o"
-	@$(CC) -c -o one.o $(srctree)/one.c
-	@cp $(srctree)/one.c linux; touch vmlinux.o
+	@$(CC) -E -P -o one.o $(srctree)/one.c
+	@$(CC) -c -o /dev/null $(srctree)/one.c
 """
 BASE = Base("linux", "7.3", "tarball")
 
@@ -51,7 +53,8 @@ class FakeTrees:
     checkout: bool = False
 
     def _source(self, revision: Revision) -> Source:
-        content = hash_of(*(path.read_text() for path in sorted(self.tree.rglob("*")) if path.is_file()))
+        git.git("add", "--all", cwd=self.tree)
+        content = git.line("write-tree", cwd=self.tree)
         return Source(
             "linux", BASE, revision.name, "c", content, self.tree if self.checkout else None, "label"
         )
@@ -105,6 +108,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         os.utime(tree / name, (1, 1))
     (tree / "Makefile").write_text(MAKEFILE)
     (tree / "one.c").write_text("int one;\n")
+    git.git("init", "--quiet", cwd=tree)
+    git.git("add", ".", cwd=tree)
     (tmp_path / "patches" / "v1" / "linux").mkdir(parents=True)
     revision = Revision("v1", "t", tmp_path / "patches" / "v1", "virtiofs", {"linux": "7.3"})
     home, trees, said = Home(tmp_path / "home"), FakeTrees(tree), list[str]()
@@ -221,6 +226,41 @@ def test_an_error_in_a_source_is_named_by_its_place_in_the_tree(world: World) ->
         world.build()
     assert caught.value.cause.startswith("one.c:1:11: 'nonsense' undeclared")
     assert not list(world.home.builds.iterdir())
+
+
+@pytest.mark.parametrize("checkout", [False, True])
+def test_a_file_that_comes_back_with_its_old_time_is_compiled(world: World, checkout: bool) -> None:
+    world.trees.checkout = checkout
+    world.build()
+    source = world.tree / "one.c"
+    source.write_text("int two;\n")
+    os.utime(source, (1, 1))
+    assert world.build().image.read_text() == "int two;\n"
+    assert world.targets()[-1] == "linux"
+
+
+def test_after_an_interrupted_build_nothing_old_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.build()
+    with monkeypatch.context() as patch:
+        patch.setattr(objects, "ended", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        (world.tree / "one.c").write_text("int two;\n")
+        with pytest.raises(KeyboardInterrupt):
+            world.build()
+    (world.tree / "one.c").write_text("int three;\n")
+    os.utime(world.tree / "one.c", (1, 1))
+    assert world.build().image.read_text() == "int three;\n"
+
+
+def test_objects_of_unknown_origin_are_thrown_away(world: World) -> None:
+    world.build()
+    world.targets()
+    for path in world.home.objects.glob("*/farwatch.tree"):
+        path.unlink()
+    (world.tree / "one.c").write_text("int two;\n")
+    assert world.build().image.read_text() == "int two;\n"
+    assert world.targets() == ["tinyconfig", "olddefconfig", "linux"]
 
 
 def test_a_failed_build_leaves_the_config_in_place(world: World) -> None:

@@ -55,6 +55,7 @@ class World:
 
     home: Home
     tree: Path
+    trees: FakeTrees
     said: list[str]
     builder: Builder
 
@@ -78,8 +79,9 @@ def world(tmp_path: Path) -> World:
     (tree / "Cargo.toml").write_text('[package]\nname = "virtiofsd"\nversion = "1.14.0"\nedition = "2021"\n')
     (tree / "Cargo.lock").write_text('version = 3\n\n[[package]]\nname = "virtiofsd"\nversion = "1.14.0"\n')
     home, said = Home(tmp_path / "home"), list[str]()
-    builder = Builder(home, cast(Catalog, None), cast(Trees, FakeTrees(tree)), said.append)
-    return World(home, tree, said, builder)
+    trees = FakeTrees(tree)
+    builder = Builder(home, cast(Catalog, None), cast(Trees, trees), said.append)
+    return World(home, tree, trees, said, builder)
 
 
 @pytest.fixture
@@ -171,3 +173,15 @@ def test_the_real_cargo(world: World) -> None:
     with pytest.raises(FarwatchError, match="does not build") as caught:
         world.build()
     assert caught.value.cause.startswith("src/main.rs:1:13: cannot find function `missing`")
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="no cargo")
+def test_another_folder_with_older_files_is_compiled(world: World, tmp_path: Path) -> None:
+    proc.version_line.cache_clear()
+    other = shutil.copytree(world.tree, tmp_path / "other")
+    (other / "src" / "main.rs").write_text("fn main() { std::process::exit(7) }\n")
+    os.utime(other / "src" / "main.rs", (1, 1))
+    assert subprocess.run([world.build().binary], check=False).returncode == 0
+    world.trees.tree = other
+    assert subprocess.run([world.build().binary], check=False).returncode == 7
