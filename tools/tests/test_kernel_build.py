@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from farwatch import git, kconfig, kernel_build, objects
+from farwatch import git, kconfig, kernel_build, objects, proc
 from farwatch.build import Builder
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
@@ -128,7 +127,7 @@ def test_a_build_is_kept_whole(world: World) -> None:
 
 def test_the_same_inputs_build_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first = world.build()
-    monkeypatch.setattr(subprocess, "Popen", None)
+    monkeypatch.setattr(proc, "run_logged", None)
     assert world.build() == first
 
 
