@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel tests themselves: they say their rule, they build, and they hold where events surely come."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from farwatch import tests_build
+from farwatch.app import App
+from farwatch.home import checkout_root
+
+SOURCES = checkout_root() / "kernel-tests"
+PROGRAMS = sorted(SOURCES.glob("*_test.c"))
+TREE_FOLDER = "tools/testing/selftests/filesystems/remote-notify"
+LIMIT = 300.0
+"""Seconds that a build, or a run of one program, may take."""
+
+
+def defined(source: str) -> list[tuple[str, str]]:
+    """(fixture, test) of each test of a program."""
+    return re.findall(r"^TEST_F\((\w+), (\w+)\)", source, re.MULTILINE)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_every_case_says_its_rule_and_where_it_comes_from(program: Path) -> None:
+    source = program.read_text(encoding="utf-8")
+    about = dict(tests_build.abouts(source))
+    assert defined(source)
+    for case in defined(source):
+        assert re.fullmatch(r"Rule: .+\nSource: .+", about.get(case, ""), re.DOTALL), case
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_names_are_fit_for_a_public_table(program: Path) -> None:
+    source = program.read_text(encoding="utf-8")
+    names = {name for case in defined(source) for name in case}
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
+    fixtures = {fixture for fixture, _ in defined(source)}
+    variants = re.findall(r"^FIXTURE_VARIANT_ADD\((\w+), (\w+)\)", source, re.MULTILINE)
+    assert sorted(variants) == sorted((f, v) for f in fixtures for v in ("local", "remote"))
+
+
+def test_the_suite_is_large() -> None:
+    assert 2 * sum(len(defined(path.read_text(encoding="utf-8"))) for path in PROGRAMS) >= 100
+
+
+def make(folder: Path, *words: str) -> None:
+    done = subprocess.run(
+        ["make", "-s", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=LIMIT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+
+
+def results(program: Path, **environment: str) -> dict[str, int]:
+    """Numbers of results of one run, by kind."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("FARWATCH_")}
+    done = subprocess.run(
+        [program],
+        env={**env, **environment},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=LIMIT,
+    )
+    totals = re.findall(r"^# Totals: (.*)$", done.stdout, re.MULTILINE)
+    assert len(totals) == 1, done.stdout[-2000:] + done.stderr[-2000:]
+    numbers = {kind: int(number) for kind, number in re.findall(r"(\w+):(\d+)", totals[0])}
+    assert numbers["fail"] == numbers["error"] == 0, done.stdout + done.stderr
+    return numbers
+
+
+def programs_in(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Each program and half the number of its cases."""
+    for source in PROGRAMS:
+        yield folder / source.stem, len(defined(source.read_text(encoding="utf-8")))
+
+
+def check_out_of_tree(harness: Path, folder: Path) -> None:
+    make(SOURCES, f"OUTPUT={folder}", f"KSELFTEST={harness}")
+    assert (folder / "actor").is_file() and (folder / "agent").is_file()
+    if os.geteuid():
+        pytest.skip("built; to run them needs a mount namespace, so root")
+    for program, half in programs_in(folder):
+        assert results(program, FARWATCH_STEPS="process")["pass"] == 2 * half
+
+
+def check_in_tree(harness: Path, folder: Path) -> None:
+    """As a kernel tree has it, where nobody else acts."""
+    ours = folder / TREE_FOLDER
+    shutil.copytree(SOURCES, ours)
+    for path in harness.iterdir():
+        if path.suffix in (".h", ".mk"):
+            shutil.copy2(path, ours.parents[1])
+    make(ours)
+    assert not (ours / "actor").exists()
+    if os.geteuid():
+        pytest.skip("built; to run them needs a mount namespace, so root")
+    for program, half in programs_in(ours):
+        counted = results(program)
+        assert (counted["pass"], counted["skip"]) == (half, half)
+
+
+CHECKS = pytest.mark.parametrize("check", [check_out_of_tree, check_in_tree])
+
+
+@CHECKS
+def test_with_the_harness_that_the_environment_names(check: object, tmp_path: Path) -> None:
+    """KSELFTEST: tools/testing/selftests of some kernel tree."""
+    named = os.environ.get("KSELFTEST")
+    if not named:
+        pytest.skip("KSELFTEST names no tools/testing/selftests")
+    assert callable(check)
+    check(Path(named), tmp_path)
+
+
+@pytest.mark.integration
+@CHECKS
+def test_with_the_harness_of_the_default_base(check: object, tmp_path: Path) -> None:
+    app = App.here()
+    commit = app.trees.base_commit(app.catalog.base("linux"))
+    assert callable(check)
+    check(tests_build.harness(app.home, commit), tmp_path)
