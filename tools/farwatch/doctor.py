@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Literal
 
 from farwatch import bootstrap
+from farwatch.capacity import GUEST_MEMORY, available_memory, cores, guests_at_once
+from farwatch.engine_uml import memory_folder, on_tmpfs
 from farwatch.engines import ENGINES
 from farwatch.home import Home, checkout_root
 from farwatch.system import load_needs, probe
@@ -29,8 +31,6 @@ from farwatch.system import load_needs, probe
 State = Literal["ok", "warn", "missing"]
 
 GIB = 1 << 30
-GUEST_MEMORY = 256 << 20
-"""Bytes of a guest, as the runner reckons."""
 DISK_NEEDED = 3 * GIB
 DISK_WANTED = 15 * GIB
 """Of a first verify: source archives, git objects, trees, one build of each base."""
@@ -146,19 +146,11 @@ def _runs_programs(root: Path) -> Finding:
 
 
 def _guests() -> Finding:
-    cores, memory = len(os.sched_getaffinity(0)), available_memory()
-    at_once = min(cores, memory // GUEST_MEMORY)
-    detail = f"{cores} cores, {memory / GIB:.1f} GB of memory free: {at_once} guests at once"
+    at_once = max((guests_at_once(engine()) for engine in ENGINES.values()), default=0)
+    detail = f"{cores()} cores, {available_memory() / GIB:.1f} GB of memory free: {at_once} guests at once"
     if at_once:
         return Finding("guests", "ok", detail)
     return Finding("guests", "missing", detail, f"free {GUEST_MEMORY >> 20} MB of memory for each guest")
-
-
-def available_memory() -> int:
-    """Bytes that programs can get without swapping; 0 if the kernel does not say."""
-    text = Path("/proc/meminfo").read_text(encoding="ascii")
-    match = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
-    return int(match[1]) * 1024 if match else 0
 
 
 def _apt() -> Finding:
@@ -275,22 +267,10 @@ def _uml_memory() -> Finding:
     if space < GUEST_MEMORY:
         hint = "make it larger (containers: --shm-size 2g), or set TMPDIR to a larger tmpfs"
         return Finding("uml: guest memory", "missing", detail, hint)
-    if not _on_tmpfs(folder):
+    if not on_tmpfs(folder):
         hint = "set TMPDIR to a folder on tmpfs"
         return Finding("uml: guest memory", "warn", f"{detail}; not on tmpfs: guests are slow", hint)
     return Finding("uml: guest memory", "ok", detail)
-
-
-def memory_folder(environment: os._Environ[str] | dict[str, str]) -> Path:
-    """Where UML puts a guest's memory: choose_tempdir() of arch/um/os-Linux/mem.c."""
-    named = next((environment[name] for name in ("TMPDIR", "TMP", "TEMP") if environment.get(name)), None)
-    if named:
-        return Path(named)
-    return Path("/dev/shm") if _on_tmpfs(Path("/dev/shm")) else Path("/tmp")
-
-
-def _on_tmpfs(folder: Path) -> bool:
-    return _output(["stat", "-f", "-c", "%T", str(folder)]).strip() == "tmpfs"
 
 
 def _map_executable(folder: Path) -> None:

@@ -109,6 +109,10 @@ class Engine(ABC):
         """Empty if this machine can run the engine, else what is in the way."""
 
     @abstractmethod
+    def memory_room(self) -> int:
+        """Bytes that its guests can have together where the engine keeps their memory."""
+
+    @abstractmethod
     def panicked(self, console: bytes) -> bool:
         """Whether the last lines of a console show that the kernel gave up by itself."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from farwatch.channel import Channel, attach, pair
@@ -77,12 +78,34 @@ class UmlEngine(Engine):
         ptrace = Path("/proc/sys/kernel/yama/ptrace_scope")
         if ptrace.exists() and ptrace.read_text().strip() == "3":
             return "kernel.yama.ptrace_scope is 3: no process may trace another; set it to 1"
-        if not os.access("/dev/shm", os.W_OK):
-            return "/dev/shm is not writable: the guest's memory lives there"
+        folder = memory_folder(os.environ)
+        if not os.access(folder, os.W_OK):
+            return f"{folder} is not writable: the guest's memory lives there"
         return ""
+
+    def memory_room(self) -> int:
+        space = os.statvfs(memory_folder(os.environ))
+        return space.f_bavail * space.f_frsize
 
     def panicked(self, console: bytes) -> bool:
         return b"Kernel panic - not syncing" in console
+
+
+def memory_folder(environment: Mapping[str, str]) -> Path:
+    """Where UML puts a guest's memory: choose_tempdir() of arch/um/os-Linux/mem.c."""
+    named = next((environment[name] for name in ("TMPDIR", "TMP", "TEMP") if environment.get(name)), None)
+    if named:
+        return Path(named)
+    return Path("/dev/shm") if on_tmpfs(Path("/dev/shm")) else Path("/tmp")
+
+
+def on_tmpfs(folder: Path) -> bool:
+    """Whether a mount point is a tmpfs, by /proc/self/mounts."""
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return False
+    return any(fields[1] == str(folder) and fields[2] == "tmpfs" for fields in mounts)
 
 
 def _word(path: Path) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.model import CellResult, Column
+from farwatch.errors import FarwatchError
+from farwatch.model import CellResult
 from farwatch.plan import ColumnPlan, plan, prepare
 from farwatch.results import Results
 from farwatch.table import Table, build_table
@@ -40,8 +41,12 @@ def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whol
 def _run(app: App, results: Results, works: Sequence[ColumnWork], guests: int | None) -> list[CellResult]:
     """Run the queues; every verdict is in the store before anything else happens to it."""
     from farwatch.app import run_guests
-    from farwatch.runner import Runner, guests_at_once
+    from farwatch.capacity import guests_at_once
+    from farwatch.runner import Runner
 
+    at_once = guests or guests_at_once(works[0].setting.engine)
+    if not at_once:
+        raise FarwatchError("no room for a guest", cause="memory is short", hint="farwatch doctor")
     run_id = results.begin_run(sys.argv, platform.platform())
     collected: list[CellResult] = []
     total = sum(len(work.jobs) for work in works)
@@ -56,7 +61,7 @@ def _run(app: App, results: Results, works: Sequence[ColumnWork], guests: int | 
 
             async def work(run: Run) -> None:
                 runner = Runner(run, _log_folder(app, run_id), on_result, run_id)
-                await runner.work(works, guests or guests_at_once())
+                await runner.work(works, at_once)
 
             run_guests(app.home, work)
         ended = "done"
@@ -72,7 +77,3 @@ def _log_folder(app: App, run_id: str) -> Path:
     folder = app.home.logs / run_id
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def column_label(column: Column) -> str:
-    return f"{column.revision} on {column.base}, {column.engine}, {column.flavor}"

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -31,17 +30,6 @@ TRIES = 2
 """For a test whose verdict is an infrastructure error."""
 FIRST_BOOT_LIMIT = 60.0
 """Seconds, as long as no boot has been measured."""
-GUESTS_A_CORE = 4
-"""A test spends most of its time waiting: for its guest to boot, or for an event that does not come."""
-GUEST_MEMORY = 256
-"""MiB that a guest with its server may take; what the number of guests at once is planned with."""
-
-
-def guests_at_once() -> int:
-    """How many guests the machine carries: most tests wait, so more than it has cores."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1024 * 1024)
-    cores = len(os.sched_getaffinity(0))
-    return max(1, min(GUESTS_A_CORE * cores, int(free * 0.8) // GUEST_MEMORY))
 
 
 class Runner:

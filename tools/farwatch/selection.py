@@ -23,7 +23,10 @@ def compile_expression(text: str) -> Matcher:
 
 
 class _Reader:
-    """Recursive descent: either := both (or both)*; both := term (and term)*; term := not term | ( either ) | word."""
+    """Recursive descent over
+
+    either := both (or both)*      both := term (and term)*      term := not term | ( either ) | word
+    """
 
     def __init__(self, text: str, tokens: list[str]) -> None:
         self._text = text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What several tests need: a home folder of their own, the step actor, programs that are not the real ones."""
+"""What several tests need: a home folder of their own, the step actor, programs that pretend."""
 
 from __future__ import annotations
 

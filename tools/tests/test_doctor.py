@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import script
 
-from farwatch import doctor
+from farwatch import capacity, doctor
 from farwatch.doctor import GIB, Finding
+from farwatch.engine_uml import UmlEngine, memory_folder
 from farwatch.home import Home
 
 
@@ -57,10 +58,12 @@ def test_a_home_that_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "available_memory", lambda: doctor.GUEST_MEMORY - 1)
+    monkeypatch.setattr(capacity, "available_memory", lambda: capacity.GUEST_MEMORY - 1)
     assert doctor._guests().state == "missing"
-    monkeypatch.setattr(doctor, "available_memory", lambda: 100 * GIB)
-    assert f"{len(os.sched_getaffinity(0))} guests at once" in doctor._guests().detail
+    monkeypatch.setattr(capacity, "available_memory", lambda: 1000 * GIB)
+    monkeypatch.setattr(UmlEngine, "memory_room", lambda self: 1000 * GIB)
+    at_once = capacity.GUESTS_A_CORE * len(os.sched_getaffinity(0))
+    assert f": {at_once} guests at once" in doctor._guests().detail
 
 
 def test_a_vanished_program_is_named_with_its_package(
@@ -83,8 +86,8 @@ def test_libraries_other_than_locked(tmp_path: Path) -> None:
 
 
 def test_guest_memory_folder_is_the_one_that_uml_takes(tmp_path: Path) -> None:
-    assert doctor.memory_folder({"TMP": "/b", "TMPDIR": str(tmp_path)}) == tmp_path
-    assert doctor.memory_folder({"TMPDIR": "", "TEMP": "/c"}) == Path("/c")
+    assert memory_folder({"TMP": "/b", "TMPDIR": str(tmp_path)}) == tmp_path
+    assert memory_folder({"TMPDIR": "", "TEMP": "/c"}) == Path("/c")
 
 
 def test_guest_memory_that_cannot_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from farwatch.app import run_guests
 from farwatch.children import Run
 from farwatch.engine import Ending
 from farwatch.home import Home
+from farwatch.model import ShareKind
 from farwatch.session import BootFailure, Session, Setting, escape
 from farwatch.trace import Limits, LogSet, Trace
 
@@ -57,7 +58,7 @@ def with_session(
     boot_limit: float = 20.0,
 ) -> T:
     async def work(run: Run) -> T:
-        share = "virtiofs" if server else "tmpfs"
+        share: ShareKind = "virtiofs" if server else "tmpfs"
         setting = Setting(FakeEngine(*behaviours), Path("/none"), Path("/bin/true"), actor, share, server)
         sealed: list[Trace] = []
         session = Session(run, setting, 1, home.logs / "guest", sealed.append)

@@ -24,8 +24,8 @@ class Stage:
 
 
 QUICK = (
-    Stage("format", ("ruff", "format", "--check", "--no-cache", "tools", "farwatch")),
-    Stage("lint", ("ruff", "check", "--no-cache", "tools", "farwatch")),
+    Stage("format", ("ruff", "format", "--check", "--no-cache", "tools", "farwatch", "ci/fresh-machine")),
+    Stage("lint", ("ruff", "check", "--no-cache", "tools", "farwatch", "ci/fresh-machine")),
     Stage("types", ("mypy", "tools/farwatch", "tools/tests")),
     Stage("unit tests", ("pytest", "-q", "-m", "not integration")),
 )
