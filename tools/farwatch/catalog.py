@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from farwatch.errors import FarwatchError, unknown
-from farwatch.model import Base, BaseKind, Expectation, Revision, ShareKind, Verdict
+from farwatch.model import Base, BaseKind, Claim, Expectation, Revision, ShareKind, Verdict, Waiver
 from farwatch.strict_toml import Document, Table
 
 REVISION_FILE = "revision.toml"
@@ -101,7 +101,7 @@ class Catalog:
 
     def _read(self, folder: Path) -> Revision:
         table = Document.read(folder / REVISION_FILE).table()
-        table.only(("title", "order", "share", "bases", "expect"))
+        table.only(("title", "order", "share", "bases", "expect", "waive", "tests"))
         return Revision(
             name=folder.name,
             title=table.text("title"),
@@ -110,6 +110,8 @@ class Catalog:
             bases=self._bases_of(table.table("bases"), folder),
             expectations=tuple(_expectation(entry) for entry in table.tables("expect")),
             order=table.integer("order", _DEFAULT_ORDER),
+            waivers=tuple(_waiver(entry) for entry in table.tables("waive")),
+            claims=_claims(table),
         )
 
     def _bases_of(self, table: Table, folder: Path) -> dict[str, str]:
@@ -175,6 +177,20 @@ def _expectation(table: Table) -> Expectation:
         reason=" ".join(table.text("reason").split()),
         says=_pattern(table, "says"),
     )
+
+
+def _waiver(table: Table) -> Waiver:
+    table.only(("rule", "patches", "reason"))
+    patches = table.texts("patches") if "patches" in table.names() else ("*",)
+    return Waiver(table.text("rule"), patches, " ".join(table.text("reason").split()))
+
+
+def _claims(table: Table) -> tuple[Claim, ...]:
+    """[tests]: patch = ["test", ...]"""
+    if "tests" not in table.names():
+        return ()
+    tests = table.table("tests")
+    return tuple(Claim(patch, tests.texts(patch)) for patch in tests.names())
 
 
 def _pattern(table: Table, key: str) -> str:

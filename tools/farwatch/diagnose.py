@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from farwatch.errors import FarwatchError
+from farwatch.errors import BuildFailure, FarwatchError
 
 Kind = Literal["disk", "tool", "library", "compiler", "linker", "cargo", "kconfig", "make"]
 
@@ -118,10 +118,9 @@ def failure(what: str, log: Path, hint: str = "", prefix: str = "") -> FarwatchE
         found = replace(found, where=found.where.removeprefix(prefix))
     if found is None:
         last = "\n".join(text.splitlines()[-5:])
-        return FarwatchError(f"{what} does not build", cause=last, hint=hint or f"the log is {log}")
-    return FarwatchError(
-        f"{what} does not build", cause=str(found), hint=hint or f"{_advice(found)}; log: {log}"
-    )
+        return BuildFailure(f"{what} does not build", cause=last, hint=hint or f"the log is {log}")
+    kind = FarwatchError if found.kind in ("disk", "tool", "library") else BuildFailure
+    return kind(f"{what} does not build", cause=str(found), hint=hint or f"{_advice(found)}; log: {log}")
 
 
 def _advice(found: Diagnosis) -> str:

@@ -35,6 +35,10 @@ class FarwatchError(Exception):
         return "\n".join(lines)
 
 
+class BuildFailure(FarwatchError):
+    """The sources do not build: a mistake in what is built, not in what it is built with."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> FarwatchError:
     """The error for a name that does not exist, with the nearest one that does."""
     names = list(known)

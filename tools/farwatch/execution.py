@@ -28,7 +28,7 @@ def execute(app: App, wish: Wish, guests: int | None) -> Table:
         collected = [result for column in columns for result in column.found.values()]
         if any(column.todo for column in columns):
             works = [prepare(app, wish, column) for column in columns if column.todo]
-            collected += _run(app, results, works, guests)
+            collected += run_works(app, results, works, guests)
     return _table(columns, collected, whole=not wish.expression)
 
 
@@ -38,7 +38,9 @@ def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whol
     return build_table(results, revisions, [column.column for column in columns], list(tests), whole=whole)
 
 
-def _run(app: App, results: Results, works: Sequence[ColumnWork], guests: int | None) -> list[CellResult]:
+def run_works(
+    app: App, results: Results, works: Sequence[ColumnWork], guests: int | None
+) -> list[CellResult]:
     """Run the queues; every verdict is in the store before anything else happens to it."""
     from farwatch.app import run_guests
     from farwatch.capacity import guests_at_once

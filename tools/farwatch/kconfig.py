@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch.errors import FarwatchError
+from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.model import Revision
 
 _SET = re.compile(r"^CONFIG_(\w+)=(.*)$")
@@ -151,7 +151,7 @@ def check_stuck(
     reasons = [
         _reason(setting, value, explainer.explain(setting.symbol, setting.value)) for setting, value in missed
     ]
-    raise FarwatchError(
+    raise BuildFailure(
         f"{len(missed)} option{'s' if len(missed) > 1 else ''} of the kernel config did not stick",
         cause="\n".join(reasons),
         hint="change the fragment as said above; `farwatch config REV --why SYMBOL` explains others",

@@ -73,6 +73,38 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Waiver:
+    """A rule of `lint` that need not hold for some patches, and why.
+
+    rule:    shell pattern over rule names; the name of a group ("checkpatch") covers all of its rules
+    patches: shell patterns over names: "linux/0001-....patch", the file name alone, "cover-letter.txt"
+    """
+
+    rule: str
+    patches: tuple[str, ...]
+    reason: str
+
+    def covers(self, rule: str, patch: str) -> bool:
+        names = (patch, patch.rpartition("/")[2])
+        rules = (rule, rule.partition(":")[0])
+        return any(fnmatchcase(name, self.rule) for name in rules) and any(
+            fnmatchcase(name, pattern) for name in names for pattern in self.patches
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Tests that fail before a patch and pass after it.
+
+    patch: number or file name of a patch, with "component/" before it where that is needed to tell
+    tests: shell patterns over test names
+    """
+
+    patch: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Revision:
     """One posted (or postable) state of the whole feature: a folder of patches/."""
 
@@ -85,6 +117,8 @@ class Revision:
     expectations: tuple[Expectation, ...] = ()
     order: int = 0
     """Place of its column in the table; reference and baseline come first."""
+    waivers: tuple[Waiver, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     def patches(self, component: str) -> tuple[Path, ...]:
         """The series of one component, in order; empty when there is none."""

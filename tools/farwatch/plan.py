@@ -50,11 +50,26 @@ def plan(app: App, wish: Wish, results: Results) -> list[ColumnPlan]:
 
 def _plan_column(app: App, wish: Wish, results: Results, revision: Revision) -> ColumnPlan:
     linux = app.catalog.base_of(revision, "linux", wish.base)
-    engine = engine_named(wish.engine)
-    column = Column(revision.name, linux.name, engine.name, wish.flavor)
     tests = app.builder.tests(linux)
     cases = select(tests.cases, wish.expression)
     sources = edited_sources(app, revision, linux) if wish.edited else {}
+    return plan_cases(app, wish, results, revision, revision.name, sources, tests, cases)
+
+
+def plan_cases(
+    app: App,
+    wish: Wish,
+    results: Results,
+    revision: Revision,
+    name: str,
+    sources: dict[str, Source],
+    tests: TestsBuild,
+    cases: Sequence[TestCase],
+) -> ColumnPlan:
+    """Look up these cases in the column called `name`: those of a revision, or of a part of its series."""
+    linux = app.catalog.base_of(revision, "linux", wish.base)
+    engine = engine_named(wish.engine)
+    column = Column(name, linux.name, engine.name, wish.flavor)
     key = _column_key(app, wish, revision, linux, engine, sources)
     inputs = {case.name: hash_of(key, *_test_key(tests, case)) for case in cases}
     found = {}
