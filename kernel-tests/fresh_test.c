@@ -415,8 +415,10 @@ TEST_F(event, content_behind_symlink)
  */
 TEST_F(event, scan_after_watch)
 {
-	int d;
+	int sub = WATCH("d/sub", IN_CREATE), d;
 
+	ACT("create", "d/sub/new", "644");
+	SEE(EV(sub, IN_CREATE, "new"));
 	ACT("create", "d/new", "644");
 	ACT("append", "d/f", ", and more");
 	d = WATCH("d", IN_CREATE);
