@@ -4,24 +4,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import kernel_build, server_build, tests_build
+from farwatch import builds, kernel_build, proc, server_build, tests_build
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.home import Home, locked
 from farwatch.kernel_build import KernelBuild, KernelBuilder, KernelOrder
-from farwatch.model import Base, Revision
+from farwatch.model import Base, Revision, hash_of
 from farwatch.server_build import ServerBuild, ServerBuilder
 from farwatch.tests_build import TestsBuild
 
 if TYPE_CHECKING:
     from farwatch.trees import Source, Trees
 
-__all__ = ["Builder", "KernelBuild", "ServerBuild", "TestsBuild"]
+__all__ = ["Builder", "Checked", "KernelBuild", "ServerBuild", "TestsBuild"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a checker printed about some content."""
+
+    log: str
+    complete: bool
+    """It could look at all of it."""
 
 
 class Builder:
@@ -115,6 +125,57 @@ class Builder:
         self._say(f"{label}: built in {built.seconds:.0f} s")
         return built
 
+    def complaints(
+        self,
+        revision: Revision,
+        base: Base,
+        engine: str,
+        flavor: str,
+        source: Source,
+        files: Sequence[str],
+        options: Sequence[str],
+    ) -> Checked:
+        """What make says about some source files of a kernel, each compiled anew; looked up the next time.
+
+        files:   those that the source does not have are left out
+        options: of make: "W=1", "C=2"
+        """
+        order = self._order(revision, base, engine, flavor, source)
+        present = self._trees.present(source, files)
+        sparse = [proc.version_line("sparse")] if "C=2" in options else []
+        key = hash_of("make", order.key, *options, *sparse, *present)
+
+        def check(tree: Path, log: Path) -> bool:
+            return not present or self._configurer(order, tree).compile(present, options, log)
+
+        return self._checked(key, order.source, order.objects_name, order.label, check)
+
+    def clippy(self, revision: Revision, base: Base, source: Source) -> Checked:
+        """What clippy says about a companion server; looked up the next time."""
+        key = hash_of("clippy", server_build.key(source), proc.output_of(["cargo", "clippy", "--version"]))
+        label = f"{base.component} {base.name} of {revision.name}"
+
+        def check(tree: Path, log: Path) -> bool:
+            return ServerBuilder(self._home, revision, base, tree, self._say, self._jobs).clippy(log)
+
+        return self._checked(key, source, f"{base.component}-target", label, check)
+
+    def _checked(
+        self, key: str, source: Source, objects: str, label: str, check: Callable[[Path, Path], bool]
+    ) -> Checked:
+        if done := _kept_check(self._home, key):
+            return done
+        record: dict[str, object] = {"label": label}
+        with (
+            self._held(source, objects, label) as tree,
+            builds.fresh(self._home, "check", key, record) as folder,
+        ):
+            (folder / "build.log").touch()
+            record["complete"] = check(tree, folder / "build.log")
+        done = _kept_check(self._home, key)
+        assert done is not None
+        return done
+
     def tests(self, base: Base) -> TestsBuild:
         """The test programs with their actor and agent, against the harness of a linux base."""
         return tests_build.tests(self._home, self._trees.base_commit(base), self._say)
@@ -123,7 +184,11 @@ class Builder:
         self, revision: Revision, base: Base, engine: str, flavor: str, source: Source | None
     ) -> KernelOrder:
         found = source or self._trees.tip(revision, "linux", base)
-        return kernel_build.order(revision, base, engine, flavor, found)
+
+        def declares(symbol: str) -> bool:
+            return self._trees.declares(found, symbol)
+
+        return kernel_build.order(revision, base, engine, flavor, found, declares)
 
     def _configurer(self, order: KernelOrder, tree: Path) -> KernelBuilder:
         return KernelBuilder(self._home, order, tree, self._say, self._jobs)
@@ -149,3 +214,11 @@ class Builder:
                 cause="what came out belongs to neither state and was not kept",
                 hint="run the same command again",
             )
+
+
+def _kept_check(home: Home, key: str) -> Checked | None:
+    kept = builds.find(home, "check", key)
+    if kept is None:
+        return None
+    log = (kept.folder / "build.log").read_text(encoding="utf-8", errors="replace")
+    return Checked(log, bool(kept.record["complete"]))

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,14 +95,21 @@ class KernelOrder:
     settings: Mapping[str, kconfig.Setting]
     own_fragments: bool
     """The revision brings fragments of its own."""
+    later: frozenset[str] = frozenset()
+    """Symbols of its fragments that only later patches of its series declare."""
 
     @property
     def label(self) -> str:
         return f"kernel {self.base.name} ({self.recipe.arch}, {self.flavor}) of {self.revision.name}"
 
     @property
+    def wanted(self) -> dict[str, kconfig.Setting]:
+        """The settings that this source can have."""
+        return {symbol: value for symbol, value in self.settings.items() if symbol not in self.later}
+
+    @property
     def fragment(self) -> str:
-        return kconfig.render(self.settings)
+        return kconfig.render(self.wanted)
 
     @property
     def key(self) -> str:
@@ -121,18 +128,30 @@ class KernelOrder:
         """
         parts = [self.base.label, self.recipe.arch, self.flavor]
         if self.own_fragments:
-            parts.append(hash_of(self.fragment)[:8])
+            parts.append(hash_of(kconfig.render(self.settings))[:8])
         if self.source.path is not None:
             parts.append(f"{self.revision.name}-{hash_of(str(self.source.path))[:8]}")
         return "-".join(parts)
 
 
-def order(revision: Revision, base: Base, arch: str, flavor: str, source: Source) -> KernelOrder:
-    """Read the fragments; FarwatchError when they do not fit together."""
+def order(
+    revision: Revision,
+    base: Base,
+    arch: str,
+    flavor: str,
+    source: Source,
+    declares: Callable[[str], bool] = lambda _symbol: True,
+) -> KernelOrder:
+    """Read the fragments; FarwatchError when they do not fit together.
+
+    declares: whether the source has a symbol; asked for the revision's own ones when it is a part of a series
+    """
     recipe = recipe_for(arch)
     own = kconfig.revision_fragments(revision, recipe.arch)
     settings = kconfig.merge([*kconfig.common_fragments(checkout_root(), recipe.arch, flavor), *own])
-    return KernelOrder(revision, base, flavor, recipe, source, settings, bool(own))
+    asked = kconfig.merge(own) if source.partial else {}
+    later = frozenset(symbol for symbol in asked if not declares(symbol))
+    return KernelOrder(revision, base, flavor, recipe, source, settings, bool(own), later)
 
 
 def toolchain() -> str:
@@ -196,6 +215,22 @@ class KernelBuilder:
             raise
         return self._keep(time.monotonic() - started)
 
+    def compile(self, files: Sequence[str], options: Sequence[str], log: Path) -> bool:
+        """Make the objects of some source files anew, all that can be made; whether all of them were.
+
+        files:   "fs/fuse/dir.c"; what the config leaves out cannot be made
+        options: of make: "W=1"
+        The kernel itself is built as if this had not been: make sees other options, and redoes them.
+        """
+        self._log = log
+        self.config()
+        targets = [str(Path(name).with_suffix(".o")) for name in files]
+        for target in targets:
+            (self._objects / target).unlink(missing_ok=True)
+        status = self._make("--keep-going", *options, *targets, jobs=self._jobs)
+        objects.ended(self._objects, self._order.source.tree)
+        return status == 0
+
     def _point_at_tree(self) -> None:
         link = self._objects / _LINK
         if not link.is_symlink() or link.readlink() != self._tree:
@@ -232,7 +267,7 @@ class KernelBuilder:
         self._make_or_fail("olddefconfig")
         if not check:
             return
-        kconfig.check_stuck(self._order.settings, config, self._tree, self._order.recipe.arch, _FIXED)
+        kconfig.check_stuck(self._order.wanted, config, self._tree, self._order.recipe.arch, _FIXED)
         self._stamp.write_text(self._wanted_stamp())
         os.utime(self._stamp, ns=(before, before))
 
@@ -240,7 +275,7 @@ class KernelBuilder:
         if self._make(target) != 0:
             raise self._failure(f"the config of {self._order.label}")
 
-    def _make(self, target: str, *, jobs: int = 1, on_line: Callable[[str], None] | None = None) -> int:
+    def _make(self, *targets: str, jobs: int = 1, on_line: Callable[[str], None] | None = None) -> int:
         """make in the object folder itself: saves kbuild two rounds of finding out where it is."""
         argv = ["make", "--no-print-directory", f"-j{jobs}", "-f", f"{_LINK}/Makefile"]
         argv += [
@@ -250,7 +285,7 @@ class KernelBuilder:
             f"CC={compiler()}",
         ]
         return proc.run_logged(
-            [*argv, target],
+            [*argv, *targets],
             cwd=self._objects,
             log=self._log,
             env={**dict.fromkeys(_SHELL), **_FIXED, **ccache_environ(self._home)},

@@ -103,6 +103,16 @@ class ServerBuilder:
         verify_source()
         return self._keep(key, time.monotonic() - started)
 
+    def clippy(self, log: Path) -> bool:
+        """Have clippy look at the tree's own crates, tests included; whether it found no error."""
+        self._target.mkdir(exist_ok=True)
+        self._log = log
+        check_toolchain(self._tree, cargo_version())
+        self._fetch()
+        self._forget_own_crates()
+        options = ("--offline", "--all-targets", "--message-format=short", f"--jobs={self._jobs}")
+        return self._cargo_status("clippy", *options) == 0
+
     def _fetch(self) -> None:
         """Bring the crates of the lock file, once a lock file; the only step that uses the network."""
         lock = self._tree / "Cargo.lock"
@@ -131,10 +141,16 @@ class ServerBuilder:
                 shutil.rmtree(path)
 
     def _cargo(self, command: str, *options: str, on_line: Callable[[str], None] | None = None) -> None:
+        if self._cargo_status(command, *options, on_line=on_line) != 0:
+            from farwatch.diagnose import failure  # no need of a build that works
+
+            raise failure(self._label, self._log)
+
+    def _cargo_status(self, command: str, *options: str, on_line: Callable[[str], None] | None = None) -> int:
         mine = Path.home() / ".cargo" / "config.toml"  # a registry mirror is set there
         config = ["--config", str(mine)] if mine.is_file() else []
         environ = {"CARGO_HOME": str(self._home.cargo), "CARGO_TARGET_DIR": str(self._target), "LC_ALL": "C"}
-        status = proc.run_logged(
+        return proc.run_logged(
             ["cargo", *config, command, "--locked", *options],
             cwd=self._tree,
             log=self._log,
@@ -143,10 +159,6 @@ class ServerBuilder:
             timeout=_LIMIT,
             append=True,
         )
-        if status != 0:
-            from farwatch.diagnose import failure  # no need of a build that works
-
-            raise failure(self._label, self._log)
 
     def _keep(self, key: str, seconds: float) -> ServerBuild:
         binary = self._target / "release" / self._name

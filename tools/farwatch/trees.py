@@ -7,8 +7,9 @@ somebody has edited in a checkout: that is never overwritten.
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,8 @@ class Source:
     """A checkout to build in place; None: managed() provides a folder."""
     label: str
     """For messages: "v1 on linux 7.3", "v1 on linux 7.3, edited"."""
+    partial: bool = False
+    """Not the whole series: options that its later patches bring are not there yet."""
 
 
 class Trees:
@@ -94,6 +97,36 @@ class Trees:
             for key in self._keys(revision, component, base)
         ]
         return tuple(commit for commit, _ in filter(None, found))
+
+    def prefixes(self, revision: Revision, component: str, base: Base) -> tuple[Source, ...]:
+        """The base, the base with the first patch, ... and last the whole series."""
+        whole = self.tip(revision, component, base)
+        commits = (self.base_commit(base), *self.commits(revision, component, base)[:-1])
+        if whole.commit == commits[0]:
+            return (whole,)
+        names = ("nothing", *(path.name for path in revision.patches(component)))
+        parts = []
+        for name, commit in zip(names, commits, strict=False):
+            tree = git.line("rev-parse", f"{commit}^{{tree}}", cwd=self.repository(component))
+            label = f"{revision.name} up to {name} on {component} {base.name}"
+            parts.append(Source(component, base, revision.name, commit, tree, None, label, partial=True))
+        return (*parts, whole)
+
+    def present(self, source: Source, files: Iterable[str]) -> list[str]:
+        """Those of `files` that a source has, sorted."""
+        wanted = sorted(set(files))
+        if not wanted:
+            return []
+        found = git.git(
+            "ls-tree", "-z", "--name-only", source.tree, "--", *wanted, cwd=self.repository(source.component)
+        )
+        return sorted(os.fsdecode(name) for name in found.split(b"\0") if name)
+
+    def declares(self, source: Source, symbol: str) -> bool:
+        """Whether a Kconfig file of a source has that symbol."""
+        pattern = rf"^[[:space:]]*(menu)?config[[:space:]]+{symbol}[[:space:]]*$"
+        options = ("--quiet", "-E", "-e", pattern, source.tree, "--", "*Kconfig*")
+        return git.run("grep", *options, cwd=self.repository(source.component)).returncode == 0
 
     @contextmanager
     def managed(self, source: Source) -> Iterator[Path]:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What compilers and other checkers complain about, and which of it is new.
+
+A line moves when something is put in above it, so two complaints are the same when file and words are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+_GCC = re.compile(
+    r"^(?P<file>[^\s:][^:]*):(?P<line>\d+)(?::\d+)?: (?:fatal )?(?:warning|error): (?P<text>.+)$"
+)
+_CLIPPY = re.compile(
+    r"^(?P<file>[^\s:][^:]*\.rs):(?P<line>\d+):\d+: (?:warning|error)(?:\[\w+\])?: (?P<text>.+)$"
+)
+_LINKER = re.compile(r"^(?P<text>(?:\S*ld(?:\.\w+)?|WARNING|WARNING: modpost): (?:warning: )?\S.*)$")
+_CARGO = re.compile(r"^(?:warning|error)(?:\[\w+\])?: (?P<text>.+)$")
+_CARGO_PLACE = re.compile(r"^\s+--> (?P<file>[^:]+):(?P<line>\d+):\d+$")
+_CARGO_SUMMARY = re.compile(r"generated \d+ warnings?|could not compile|build failed|aborting due to")
+_KERNEL_DOC = re.compile(r"^(?:warning|error): (?P<file>[^\s:]+):(?P<line>\d+) (?P<text>.+)$", re.IGNORECASE)
+_KERNEL_DOC_OLD = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+): (?:warning|error): (?P<text>.+)$")
+_NUMBER = re.compile(r"0x[0-9a-f]+|\bline \d+|:\d+(?::\d+)?\b")
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One warning or error. What is compared is the file, and the text without numbers of lines."""
+
+    file: str
+    text: str
+    line: int = field(default=0, compare=False)
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+def of_make(log: str, prefix: str = "src/") -> list[Complaint]:
+    """Those of gcc, sparse and the linker in a log of make; `prefix` is what make calls the sources."""
+    return list(_matches(log, (_GCC, _LINKER), prefix))
+
+
+def of_clippy(log: str) -> list[Complaint]:
+    """Those of `cargo clippy --message-format=short`, each once: a file may be part of several targets."""
+    return list(dict.fromkeys(_matches(log, (_CLIPPY,), "")))
+
+
+def of_kernel_doc(log: str, prefix: str = "") -> list[Complaint]:
+    """Those of scripts/kernel-doc, in Python or in Perl; the same one is often printed several times."""
+    return list(dict.fromkeys(_matches(log, (_KERNEL_DOC, _KERNEL_DOC_OLD), prefix)))
+
+
+def of_cargo(log: str) -> list[Complaint]:
+    """Those of `cargo build`, whose place is on a line of its own below."""
+    found: list[Complaint] = []
+    text = ""
+    for line in log.splitlines():
+        if match := _CARGO.match(line):
+            text = "" if _CARGO_SUMMARY.search(match["text"]) else match["text"]
+        elif text and (place := _CARGO_PLACE.match(line)):
+            found.append(Complaint(place["file"], text, int(place["line"])))
+            text = ""
+    return found
+
+
+def new(before: Iterable[Complaint], after: Iterable[Complaint]) -> list[Complaint]:
+    """Those of `after` that are not in `before`, or more often than there."""
+    known = Counter(_key(complaint) for complaint in before)
+    found = []
+    for complaint in after:
+        key = _key(complaint)
+        known[key] -= 1
+        if known[key] < 0:
+            found.append(complaint)
+    return found
+
+
+def _key(complaint: Complaint) -> tuple[str, str]:
+    return complaint.file, _NUMBER.sub("", complaint.text)
+
+
+def _matches(log: str, patterns: tuple[re.Pattern[str], ...], prefix: str) -> Iterator[Complaint]:
+    for line in log.splitlines():
+        match = next(filter(None, (pattern.match(line) for pattern in patterns)), None)
+        if match is None:
+            continue
+        parts = match.groupdict()
+        file = str(parts.get("file") or "").removeprefix(prefix)
+        yield Complaint(file, parts["text"].strip(), int(parts.get("line") or 0))
