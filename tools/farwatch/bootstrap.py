@@ -191,9 +191,25 @@ def make_venv(venv: Path, lock: Path, log: Path, python: str = "") -> None:
     _remove(venv)
     _run([python or sys.executable, "-I", "-m", "venv", str(venv)], log, "cannot make a virtual environment")
     pip = [str(venv / "bin" / "python"), "-I", "-m", "pip", "install", "--no-input", "--no-compile"]
-    pip += ["--only-binary", ":all:", "--require-hashes", "--no-deps", "-r", str(lock)]
-    _run(pip, log, "cannot install the Python libraries")
+    pip += ["--require-hashes", "--no-deps"]
+    wheels, sources = split_lock(lock.read_text(encoding="utf-8"))
+    (venv / "wheels.lock").write_text(wheels, encoding="utf-8")
+    _run([*pip, "-r", str(venv / "wheels.lock")], log, "cannot install the Python libraries")
+    if sources:
+        # what builds them is in the environment by now, of the locked version: pip must fetch nothing else
+        (venv / "sources.lock").write_text(sources, encoding="utf-8")
+        built = [*pip, "--no-build-isolation", "-r", str(venv / "sources.lock")]
+        _run(built, log, "cannot build a Python library")
     (venv / "ready").touch()
+
+
+def split_lock(lock: str) -> tuple[str, str]:
+    """The lock file's libraries that come as wheels, and those that it says have none: two lock files."""
+    named = set(re.findall(r"^--no-binary (\S+)$", lock, re.MULTILINE))
+    entries = re.findall(r"^[A-Za-z][\w.-]*==(?:.*\n)(?:[ \t].*\n)*", lock, re.MULTILINE)
+    wheels = [entry for entry in entries if entry.partition("==")[0] not in named]
+    sources = [entry for entry in entries if entry.partition("==")[0] in named]
+    return "--only-binary :all:\n" + "".join(wheels), "".join(sources)
 
 
 def _remove(venv: Path) -> None:

@@ -306,29 +306,59 @@ def python(tmp_path: Path) -> str:
     return str(script(tmp_path / "python", FAKE_PYTHON))
 
 
-def test_libraries_are_installed_by_hash(tmp_path: Path, calls: Path, python: str) -> None:
+LOCK = """\
+--no-binary old
+--only-binary :all:
+new==1.0 \\
+    --hash=sha256:1
+    # via -r requirements.in
+old==2.0 \\
+    --hash=sha256:2
+"""
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    path = tmp_path / "lock"
+    path.write_text(LOCK)
+    return path
+
+
+def test_libraries_are_installed_by_hash(tmp_path: Path, calls: Path, python: str, lock: Path) -> None:
     venv = tmp_path / "venv"
-    bootstrap.make_venv(venv, tmp_path / "lock", tmp_path / "log", python)
+    bootstrap.make_venv(venv, lock, tmp_path / "log", python)
     assert (venv / "ready").exists()
-    pip = calls.read_text().splitlines()[1]
-    assert "--require-hashes --no-deps -r" in pip
+    _, wheels, sources = calls.read_text().splitlines()
+    assert "--require-hashes --no-deps -r" in wheels
+    assert "--require-hashes --no-deps --no-build-isolation -r" in sources
 
 
-def test_a_half_made_environment_is_made_anew(tmp_path: Path, calls: Path, python: str) -> None:
+def test_what_has_no_wheel_is_installed_after_all_else() -> None:
+    wheels, sources = bootstrap.split_lock(LOCK)
+    assert wheels == LOCK.partition("old==")[0].removeprefix("--no-binary old\n")
+    assert sources == "old==2.0 \\\n    --hash=sha256:2\n"
+    real, built = bootstrap.split_lock((ROOT / "tools" / "requirements.lock").read_text())
+    assert re.findall(r"^(\S+)==", built, re.MULTILINE) == ["dkimpy"]
+    assert {"setuptools", "b4", "rich"} <= set(re.findall(r"^(\S+)==", real, re.MULTILINE))
+
+
+def test_a_half_made_environment_is_made_anew(
+    tmp_path: Path, calls: Path, python: str, lock: Path
+) -> None:
     venv = tmp_path / "venv"
     (venv / "lib").mkdir(parents=True)
     (venv / "lib" / "half").touch()
-    bootstrap.make_venv(venv, tmp_path / "lock", tmp_path / "log", python)
+    bootstrap.make_venv(venv, lock, tmp_path / "log", python)
     assert not (venv / "lib").exists()
     assert calls.exists()
 
 
 def test_a_failing_pip_shows_its_reason(
-    tmp_path: Path, calls: Path, python: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, calls: Path, python: str, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_SAYS", "ERROR: No matching distribution found for rich")
     with pytest.raises(FarwatchError) as caught:
-        bootstrap.make_venv(tmp_path / "venv", tmp_path / "lock", tmp_path / "log", python)
+        bootstrap.make_venv(tmp_path / "venv", lock, tmp_path / "log", python)
     assert caught.value.cause == "ERROR: No matching distribution found for rich"
     assert "network" in caught.value.hint
     assert not (tmp_path / "venv" / "ready").exists()
@@ -354,7 +384,7 @@ def test_two_first_starts_install_once(tmp_path: Path, checkout: Path, calls: Pa
         handle.write("go\n")
     said = [process.communicate(timeout=30)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    assert calls.read_text().count("venv") == 1
+    assert calls.read_text().splitlines().count("venv") == 1
 
 
 # The real lists
