@@ -93,7 +93,7 @@ def apply_series(target: Target, patches: Sequence[Path]) -> list[str]:
     commits: list[str] = []
     if not patches:
         return commits
-    with _index(target) as env:
+    with private_index(target.repository, target.base_commit) as env:
         parent = target.base_commit
         for path in patches:
             parent = _apply(target, read_patch(path, target.repository), parent, env)
@@ -102,11 +102,11 @@ def apply_series(target: Target, patches: Sequence[Path]) -> list[str]:
 
 
 @contextmanager
-def _index(target: Target) -> Iterator[dict[str, str]]:
-    """Environment with a private index that holds the base."""
+def private_index(repository: Path, tree: str) -> Iterator[dict[str, str]]:
+    """Environment of git calls with an index of their own, which holds a tree or that of a commit."""
     with tempfile.TemporaryDirectory(prefix="farwatch-") as folder:
         env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        git.git("read-tree", target.base_commit, cwd=target.repository, env=env)
+        git.git("read-tree", tree, cwd=repository, env=env)
         yield env
 
 

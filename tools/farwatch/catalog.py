@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -69,6 +70,22 @@ class Catalog:
             raise unknown(f"base of {component}", name, known, hint=f"see {self.patches / BASES_FILE}")
         return known[short]
 
+    def base_named(self, name: str) -> Base:
+        """The base of that name, whatever it is a base of: "linux-7.3", or "7.3" if there is only one."""
+        found = [
+            bases[short]
+            for component, bases in self._bases.items()
+            for short in (name, name.removeprefix(f"{component}-"))
+            if short in bases
+        ]
+        labels = list(dict.fromkeys(base.label for base in found))
+        if len(labels) > 1:
+            raise FarwatchError(f"base '{name}' may be {' or '.join(labels)}", hint="name it so")
+        if not labels:
+            known = [base.label for bases in self._bases.values() for base in bases.values()]
+            raise unknown("base", name, known, hint=f"see {self.patches / BASES_FILE}")
+        return found[0]
+
     def revision(self, name: str) -> Revision:
         """The revision of that name."""
         folder = self.patches / name
@@ -90,6 +107,14 @@ class Catalog:
     def base_of(self, revision: Revision, component: str, name: str | None = None) -> Base:
         """The base named, or else the one that the revision is written for, or else the default."""
         return self.base(component, name or revision.bases.get(component))
+
+    def chosen_bases(
+        self, revision: Revision, components: Sequence[str], component: str | None, name: str | None
+    ) -> list[Base]:
+        """What [COMPONENT] [--base BASE] means: one base of one component, or the revision's own ones."""
+        if component is None and name is not None:
+            return [self.base_named(name)]
+        return [self.base_of(revision, part, name) for part in ([component] if component else components)]
 
     def _component(self, component: str) -> dict[str, Base]:
         if component not in self._bases:

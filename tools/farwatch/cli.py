@@ -92,7 +92,7 @@ def _dispatch(words: list[str]) -> int:
         return _complete()
     if command is not None and command not in COMMANDS:
         raise unknown("command", command, COMMANDS, hint="farwatch --help")
-    args = build_parser(command or "").parse_args(words)
+    args = _parse(command or "", words)
     if args.command is None:
         build_parser("").print_help()
         return STATUS_USAGE
@@ -101,6 +101,16 @@ def _dispatch(words: list[str]) -> int:
     module = importlib.import_module(f"farwatch.commands.{args.command}")
     status: int = module.run(args, App.here())
     return status
+
+
+def _parse(command: str, words: list[str]) -> argparse.Namespace:
+    """What stands behind a -- is not farwatch's: it is the command that `boot` runs in the guest."""
+    place = words.index("--") if "--" in words else len(words)
+    args = build_parser(command).parse_args(words[:place])
+    args.guest_command = words[place + 1 :]
+    if args.guest_command and command != "boot":
+        raise FarwatchError(f"farwatch {command} runs no command of yours", hint="farwatch boot REV -- CMD")
+    return args
 
 
 def _complete() -> int:

@@ -180,6 +180,8 @@ def _death(trace: Trace) -> str:
 
 
 def _broken(trace: Trace) -> Iterator[str]:
+    if trace.refused:
+        yield f"the agent refused the request: {trace.refused}"
     if trace.broken_steps:
         yield trace.broken_steps
     if trace.flood == "output":

@@ -7,21 +7,23 @@ refuses what would not come out again as it went in. So checkout, then save, cha
 
 from __future__ import annotations
 
-import ctypes
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import git
+from farwatch import git, memory
 from farwatch.apply import tidy
+from farwatch.catalog import REVISION_FILE
 from farwatch.errors import FarwatchError
+from farwatch.folders import rewritten
 from farwatch.home import locked
 from farwatch.model import Base, Revision
+from farwatch.port import Patch
+from farwatch.revision_file import set_base
 from farwatch.trees import Trees
 from farwatch.worktree import changed_names, is_worktree, operation, require_repository, shown
 
@@ -69,8 +71,6 @@ FORMAT = (
     "--no-color",
     "--submodule=short",
 )
-_RENAME_EXCHANGE = 2
-_AT_FDCWD = -100
 
 
 @dataclass(frozen=True)
@@ -85,41 +85,99 @@ class Saved:
 def save(trees: Trees, revision: Revision, component: str, base: Base) -> Saved:
     """Write the commits of a revision's checkout to its patch files, and take away those that are left over.
 
-    Afterwards the checkout's branch is on the commits that the files give: with the same content, and the
-    author as committer. FarwatchError, and nothing is changed, when something is not committed, an
-    operation of git is going on, there is no commit, one is a merge, is empty or has no message, the base
-    is not below them, or a message or an author would not survive as mail.
+    On another base than that of the patches, what is written is what it takes for them to become these
+    commits there. Afterwards the checkout's branch is on the commits that the files give: with the same
+    content, and the author as committer. FarwatchError, and nothing is changed, when something is not
+    committed, an operation of git is going on, there is no commit, one is a merge, is empty or has no
+    message, two have the same subject, the base is not below them, or a message or an author would not
+    survive as mail.
     """
     path = trees.work_path(revision, component, base)
     if not is_worktree(path):
         hint = f"farwatch checkout {revision.name} {component}"
         raise FarwatchError(f"{revision.name} has no checkout of {component} {base.name}", hint=hint)
     require_repository(path)
-    with locked(path.parent / f".{component}.lock"):
+    elsewhere = bool(revision.patches(component)) and trees.own_base(revision, component) != base
+    busy = partial(trees.say, f"waiting for another save of {revision.name}")
+    with locked(path.parent / f".{component}.lock", busy):
         commits = _commits(path, trees.base_commit(base), revision, component)
-        with _beside(revision.folder, component) as folder:
-            made = _write(trees, revision, component, base, path, commits, folder)
-            changed = _put(folder, revision.folder / component)
-        trees.remember(base, revision.patches(component), made)
-        if made[-1] != commits[-1].hexsha:
-            git.git("update-ref", "-m", "farwatch save", "HEAD", made[-1], cwd=path)
-        trees.set_placed(trees.tip(revision, component, base), made[-1])
-    return Saved(revision.patches(component), changed)
+        with rewritten(revision.folder, busy) as new:
+            write = _write_resolutions if elsewhere else write_series
+            made = write(trees, revision, component, base, [commit.hexsha for commit in commits], new.path)
+        if not elsewhere:
+            trees.remember(base, revision.patches(component), made)
+        tip = trees.tip(revision, component, base)
+        if tip.commit != commits[-1].hexsha:
+            git.git("update-ref", "-m", "farwatch save", "HEAD", tip.commit, cwd=path)
+        trees.set_placed(tip, tip.commit)
+    return Saved(revision.patches(component), new.changed)
 
 
 def save_series(app: App, name: str, component: str | None = None, base_name: str | None = None) -> int:
     """The save command, for one component or each that is checked out. Prints the outcome; exit status."""
     revision = app.catalog.revision(name)
-    wanted = [component] if component else app.catalog.components()
-    bases = [(part, app.catalog.base_of(revision, part, base_name if component else None)) for part in wanted]
-    found = [(part, base) for part, base in bases if is_worktree(app.trees.work_path(revision, part, base))]
+    bases = app.catalog.chosen_bases(revision, app.catalog.components(), component, base_name)
+    found = [base for base in bases if is_worktree(app.trees.work_path(revision, base.component, base))]
     if not found:
         raise FarwatchError(f"nothing of {name} is checked out", hint=f"farwatch checkout {name}")
-    for part, base in found:
-        saved = save(app.trees, revision, part, base)
+    for base in found:
+        saved = save(app.trees, revision, base.component, base)
         state = "written" if saved.changed else "unchanged"
-        print(f"{name} {part}: {len(saved.files)} patches, {state}")
+        print(f"{name} {base.component}: {len(saved.files)} patches, {state}")
     return 0
+
+
+def write_series(
+    trees: Trees, revision: Revision, component: str, base: Base, commits: Sequence[str], folder: Path
+) -> list[str]:
+    """Make `folder`, a copy of the revision's, hold these commits as patch files, and record their base.
+
+    The commits that the files give, proven to have the same content.
+    """
+    with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
+        made = _write(trees, revision, component, base, commits, Path(name) / "series")
+        series = folder / component
+        series.mkdir(exist_ok=True)
+        for old in series.glob("[0-9]*.patch"):
+            old.unlink()
+        for new in sorted((Path(name) / "series").iterdir()):
+            shutil.copyfile(new, series / new.name)
+    set_base(folder / REVISION_FILE, component, base.name)
+    return made
+
+
+def _write_resolutions(
+    trees: Trees, revision: Revision, component: str, base: Base, commits: Sequence[str], folder: Path
+) -> list[str]:
+    """Make `folder` hold what it takes for the patches to become these commits, on another base."""
+    patches = trees.series(revision, component)
+    matched = _matched(trees.repository(component), patches, commits, revision, base)
+    mover = trees.mover(revision, component, base)
+    kept = mover.remember_all(patches, trees.base_commit(base), matched, {})
+    memory.write(folder / component, mover.origin, base.name, kept)
+    return list(commits)
+
+
+def _matched(
+    repository: Path, patches: Sequence[Patch], commits: Sequence[str], revision: Revision, base: Base
+) -> list[str | None]:
+    """The commit that each patch became, None where it was left out; they differ in content only."""
+    form = "--format=%an <%ae> %ad%n%B"
+    show = ("log", "-1", "--date=raw", form)
+    left, matched = list(commits), []
+    for patch in patches:
+        wanted = git.git(*show, patch.commit, cwd=repository)
+        same = bool(left) and git.git(*show, left[0], cwd=repository) == wanted
+        matched.append(left.pop(0) if same else None)
+    if left:
+        subject = git.line("log", "-1", "--format=%h (%s)", left[0], cwd=repository)
+        raise FarwatchError(
+            f"commit {subject} is none of {revision.name}'s patches",
+            cause="on another base than its own, a series may have other content and fewer patches, but no "
+            f"other messages, authors, patches or order ({base.label} is not its own)",
+            hint=f"change those in the checkout of its own base: farwatch checkout {revision.name}",
+        )
+    return matched
 
 
 def _commits(path: Path, base: str, revision: Revision, component: str) -> list[Commit]:
@@ -140,6 +198,7 @@ def _commits(path: Path, base: str, revision: Revision, component: str) -> list[
         commits = list(repo.iter_commits(f"{base}..HEAD", reverse=True, topo_order=True))
         for commit in commits:
             _require_fit(commit, path)
+        _require_distinct(commits, path)
     if not commits:
         hint = f"to drop the series of {component}, delete {revision.folder / component}"
         raise FarwatchError(f"{path} has no commits on top of its base", hint=hint)
@@ -158,31 +217,34 @@ def _require_fit(commit: Commit, path: Path) -> None:
         raise FarwatchError(f"{name} changes nothing", hint=f"git rebase -i, in {path}, and drop it")
 
 
+def _require_distinct(commits: Sequence[Commit], path: Path) -> None:
+    """FarwatchError for two commits of the same subject: nobody could tell their patches apart."""
+    seen: dict[str, Commit] = {}
+    for commit in commits:
+        other = seen.setdefault(str(commit.summary), commit)
+        if other is not commit:
+            what = f"commits {other.hexsha[:12]} and {commit.hexsha[:12]} have the same subject"
+            raise FarwatchError(what, cause=str(commit.summary), hint=f"git rebase -i, in {path}: reword one")
+
+
 def _write(
-    trees: Trees,
-    revision: Revision,
-    component: str,
-    base: Base,
-    path: Path,
-    commits: Sequence[Commit],
-    folder: Path,
+    trees: Trees, revision: Revision, component: str, base: Base, commits: Sequence[str], folder: Path
 ) -> list[str]:
-    """Fill `folder` with the patch files. The commits that they give, proven to have the same content."""
-    start = trees.base_commit(base)
-    files = _format(path, start, commits[-1].hexsha, folder)
+    """Fill `folder` with the patch files of commits. What they give, proven to have the same content."""
+    start, repository = trees.base_commit(base), trees.repository(component)
+    files = _format(repository, start, commits[-1], folder)
     made = trees.apply(revision, component, base, files)
     for old, new in zip(commits, made, strict=True):
-        _require_same(trees.repository(component), old.hexsha, new)
-    if made[-1] != commits[-1].hexsha:
+        _require_same(repository, old, new)
+    if made[-1] != commits[-1]:
         # a message with odd blanks is tidied on its way: what counts is that it stays as it is from now on
         shutil.rmtree(folder)
-        folder.mkdir()
-        files = _format(path, start, made[-1], folder)
+        files = _format(repository, start, made[-1], folder)
         if trees.apply(revision, component, base, files) != made:
             raise FarwatchError(
                 f"the series of {revision.name} {component} does not survive as mail",
                 cause="read back from its patch files and written again, it differs",
-                hint=f"look for unusual characters in messages and names of authors, in {path}",
+                hint="look for unusual characters in messages and names of authors",
             )
     return made
 
@@ -223,41 +285,3 @@ def _excerpt(text: bytes, other: bytes) -> str:
     known = other.split(b"\n")
     found = next((line for line in text.split(b"\n") if line not in known), b"(nothing)")
     return found.decode("utf-8", "replace")[:100]
-
-
-@contextmanager
-def _beside(parent: Path, component: str) -> Iterator[Path]:
-    """A new folder next to that of the series; those of interrupted saves are removed."""
-    prefix = f".{component}-new-"
-    for left in parent.glob(f"{prefix}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=prefix, ignore_cleanup_errors=True) as name:
-        folder = Path(name) / component
-        folder.mkdir()
-        yield folder
-
-
-def _put(new: Path, old: Path) -> bool:
-    """Let `new` take the place of `old` at once, with what else is in `old`; False when they are the same."""
-    if old.is_dir():
-        before = {path.name: path.read_bytes() for path in old.glob("[0-9]*.patch")}
-        if before == {path.name: path.read_bytes() for path in new.iterdir()}:
-            return False
-        for path in old.iterdir():
-            if path.name not in before:
-                (shutil.copytree if path.is_dir() else shutil.copy2)(path, new / path.name)
-        _exchange(new, old)
-    else:
-        new.rename(old)
-    return True
-
-
-def _exchange(one: Path, other: Path) -> None:
-    """Swap two folders in one step; in two where the file system cannot."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    names = (os.fsencode(one), os.fsencode(other))
-    if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
-        return
-    aside = one.with_name(f"{one.name}.old")
-    other.rename(aside)
-    one.rename(other)

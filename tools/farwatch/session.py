@@ -203,7 +203,7 @@ class Session:
         self._output_bytes = self._console_bytes = 0
         self._trace = trace
         self._guest.control.write(self._request(trace, argv, env))
-        if await self._await_marks(("begin",), self._limits.end):
+        if await self._await_marks(("begin",), self._limits.end) and not trace.refused:
             trace.started = self._run.clock()
             if await self._await_marks(("control",), self._limits.test + self._limits.end):
                 await self._await_marks(("output", "console"), self._limits.end)
@@ -254,6 +254,8 @@ class Session:
             trace.server_died = self._server.child.ending()
         if self._gone.is_set():
             await self._guest_is_gone(trace)
+        elif trace.refused:
+            self._seal(trace)
         elif trace.stuck or not all(mark.is_set() for mark in self._marks.values()):
             trace.hung = True
             await self._dump_tasks()
@@ -359,6 +361,9 @@ class Session:
         elif words[0] == b"begin" and self._is_current(words[1:2]):
             assert self._trace is not None
             self._trace.began = True
+            self._mark("begin")
+        elif words[0] == b"error" and self._trace is not None and not self._trace.began:
+            self._trace.refused = b" ".join(words[1:]).decode("utf-8", "replace")
             self._mark("begin")
         elif words[0] == b"stuck" and self._is_current(words[1:2]):
             assert self._trace is not None

@@ -74,6 +74,8 @@ class Trace:
     guest_ending: str = ""
     hung: bool = False
     """The guest did not bring the test, or itself, to an end."""
+    refused: str = ""
+    """Why the agent would not run it."""
     stuck: str = ""
     """What did not come to an end."""
     flood: str = ""

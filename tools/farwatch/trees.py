@@ -19,7 +19,9 @@ from farwatch.apply import Target, apply_series
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.home import Home, locked
+from farwatch.memory import Memory, Mover, Stop, stale_line
 from farwatch.model import Base, Revision, hash_of
+from farwatch.port import Patch, patches_of
 from farwatch.worktree import (
     changed_names,
     content_tree,
@@ -90,13 +92,31 @@ class Trees:
         return Source(component, base, revision.name, commit, tree, None, label)
 
     def commits(self, revision: Revision, component: str, base: Base) -> tuple[str, ...]:
-        """Commit ids of the revision's patches, in order."""
+        """Commit ids of the revision's patches, in order; on another base than its own perhaps fewer."""
         self.tip(revision, component, base)
         found = [
             git.resolve(self.repository(component), SERIES_REFS + key)
             for key in self._keys(revision, component, base)
         ]
-        return tuple(commit for commit, _ in filter(None, found))
+        made = dict.fromkeys(commit for commit, _ in filter(None, found))
+        return tuple(commit for commit in made if commit != self.base_commit(base))
+
+    def own_base(self, revision: Revision, component: str) -> Base:
+        """The base that the revision's patches are written for."""
+        return self.catalog.base_of(revision, component)
+
+    def series(self, revision: Revision, component: str) -> list[Patch]:
+        """The revision's patches as commits on their own base."""
+        own = self.own_base(revision, component)
+        files = [path.name for path in revision.patches(component)]
+        commits = self.commits(revision, component, own)
+        return patches_of(self.repository(component), self.base_commit(own), commits, files)
+
+    def mover(self, revision: Revision, component: str, base: Base) -> Mover:
+        """What puts the patches of the revision onto another base."""
+        memory = Memory.load(revision.folder / component)
+        own = self.own_base(revision, component)
+        return Mover(self.repository(component), memory, own.name, base.name)
 
     def prefixes(self, revision: Revision, component: str, base: Base) -> tuple[Source, ...]:
         """The base, the base with the first patch, ... and last the whole series."""
@@ -200,13 +220,20 @@ class Trees:
 
     def _keys(self, revision: Revision, component: str, base: Base) -> list[str]:
         patches = revision.patches(component)
-        return _chain(self.base_commit(base), patches) if patches else []
+        if not patches:
+            return []
+        start = self.base_commit(base)
+        own = self.own_base(revision, component)
+        if own != base:
+            start = hash_of(importer.base_ref(own), start, *Memory.load(revision.folder / component).key())
+        return _chain(start, patches)
 
     def _make(self, revision: Revision, component: str, base: Base, keys: list[str]) -> tuple[str, str]:
         commit = self.base_commit(base)
         if keys:
             self.say(f"applying {len(keys)} patches of {revision.name} to {component} {base.name}")
-            commit = self._extend(revision, component, base, keys)
+            own = self.own_base(revision, component) == base
+            commit = (self._extend if own else self._move)(revision, component, base, keys)
         return commit, git.line("rev-parse", f"{commit}^{{tree}}", cwd=self.repository(component))
 
     def _extend(self, revision: Revision, component: str, base: Base, keys: list[str]) -> str:
@@ -222,14 +249,30 @@ class Trees:
         self._remember(component, keys[done:], commits)
         return commits[-1]
 
+    def _move(self, revision: Revision, component: str, base: Base, keys: list[str]) -> str:
+        """The series on another base than its own, by merges and what is remembered."""
+        mover = self.mover(revision, component, base)
+        tips: list[str] = []
+        for patch in self.series(revision, component):
+            step = mover.move(patch, tips[-1] if tips else self.base_commit(base))
+            if isinstance(step, Stop):
+                what = f"{revision.name} {component}: {patch.file} conflicts on {component} {base.name}"
+                hint = f"farwatch rebase {revision.name} --onto {base.label} --keep"
+                raise FarwatchError(what, cause="\n".join(step.reasons), hint=hint)
+            if step.how in ("skipped", "there already"):
+                self.say(f"{patch.file}: {step.how} on {component} {base.name}")
+            for entry in step.ignored:
+                self.say(f"{patch.file}: {stale_line(entry)}")
+            tips.append(step.commit)
+        self._remember(component, keys, tips)
+        return tips[-1]
+
     def _remember(self, component: str, keys: list[str], commits: list[str]) -> None:
         lines = [f"update {SERIES_REFS}{key} {commit}\n" for key, commit in zip(keys, commits, strict=True)]
         git.git("update-ref", "--stdin", cwd=self.repository(component), stdin="".join(lines).encode())
 
     def _target(self, revision: Revision, component: str, base: Base, commit: str) -> Target:
         hint = "correct the patch file, or take back what was changed in it; the patches before it apply"
-        if revision.bases.get(component) != base.name:
-            hint = f"farwatch rebase {revision.name} --onto {base.label}"
         label = f"{component} {base.name}"
         return Target(self.repository(component), commit, f"{revision.name} {component}", label, hint)
 

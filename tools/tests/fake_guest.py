@@ -100,6 +100,9 @@ def serve(line: str) -> None:
     if verb == "dump":
         say(CONTROL, "dump done")
         return
+    if BEHAVIOUR == "refuses":
+        say(CONTROL, "error run:%20unusable%20made%20up")
+        return
     pairs = [unescape(field).split("=", 1) for field in fields]
     number = next(value for key, value in pairs if key == "id")
     console(f"farwatch: begin {number}")

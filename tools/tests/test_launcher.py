@@ -342,9 +342,7 @@ def test_what_has_no_wheel_is_installed_after_all_else() -> None:
     assert {"setuptools", "b4", "rich"} <= set(re.findall(r"^(\S+)==", real, re.MULTILINE))
 
 
-def test_a_half_made_environment_is_made_anew(
-    tmp_path: Path, calls: Path, python: str, lock: Path
-) -> None:
+def test_a_half_made_environment_is_made_anew(tmp_path: Path, calls: Path, python: str, lock: Path) -> None:
     venv = tmp_path / "venv"
     (venv / "lib").mkdir(parents=True)
     (venv / "lib" / "half").touch()

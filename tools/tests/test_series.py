@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tree_samples import TEXT, Desk, commit, desk
 
-from farwatch import git, series
+from farwatch import folders, git
 from farwatch.apply import tidy
 from farwatch.errors import FarwatchError
 from farwatch.series import Saved, save
@@ -132,7 +132,7 @@ def test_save_replaces_what_was_there_and_keeps_other_files(tmp_path: Path) -> N
         "NOTES",
     ]
     assert bench.again().working(bench.revision(), "thing", bench.base) is None
-    assert not list((bench.root / "patches/v1").glob(".*"))
+    assert not list((bench.root / "patches").rglob(".*"))
 
 
 def test_notes_below_the_line_stay_where_a_person_put_them(tmp_path: Path) -> None:
@@ -233,7 +233,9 @@ def test_save_without_a_checkout(tmp_path: Path) -> None:
     assert "farwatch checkout v1 thing" in caught.value.hint
 
 
-@pytest.mark.parametrize("where", ["_format", "_require_same", "_put", "_exchange"])
+@pytest.mark.parametrize(
+    "where", ["series._format", "series._require_same", "folders._put", "folders.exchange"]
+)
 def test_an_interrupted_save_leaves_the_old_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -250,12 +252,12 @@ def test_an_interrupted_save_leaves_the_old_files(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(series, where, killed)
+        patched.setattr(f"farwatch.{where}", killed)
         saved(bench)
     assert files(bench) == before
-    (bench.root / "patches/v1/.thing-new-left").mkdir()  # of a save that was killed outright
+    (bench.root / "patches/.v1-new-left").mkdir()  # of a save that was killed outright
     assert len(saved(bench).files) == 2
-    assert not list((bench.root / "patches/v1").glob(".*"))
+    assert not list((bench.root / "patches").rglob(".*"))
 
 
 def test_users_settings_in_the_checkout_do_not_change_the_files(tmp_path: Path) -> None:
@@ -342,8 +344,8 @@ def test_ordinary_messages_are_not_refused(tmp_path: Path) -> None:
     path = bench.checkout()
     texts = [
         "a: b",
-        "a: b\n\nc",
-        'a: b\n\n* c\n  - d\n\nLink: https://example.org/?q=1\nFixes: 0123456789ab ("x")',
+        "b: b\n\nc",
+        'c: b\n\n* c\n  - d\n\nLink: https://example.org/?q=1\nFixes: 0123456789ab ("x")',
         "ä",
     ]
     for number, text in enumerate(texts):
@@ -369,5 +371,5 @@ def test_exchange_falls_back_to_two_steps(tmp_path: Path, monkeypatch: pytest.Mo
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
     monkeypatch.setattr("ctypes.CDLL", NoLibc)
-    series._exchange(tmp_path / "one", tmp_path / "other")
+    folders.exchange(tmp_path / "one", tmp_path / "other")
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["one"]

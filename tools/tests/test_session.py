@@ -145,6 +145,11 @@ def test_a_guest_that_does_not_power_off_is_a_hang_of_its_last_test(home: Home) 
     assert one(home, "pass", "no-poweroff").hung
 
 
+def test_a_request_that_the_agent_refuses_is_not_waited_for(home: Home) -> None:
+    trace = one(home, "pass", "refuses")
+    assert "made%20up" in trace.refused and not trace.began and not trace.hung
+
+
 def test_garbage_on_the_lines_changes_nothing(home: Home) -> None:
     assert one(home, "pass", "garbage").ended == "exit 0"
 

@@ -21,9 +21,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share", type=Path, metavar="DIR", help="folder to share (default: a new, empty one)"
     )
-    parser.add_argument(
-        "command_words", metavar="-- CMD", nargs=argparse.REMAINDER, help="run CMD instead of a shell"
-    )
+    parser.usage = "farwatch boot [options] REV [-- CMD ...]"
+    parser.epilog = "With CMD, its exit status is that of this command."
 
 
 def run(args: argparse.Namespace, app: App) -> int:
@@ -38,7 +37,6 @@ def run(args: argparse.Namespace, app: App) -> int:
     revision = app.catalog.revision(args.revision)
     wish = common.wish_from(args, [revision], edited=not args.patches)
     setting = setting_for(app, wish, revision)
-    words = args.command_words[1:] if args.command_words[:1] == ["--"] else args.command_words
     share = args.share.resolve() if args.share else None
     logs = Path(tempfile.mkdtemp(prefix="boot-", dir=app.home.logs))
-    return run_guests(app.home, lambda run: converse(run, setting, share, words, logs))
+    return run_guests(app.home, lambda run: converse(run, setting, share, args.guest_command, logs))

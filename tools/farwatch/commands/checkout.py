@@ -17,8 +17,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, app: App) -> int:
     revision = app.catalog.revision(args.revision)
-    components = [args.component] if args.component else list(revision.bases)
-    for component in components:
-        base = app.catalog.base_of(revision, component, args.base if args.component else None)
-        print(app.trees.checkout(revision, component, base))
+    for base in app.catalog.chosen_bases(revision, list(revision.bases), args.component, args.base):
+        print(app.trees.checkout(revision, base.component, base))
     return 0

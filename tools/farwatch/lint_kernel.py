@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rules that the kernel's own scripts know: checkpatch, get_maintainer, kernel-doc; and spelling.
+
+The scripts are those of the base. They run in a folder with what they read of its tree, so that
+neither a build nor another lint has to wait for them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from farwatch import builds, complaints, git
+from farwatch.errors import FarwatchError
+from farwatch.home import Home, locked
+from farwatch.lint_model import (
+    CHANGELOG,
+    COVER,
+    Finding,
+    Job,
+    NotRun,
+    Outcome,
+    Patch,
+    Recipients,
+    in_parallel,
+)
+from farwatch.model import Base, hash_of
+from farwatch.proc import missing_tool
+from farwatch.trees import Source, Trees
+
+_RECIPE_VERSION = "1"
+_NEEDED = (
+    *("scripts", "include", "tools/docs", "tools/lib/python", "LICENSES"),
+    *("MAINTAINERS", "COPYING", "CREDITS", "Kbuild", "Makefile", "README"),
+)
+_LIMIT = 120.0
+"""Seconds that one script may take over one patch."""
+_TERSE = re.compile(r"^(?P<file>.+?):(?P<line>\d+): (?:ERROR|WARNING|CHECK):(?P<type>\w+): (?P<text>.*)$")
+_IGNORED = (
+    "UNKNOWN_COMMIT_ID",  # the base is a release without its history
+    "GERRIT_CHANGE_ID",
+)
+_CAMEL = "--- a/x.c\n+++ b/x.c\n@@ -0,0 +1 @@\n+int camelCase;\n"
+
+
+def check(job: Job) -> Iterator[Outcome]:
+    """All rules of this family."""
+    if "linux" not in job.bases:
+        yield NotRun(
+            "checkpatch, get_maintainer, kernel-doc", "no base of linux is known: they are its scripts"
+        )
+        return
+    tools = kernel_tools(job.app.home, job.app.trees, job.bases["linux"])
+    patches = job.of("linux")
+    if patches:
+        yield from _checkpatch(job, tools, patches)
+        yield from _maintainers(job, tools, patches)
+        yield from _kernel_doc(job, tools, patches)
+    yield from _spelling(job, tools)
+
+
+def kernel_tools(home: Home, trees: Trees, base: Base) -> Path:
+    """A folder with what the scripts of a base need of it; made once (seconds)."""
+    commit = trees.base_commit(base)
+    key = hash_of("kernel-tools", _RECIPE_VERSION, commit)
+    if kept := builds.find(home, "kernel-tools", key):
+        return kept.folder
+    with locked(home.builds / f".kernel-tools-{key}.lock"):
+        if builds.find(home, "kernel-tools", key) is None:
+            trees.say(f"unpacking the scripts of {base.label}")
+            with builds.fresh(home, "kernel-tools", key, {"label": f"scripts of {base.label}"}) as folder:
+                _unpack(trees.repository(base.component), commit, folder)
+    return builds.folder_of(home, "kernel-tools", key)
+
+
+def _unpack(repository: Path, commit: str, folder: Path) -> None:
+    """What is read, and of the rest the folders: MAINTAINERS tells them from files by what is there."""
+    listed = git.git("ls-tree", "-r", "-d", "-z", "--name-only", commit, cwd=repository)
+    for name in filter(None, os.fsdecode(listed).split("\0")):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    known = git.git("ls-tree", "-z", "--name-only", commit, "--", *_NEEDED, cwd=repository)
+    names = [name for name in os.fsdecode(known).split("\0") if name]
+    archive = git.git("archive", commit, "--", *names, cwd=repository)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="tar")
+    if (folder / "scripts" / "checkpatch.pl").exists():
+        _checkpatch_says(folder, "-", ["--no-signoff"], stdin=_CAMEL)  # has it list the names in include/
+
+
+# -- checkpatch
+
+
+def _checkpatch(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Outcome]:
+    if not (tools / "scripts" / "checkpatch.pl").exists():
+        yield NotRun("checkpatch", "the base has no scripts/checkpatch.pl")
+        return
+    options = ["--strict", f"--ignore={','.join(_IGNORED)}"]
+    options += [] if job.adopted else ["--no-signoff"]
+
+    def run(patch: Patch) -> Iterator[Outcome]:
+        said = _checkpatch_says(tools, str(patch.path), options)
+        lines = _patched_lines(patch.path)
+        for match in filter(None, map(_TERSE.match, said.splitlines())):
+            where = lines.get(int(match["line"]), "")
+            yield Finding(patch.name, f"checkpatch:{match['type']}", match["text"], where)
+
+    yield from in_parallel(run, patches)
+
+
+def _checkpatch_says(tools: Path, file: str, options: Sequence[str], stdin: str = "") -> str:
+    words = ["--terse", "--show-types", "--no-summary", "--color=never", *options, file]
+    return _script(["perl", "scripts/checkpatch.pl", *words], tools, stdin, f"checkpatch on {file}", (0, 1))
+
+
+def _patched_lines(path: Path) -> dict[int, str]:
+    """Line of a patch file -> "file:line" after the patch, for lines that are added or stay."""
+    found, file, after, inside = {}, "", 0, False
+    for number, line in enumerate(path.read_text("utf-8", "replace").split("\n"), start=1):
+        if line.startswith("diff --git "):
+            inside = False
+        elif line.startswith("+++ ") and not inside:
+            file = line[4:].split("\t")[0].partition("/")[2]
+        elif match := re.match(r"@@ -\d+(?:,\d+)? \+(\d+)", line):
+            after, inside = int(match[1]), True
+        elif inside and line[:1] in ("+", " "):
+            found[number] = f"{file}:{after}"
+            after += 1
+    return found
+
+
+# -- get_maintainer
+
+
+def _maintainers(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Outcome]:
+    script = tools / "scripts" / "get_maintainer.pl"
+    if not script.exists():
+        yield NotRun("get_maintainer", "the base has no scripts/get_maintainer.pl")
+        return
+    with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
+        current = Path(name) / "MAINTAINERS"
+        current.write_bytes(job.content(patches[-1].source, "MAINTAINERS") or b"")
+        options = ["--no-git", "--no-git-fallback", "--no-rolestats", f"--mpath={current}"]
+
+        def run(patch: Patch) -> Iterator[Outcome]:
+            words = ["perl", str(script), *options, str(patch.path)]
+            said = _script(words, tools, "", f"get_maintainer on {patch.path.name}", (0,))
+            addresses = tuple(dict.fromkeys(line.strip() for line in said.splitlines() if "@" in line))
+            yield Recipients(patch.name, addresses)
+            if not addresses:
+                yield Finding(patch.name, "get_maintainer", "nobody would get it")
+
+        yield from in_parallel(run, patches)
+
+
+# -- kernel-doc
+
+
+def _kernel_doc(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Outcome]:
+    script = tools / "scripts" / "kernel-doc"
+    if not script.exists():
+        yield NotRun("kernel-doc", "the base has no scripts/kernel-doc")
+        return
+
+    def run(patch: Patch) -> Iterator[Outcome]:
+        files = [file for file in patch.files if file.endswith((".c", ".h"))]
+        found = [_documented(job, script, source, files) for source in (patch.before, patch.source)]
+        for complaint in complaints.new(*found):
+            yield Finding(patch.name, "kernel-doc", complaint.text, complaint.where)
+
+    yield from in_parallel(run, patches)
+
+
+def _documented(job: Job, script: Path, source: Source, files: Sequence[str]) -> list[complaints.Complaint]:
+    """What kernel-doc says about some files of a source."""
+    with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
+        folder = Path(name)
+        for file in files:
+            content = job.content(source, file)
+            if content is not None and b"/**" in content:
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                (folder / file).write_bytes(content)
+        present = [file for file in files if (folder / file).exists()]
+        if not present:
+            return []
+        first = script.read_bytes().partition(b"\n")[0]
+        interpreter = "perl" if b"perl" in first else sys.executable
+        words = [interpreter, str(script.resolve()), "-none", "-Wall", *present]
+        said = _script(words, folder, "", f"kernel-doc of {source.label}", range(256))
+    return complaints.of_kernel_doc(said)
+
+
+# -- spelling
+
+
+def _spelling(job: Job, tools: Path) -> Iterator[Outcome]:
+    """codespell where it is installed; else checkpatch, which has looked at the kernel's patches already."""
+    have_codespell = shutil.which("codespell") is not None
+    texts = {
+        patch.name: _words(job, patch)
+        for patch in job.patches
+        if have_codespell or patch.component != "linux"
+    }
+    for name in (COVER, CHANGELOG):
+        path = job.revision.folder / name
+        if path.exists():
+            texts[name] = path.read_text(encoding="utf-8", errors="replace")
+    if have_codespell:
+        for name, text in texts.items():
+            yield from _codespell(name, text)
+    elif (tools / "scripts" / "spelling.txt").exists():
+        for name, text in texts.items():
+            yield from _checkpatch_spelling(tools, name, text)
+    else:
+        yield NotRun("spelling", "neither codespell nor scripts/spelling.txt of the base is there")
+
+
+def _words(job: Job, patch: Patch) -> str:
+    """The message and the lines that a patch adds."""
+    options = ("-r", "-p", "--unified=0", patch.before.tree, patch.source.tree)
+    diff = git.git("diff-tree", *options, cwd=job.repository(patch.component)).decode("utf-8", "replace")
+    added = [line[1:] for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
+    return "\n".join([patch.message, *added]) + "\n"
+
+
+def _codespell(name: str, text: str) -> Iterator[Outcome]:
+    said = _script(["codespell", "-"], Path.cwd(), text, f"codespell on {name}", range(256))
+    for line in said.splitlines():
+        if match := re.match(r"^\s+(\S+) ==> (.+)$", line):
+            yield Finding(name, "spelling", f"'{match[1]}' may be misspelled - perhaps '{match[2]}'?")
+
+
+def _checkpatch_spelling(tools: Path, name: str, text: str) -> Iterator[Outcome]:
+    """As the text of a mail without a change."""
+    mail = f"From: x <x@localhost>\nSubject: x\n\n{text}\n---\n"
+    options = ["--no-tree", "--no-signoff", "--types=TYPO_SPELLING"]
+    said = _checkpatch_says(tools, "-", options, stdin=mail)
+    for match in filter(None, map(_TERSE.match, said.splitlines())):
+        yield Finding(name, "spelling", match["text"], "")
+
+
+def _script(words: Sequence[str], cwd: Path, stdin: str, what: str, good: Sequence[int]) -> str:
+    """What a script prints, on both of its streams."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    # a person's .checkpatch.conf or .get_maintainer.conf would make the result theirs alone
+    env |= {"HOME": str(cwd), "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env=env,
+            input=stdin.encode("utf-8", "surrogateescape"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_LIMIT,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise missing_tool(words[0]) from error
+    except subprocess.TimeoutExpired as error:
+        raise FarwatchError(f"{what} came to no end within {_LIMIT:.0f} s") from error
+    said = done.stdout.decode("utf-8", "replace")
+    if done.returncode not in good:
+        raise FarwatchError(f"{what} failed (status {done.returncode})", cause=said[-2000:].strip())
+    return said

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the families of lint rules share: the series they look at, and what they say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from farwatch import git
+from farwatch.model import Base, Revision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from farwatch.app import App
+    from farwatch.trees import Source
+
+T = TypeVar("T")
+
+COVER = "cover-letter.txt"
+CHANGELOG = "changelog.txt"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong.
+
+    rule:   "checkpatch:LONG_LINE"; before the colon is the group
+    patch:  "linux/0001-....patch", "cover-letter.txt", "changelog.txt" or "revision.toml"
+    where:  "fs/fuse/dir.c:12", or empty
+    waived: the reason why it does not count, or empty
+    """
+
+    patch: str
+    rule: str
+    message: str
+    where: str = ""
+    waived: str = ""
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A rule that was not looked at, and why."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Recipients:
+    """Who would get a patch."""
+
+    patch: str
+    addresses: tuple[str, ...]
+
+
+Outcome = Finding | NotRun | Recipients
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A patch of a series, as file and as commit."""
+
+    component: str
+    path: Path
+    source: Source
+    """The tree after it."""
+    before: Source
+    author: str
+    email: str
+    message: str
+    """Subject and body, without what stands below its line "---"."""
+    trailers: tuple[tuple[str, str], ...]
+    """Name and value, in order, as git reads them."""
+    files: tuple[str, ...]
+    """Those it changes, adds, deletes or renames, under both names."""
+    added: int
+    removed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.component}/{self.path.name}"
+
+    @property
+    def subject(self) -> str:
+        return self.message.partition("\n")[0]
+
+    @property
+    def body(self) -> str:
+        return self.message.partition("\n")[2].strip("\n")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A revision to be looked at."""
+
+    app: App
+    revision: Revision
+    bases: dict[str, Base]
+    """Component -> base, for those with patches; linux too, as its scripts serve other trees."""
+    patches: tuple[Patch, ...]
+    adopted: bool
+    """A human has taken the series over."""
+    previous: Revision | None
+    """The revision before it."""
+
+    def of(self, component: str) -> tuple[Patch, ...]:
+        return tuple(patch for patch in self.patches if patch.component == component)
+
+    def repository(self, component: str) -> Path:
+        return self.app.trees.repository(component)
+
+    def content(self, source: Source, file: str) -> bytes | None:
+        """A file as a source has it; None when it has none of that name."""
+        found = git.run("cat-file", "blob", f"{source.tree}:{file}", cwd=self.repository(source.component))
+        return found.stdout if found.returncode == 0 else None
+
+
+def read_patches(app: App, revision: Revision, component: str, base: Base) -> Iterator[Patch]:
+    """The patches of a component; FarwatchError when they do not apply."""
+    repository = app.trees.repository(component)
+    sources = app.trees.prefixes(revision, component, base)
+    for path, before, after in zip(revision.patches(component), sources, sources[1:], strict=True):
+        form = "--format=%an%x00%ae%x00%B"
+        author, email, text = _text("log", "-1", form, after.commit, cwd=repository).split("\0", 2)
+        message = text.partition("\n---\n")[0].strip("\n")
+        trailers = _text("interpret-trailers", "--parse", cwd=repository, stdin=message + "\n")
+        names, added, removed = _changes(before, after, repository)
+        yield Patch(
+            component,
+            path,
+            after,
+            before,
+            author,
+            email,
+            message,
+            tuple(_trailer(line) for line in trailers.splitlines() if ":" in line),
+            names,
+            added,
+            removed,
+        )
+
+
+def _text(*args: str, cwd: Path, stdin: str = "") -> str:
+    return git.git(*args, cwd=cwd, stdin=stdin.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+
+
+def _trailer(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip(), value.strip()
+
+
+def _changes(before: Source, after: Source, repository: Path) -> tuple[tuple[str, ...], int, int]:
+    """(files, lines added, lines removed); what is only moved is no change."""
+    options = ("-r", "-z", "--numstat", "-M", before.tree, after.tree)
+    fields = git.git("diff-tree", *options, cwd=repository).decode("utf-8", "surrogateescape").split("\0")
+    names, added, removed = [], 0, 0
+    entries = iter(fields[:-1])
+    for entry in entries:
+        plus, minus, name = entry.split("\t", 2)
+        names += [name] if name else [next(entries), next(entries)]
+        added += int(plus) if plus != "-" else 0
+        removed += int(minus) if minus != "-" else 0
+    return tuple(names), added, removed
+
+
+def in_parallel(work: Callable[[Patch], Iterable[Outcome]], patches: Iterable[Patch]) -> Iterator[Outcome]:
+    """The outcomes of many patches, in order; the work is done by other programs, two at a time for each core."""
+    import os
+
+    with ThreadPoolExecutor(2 * len(os.sched_getaffinity(0))) as pool:
+        for outcomes in pool.map(lambda patch: list(work(patch)), patches):
+            yield from outcomes
