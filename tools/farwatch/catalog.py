@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import cast
 
 from farwatch.errors import FarwatchError, unknown
-from farwatch.model import Base, BaseKind, Claim, Expectation, Revision, ShareKind, Verdict, Waiver
+from farwatch.model import (
+    Adoption,
+    Base,
+    BaseKind,
+    Claim,
+    Expectation,
+    Posting,
+    Revision,
+    ShareKind,
+    Verdict,
+    Waiver,
+)
 from farwatch.strict_toml import Document, Table
 
 REVISION_FILE = "revision.toml"
@@ -126,7 +137,7 @@ class Catalog:
 
     def _read(self, folder: Path) -> Revision:
         table = Document.read(folder / REVISION_FILE).table()
-        table.only(("title", "order", "share", "bases", "expect", "waive", "tests"))
+        table.only(("title", "order", "share", "bases", "expect", "waive", "tests", "send", "adopted"))
         return Revision(
             name=folder.name,
             title=table.text("title"),
@@ -137,7 +148,17 @@ class Catalog:
             order=table.integer("order", _DEFAULT_ORDER),
             waivers=tuple(_waiver(entry) for entry in table.tables("waive")),
             claims=_claims(table),
+            postings=self._postings(table),
+            adoption=_adoption(table),
         )
+
+    def _postings(self, table: Table) -> dict[str, Posting]:
+        """[send.COMPONENT]: to, cc, prefixes"""
+        if "send" not in table.names():
+            return {}
+        send = table.table("send")
+        send.only(list(self._bases))
+        return {component: _posting(send.table(component)) for component in send.names()}
 
     def _bases_of(self, table: Table, folder: Path) -> dict[str, str]:
         table.only(list(self._bases))
@@ -216,6 +237,19 @@ def _claims(table: Table) -> tuple[Claim, ...]:
         return ()
     tests = table.table("tests")
     return tuple(Claim(patch, tests.texts(patch)) for patch in tests.names())
+
+
+def _posting(table: Table) -> Posting:
+    table.only(("to", "cc", "prefixes"))
+    return Posting(**{key: table.texts(key) for key in table.names()})
+
+
+def _adoption(table: Table) -> Adoption | None:
+    if "adopted" not in table.names():
+        return None
+    adopted = table.table("adopted")
+    adopted.only(("by", "date", "assisted"))
+    return Adoption(adopted.text("by"), adopted.text("date"), adopted.text("assisted"))
 
 
 def _pattern(table: Table, key: str) -> str:
