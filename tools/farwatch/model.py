@@ -105,6 +105,27 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Posting:
+    """What the mails of one component's series say that its patches do not."""
+
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    """Words in the subject's brackets beside PATCH: RFC, a tree's name."""
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """Who took a series over, and what they said of its origin."""
+
+    by: str
+    """Name and address: "A Person <person@example.org>"."""
+    date: str
+    assisted: str
+    """Value of the Assisted-by trailer; "no" if no AI assistant had a part in it."""
+
+
+@dataclass(frozen=True)
 class Revision:
     """One posted (or postable) state of the whole feature: a folder of patches/."""
 
@@ -119,6 +140,9 @@ class Revision:
     """Place of its column in the table; reference and baseline come first."""
     waivers: tuple[Waiver, ...] = ()
     claims: tuple[Claim, ...] = ()
+    postings: dict[str, Posting] = field(default_factory=dict)
+    """Component -> what its mails say; empty where nothing is special."""
+    adoption: Adoption | None = None
 
     def patches(self, component: str) -> tuple[Path, ...]:
         """The series of one component, in order; empty when there is none."""

@@ -200,3 +200,18 @@ def test_the_catalog_of_this_checkout_loads_quickly() -> None:
     assert names[:2] == ["reference", "baseline"]
     baseline = catalog.revision("baseline").expectation("inotify:local_remote.remote.create")
     assert baseline is not None and baseline.met_by(Verdict.FAIL, "no event within 500 ms")
+
+
+def test_what_the_mails_say_and_who_adopted(tmp_path: Path) -> None:
+    more = '[send.linux]\nto = ["a@example.org"]\nprefixes = ["RFC"]\n'
+    more += '[adopted]\nby = "A <a@example.org>"\ndate = "2026-01-02"\nassisted = "no"\n'
+    revision = Catalog.load(tree(tmp_path, v1=REVISION + more, v2=REVISION)).revision("v1")
+    assert revision.postings["linux"].to == ("a@example.org",) and revision.postings["linux"].cc == ()
+    assert revision.adoption is not None and revision.adoption.by == "A <a@example.org>"
+    assert Catalog.load(tmp_path).revision("v2").adoption is None
+
+
+@pytest.mark.parametrize("wrong", ["[send.qemu]\n", "[send.linux]\ntoo = ['x']\n", "[adopted]\nby = 'x'\n"])
+def test_wrong_tables_about_mails(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(FarwatchError, match=r"revision\.toml:"):
+        Catalog.load(tree(tmp_path, v1=REVISION + wrong)).revision("v1")
