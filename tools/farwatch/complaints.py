@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 _GCC = re.compile(
-    r"^(?P<file>[^\s:][^:]*):(?P<line>\d+)(?::\d+)?: (?:fatal )?(?:warning|error): (?P<text>.+)$"
+    r"^(?P<file>[^\s:][^:]*):(?P<line>\d+)(?::\d+)?: (?:fatal )?(?P<kind>warning|error): (?P<text>.+)$"
 )
 _CLIPPY = re.compile(
-    r"^(?P<file>[^\s:][^:]*\.rs):(?P<line>\d+):\d+: (?:warning|error)(?:\[\w+\])?: (?P<text>.+)$"
+    r"^(?P<file>[^\s:][^:]*\.rs):(?P<line>\d+):\d+: (?P<kind>warning|error)(?:\[\w+\])?: (?P<text>.+)$"
 )
 _LINKER = re.compile(r"^(?P<text>(?:\S*ld(?:\.\w+)?|WARNING|WARNING: modpost): (?:warning: )?\S.*)$")
 _CARGO = re.compile(r"^(?:warning|error)(?:\[\w+\])?: (?P<text>.+)$")
@@ -33,6 +33,7 @@ class Complaint:
     file: str
     text: str
     line: int = field(default=0, compare=False)
+    error: bool = field(default=False, compare=False)
 
     @property
     def where(self) -> str:
@@ -40,8 +41,12 @@ class Complaint:
 
 
 def of_make(log: str, prefix: str = "src/") -> list[Complaint]:
-    """Those of gcc, sparse and the linker in a log of make; `prefix` is what make calls the sources."""
-    return list(_matches(log, (_GCC, _LINKER), prefix))
+    """Those of gcc, sparse and the linker in a log of make; `prefix` is what make calls the sources.
+
+    What a header is blamed for is said for each file that includes it: it counts once.
+    """
+    found = {(said.file, said.line, said.text): said for said in _matches(log, (_GCC, _LINKER), prefix)}
+    return list(found.values())
 
 
 def of_clippy(log: str) -> list[Complaint]:
@@ -90,4 +95,5 @@ def _matches(log: str, patterns: tuple[re.Pattern[str], ...], prefix: str) -> It
             continue
         parts = match.groupdict()
         file = str(parts.get("file") or "").removeprefix(prefix)
-        yield Complaint(file, parts["text"].strip(), int(parts.get("line") or 0))
+        line_number, error = int(parts.get("line") or 0), parts.get("kind") == "error"
+        yield Complaint(file, parts["text"].strip(), line_number, error)

@@ -7,15 +7,20 @@ looked at through the source files that the rest of its series touches.
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from farwatch import complaints
 from farwatch.complaints import Complaint
+from farwatch.errors import BuildFailure
 from farwatch.lint_model import Finding, Job, NotRun, Outcome, Patch
+from farwatch.trees import Source
 
 ARCH = "um"
 FLAVOR = "plain"
+
+_NO_RULE = re.compile(r"No rule to make target '(?P<file>[^']+)\.o'")
 
 
 def check(job: Job) -> Iterator[Outcome]:
@@ -28,14 +33,54 @@ def check(job: Job) -> Iterator[Outcome]:
         options.append("C=2")
     else:
         yield NotRun("sparse", "it is not installed")
-    before, broken = _said(job, patches[0].before, options, (), patches[0])
+    units = [_units(patch, patches) for patch in patches]
+    before = _said(job, patches[0].before, units[0], options)
     for place, patch in enumerate(patches):
-        following = patches[place + 1] if place + 1 < len(patches) else None
-        after, now_broken = _said(job, patch.source, options, _looked_at(patch, patches), following)
-        mine = set(_looked_at(patch, patches)) | {file for file in patch.files if file.endswith(".h")}
-        for complaint in complaints.new(before, after):
-            if complaint.file in mine or not complaint.file:
-                yield Finding(patch.name, _rule(complaint), complaint.text, complaint.where)
-        for file in sorted(now_broken - broken):
-            yield Finding(patch.name, "compile", f"{file} does not compile", file)
-        before, broken = after, now_broken
+        following = units[place + 1] if place + 1 < len(units) else set()
+        try:
+            after = _said(job, patch.source, units[place] | following, options)
+        except BuildFailure as failure:
+            yield Finding(patch.name, "compile", f"{failure.what}: {failure.cause.partition(chr(10))[0]}")
+            continue
+        yield from _new(patch, units[place], before, after)
+        before = after
+
+
+def _units(patch: Patch, patches: Sequence[Patch]) -> set[str]:
+    """The source files to compile for a patch."""
+    sources = {file for file in patch.files if file.endswith(".c") and not _is_tool(file)}
+    if not sources and any(file.endswith(".h") for file in patch.files):
+        sources = {file for other in patches for file in other.files if file.endswith(".c")}
+    return {file for file in sources if not _is_tool(file)}
+
+
+def _is_tool(file: str) -> bool:
+    """Programs that are no part of the kernel."""
+    return file.startswith(("tools/", "scripts/", "samples/", "usr/"))
+
+
+def _said(job: Job, source: Source, units: set[str], options: Sequence[str]) -> str:
+    """The log of make over some files of a source."""
+    builder = job.app.builder
+    checked = builder.complaints(
+        job.revision, job.bases["linux"], ARCH, FLAVOR, source, sorted(units), options
+    )
+    return checked.log
+
+
+def _new(patch: Patch, units: set[str], before: str, after: str) -> Iterator[Outcome]:
+    mine = units | {file for file in patch.files if file.endswith(".h")}
+    for complaint in complaints.new(complaints.of_make(before), complaints.of_make(after)):
+        if complaint.file in mine:
+            yield Finding(patch.name, _rule(complaint), complaint.text, complaint.where)
+    for match in _NO_RULE.finditer(after):
+        if f"{match['file']}.c" in units:
+            yield NotRun("W=1, sparse", f"{match['file']}.c is no part of the {ARCH} {FLAVOR} kernel")
+
+
+def _rule(complaint: Complaint) -> str:
+    """gcc names the option of each of its warnings; sparse has none."""
+    if complaint.error:
+        return "compile"
+    option = re.search(r"\[-W([\w-]+)[^\]]*\]$", complaint.text)
+    return f"W=1:{option[1]}" if option else "sparse"

@@ -168,7 +168,7 @@ def _changes(before: Source, after: Source, repository: Path) -> tuple[tuple[str
 
 
 def in_parallel(work: Callable[[Patch], Iterable[Outcome]], patches: Iterable[Patch]) -> Iterator[Outcome]:
-    """The outcomes of many patches, in order; the work is done by other programs, two at a time for each core."""
+    """The outcomes of many patches, in order; other programs do the work, two a core at a time."""
     import os
 
     with ThreadPoolExecutor(2 * len(os.sched_getaffinity(0))) as pool:

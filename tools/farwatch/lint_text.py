@@ -27,7 +27,7 @@ ORDER = (
 )
 """maintainer-tip.rst, "Ordering of commit tags"."""
 _FREE = {"signed-off-by", "closes", "link"}
-"""Tags that belong to the one before them (Closes, Link) or to whoever handed the patch on (Signed-off-by)."""
+"""Tags that belong to the one before them, or to whoever handed the patch on."""
 _SPELLING = {
     **{name: name.capitalize().replace("-By", "-by") for name in ORDER},
     "co-developed-by": "Co-developed-by",
@@ -192,7 +192,7 @@ def _size(job: Job, patch: Patch) -> Iterator[Finding]:
 
 
 def _blanks(job: Job, patch: Patch) -> Iterator[Finding]:
-    """What `git diff --check` finds: blanks at ends of lines, before tabs, at ends of files, conflict marks."""
+    """What `git diff --check` finds: blanks at ends of lines and files, before tabs; conflict marks."""
     options = ("-r", "-p", "--check", patch.before.tree, patch.source.tree)
     said = git.run("diff-tree", *options, cwd=job.repository(patch.component)).stdout
     for line in said.decode("utf-8", "replace").splitlines():
@@ -214,7 +214,8 @@ def _cover(job: Job) -> Iterator[Finding]:
 def _changelog(job: Job) -> Iterator[Finding]:
     text = _read(job, CHANGELOG)
     if job.previous is not None and not text.strip():
-        message = f"nothing says what has changed since {job.previous.name}: write {job.revision.folder / CHANGELOG}"
+        path = job.revision.folder / CHANGELOG
+        message = f"nothing says what has changed since {job.previous.name}: write {path}"
         yield Finding(CHANGELOG, "changelog:missing", message)
     elif job.previous is not None and not re.search(rf"(?<!\w){re.escape(job.previous.name)}(?!\w)", text):
         yield Finding(

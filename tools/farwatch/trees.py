@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farwatch import git, importer
@@ -119,18 +119,24 @@ class Trees:
         return Mover(self.repository(component), memory, own.name, base.name)
 
     def prefixes(self, revision: Revision, component: str, base: Base) -> tuple[Source, ...]:
-        """The base, the base with the first patch, ... and last the whole series."""
+        """The base, the base with the first patch, ... and last the whole series.
+
+        One more than there are patches: one that another base has already gives the same content again.
+        """
         whole = self.tip(revision, component, base)
-        commits = (self.base_commit(base), *self.commits(revision, component, base)[:-1])
-        if whole.commit == commits[0]:
-            return (whole,)
-        names = ("nothing", *(path.name for path in revision.patches(component)))
-        parts = []
-        for name, commit in zip(names, commits, strict=False):
-            tree = git.line("rev-parse", f"{commit}^{{tree}}", cwd=self.repository(component))
-            label = f"{revision.name} up to {name} on {component} {base.name}"
-            parts.append(Source(component, base, revision.name, commit, tree, None, label, partial=True))
-        return (*parts, whole)
+        parts = [(self.base_commit(base), "nothing")]
+        keys = self._keys(revision, component, base)
+        for path, key in zip(revision.patches(component), keys, strict=True):
+            found = git.resolve(self.repository(component), SERIES_REFS + key)
+            parts.append((found[0] if found else parts[-1][0], path.name))
+        return tuple(
+            whole if commit == whole.commit else self._part(whole, commit, name) for commit, name in parts
+        )
+
+    def _part(self, whole: Source, commit: str, name: str) -> Source:
+        tree = git.line("rev-parse", f"{commit}^{{tree}}", cwd=self.repository(whole.component))
+        label = f"{whole.revision} up to {name} on {whole.component} {whole.base.name}"
+        return replace(whole, commit=commit, tree=tree, label=label, partial=True)
 
     def present(self, source: Source, files: Iterable[str]) -> list[str]:
         """Those of `files` that a source has, sorted."""

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""lint: what reviewers and their robots would say about a series. Exit status 1 if anything is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from farwatch.app import App
+from farwatch.commands import common
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    common.add_revision(parser)
+    parser.add_argument("--base", metavar="BASE", help="linux base instead of the revision's own")
+    parser.add_argument("--no-build", action="store_true", help="leave out the rules that need a compiler")
+
+
+def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.lint import lint_revision
+    from farwatch.lint_table import lint_text
+
+    revision = app.catalog.revision(args.revision)
+    report = lint_revision(app, revision, build=not args.no_build, linux=args.base)
+    sys.stdout.write(lint_text(report))
+    return 0 if report.ok else 1

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""lint: what reviewers and their robots would say about a series, said before they see it.
+
+Rules come in families, one module each (lint_text, lint_kernel, lint_rust, lint_compile); a family is a
+function from a Job to Findings, rules that could not be looked at, and recipients. A finding counts unless
+revision.toml waives its rule for its patch, with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from farwatch import lint_compile, lint_kernel, lint_rust, lint_text
+from farwatch.lint_model import (
+    CHANGELOG,
+    COVER,
+    Finding,
+    Job,
+    NotRun,
+    Outcome,
+    Patch,
+    Recipients,
+    read_patches,
+)
+from farwatch.model import Revision, Waiver
+
+if TYPE_CHECKING:
+    from farwatch.app import App
+
+__all__ = ["Finding", "Line", "LintReport", "lint_revision"]
+
+Family = Callable[[Job], Iterator[Outcome]]
+
+QUICK: tuple[Family, ...] = (lint_text.check, lint_kernel.check, lint_rust.check_format)
+COMPILING: tuple[Family, ...] = (lint_compile.check, lint_rust.check_clippy)
+REVISION = "revision.toml"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: a patch, or one of the texts around the series."""
+
+    name: str
+    size: str
+    """ "+12 -3", or empty"""
+    findings: tuple[Finding, ...]
+    recipients: tuple[str, ...] = ()
+
+    @property
+    def wrong(self) -> int:
+        """How many findings count."""
+        return sum(not finding.waived for finding in self.findings)
+
+    @property
+    def waived(self) -> int:
+        return len(self.findings) - self.wrong
+
+
+@dataclass(frozen=True)
+class LintReport:
+    """What lint found."""
+
+    revision: str
+    lines: tuple[Line, ...]
+    not_run: tuple[NotRun, ...]
+    idle: tuple[Waiver, ...]
+    """Waivers that nothing needs (of rules that were looked at)."""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong, apart from what is waived."""
+        return not any(line.wrong for line in self.lines)
+
+
+def lint_revision(
+    app: App, revision: Revision, *, build: bool = True, linux: str | None = None
+) -> LintReport:
+    """Look at all rules; without `build` at those that need no compiler (seconds for ten patches).
+
+    linux: name of a base to apply the linux series to, instead of the revision's own
+    """
+    job = _job(app, revision, linux)
+    outcomes: list[Outcome] = []
+    for family in (*QUICK, *(COMPILING if build else ())):
+        outcomes += family(job)
+    if not build and job.patches:
+        outcomes.append(NotRun("W=1, sparse, clippy", "they need a compiler: run lint without --no-build"))
+    return _report(job, outcomes)
+
+
+def _job(app: App, revision: Revision, linux: str | None) -> Job:
+    bases, patches = {}, list[Patch]()
+    for component in app.catalog.components():
+        named = linux if component == "linux" else None
+        base = app.catalog.base_of(revision, component, named)
+        if revision.patches(component):
+            patches += read_patches(app, revision, component, base)
+        elif component != "linux":
+            continue
+        bases[component] = base
+    return Job(app, revision, bases, tuple(patches), adopted(revision), previous(app, revision))
+
+
+def adopted(revision: Revision) -> bool:
+    """Whether a human has taken a series over (`farwatch adopt`)."""
+    return revision.adoption is not None
+
+
+def previous(app: App, revision: Revision) -> Revision | None:
+    """The revision with patches that comes before it in the table."""
+    found = None
+    for other in app.catalog.revisions():
+        if other.name == revision.name:
+            return found
+        if any(other.patches(component) for component in app.catalog.components()):
+            found = other
+    return None
+
+
+def _report(job: Job, outcomes: Sequence[Outcome]) -> LintReport:
+    findings = [_waived(job.revision, found) for found in outcomes if isinstance(found, Finding)]
+    recipients = {found.patch: found.addresses for found in outcomes if isinstance(found, Recipients)}
+    names = [patch.name for patch in job.patches]
+    sizes = {patch.name: f"+{patch.added} -{patch.removed}" for patch in job.patches}
+    names += [name for name in (COVER, CHANGELOG) if (job.revision.folder / name).exists()]
+    names = list(dict.fromkeys([*names, *(finding.patch for finding in findings)]))
+    lines = (
+        Line(
+            name,
+            sizes.get(name, ""),
+            tuple(dict.fromkeys(finding for finding in findings if finding.patch == name)),
+            recipients.get(name, ()),
+        )
+        for name in names
+    )
+    not_run = dict.fromkeys(found for found in outcomes if isinstance(found, NotRun))
+    idle = [waiver for waiver in job.revision.waivers if not _needed(waiver, findings)]
+    return LintReport(job.revision.name, tuple(lines), tuple(not_run), tuple(idle))
+
+
+def _waived(revision: Revision, finding: Finding) -> Finding:
+    for waiver in revision.waivers:
+        if waiver.covers(finding.rule, finding.patch):
+            return replace(finding, waived=waiver.reason)
+    return finding
+
+
+def _needed(waiver: Waiver, findings: Sequence[Finding]) -> bool:
+    return any(waiver.covers(finding.rule, finding.patch) for finding in findings)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The report of lint as text: a table with a line for each patch, then what is wrong, then the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from farwatch.escape import printable
+from farwatch.lint import Line, LintReport
+from farwatch.lint_model import Finding
+
+
+def lint_text(report: LintReport) -> str:
+    """The whole report."""
+    parts = [
+        list(_table(report.lines)),
+        list(_findings("wrong:", report.lines, waived=False)),
+        list(_findings("waived:", report.lines, waived=True)),
+        list(_recipients(report.lines)),
+        [f"not looked at: {printable(entry.rule)}: {printable(entry.reason)}" for entry in report.not_run],
+        [
+            f"idle waiver: {printable(waiver.rule)} for {printable(', '.join(waiver.patches))}"
+            for waiver in report.idle
+        ],
+        [_verdict(report)],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+
+def _table(lines: Sequence[Line]) -> Iterator[str]:
+    if not lines:
+        return
+    rows = [("patch", "size", "wrong", "waived", "rules")]
+    for line in lines:
+        rules = Counter(finding.rule for finding in line.findings if not finding.waived)
+        shown = ", ".join(f"{rule} x{count}" if count > 1 else rule for rule, count in sorted(rules.items()))
+        state = str(line.wrong) if line.wrong else "ok"
+        rows.append((printable(line.name), line.size, state, str(line.waived or ""), printable(shown)))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for row in rows:
+        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _findings(title: str, lines: Sequence[Line], *, waived: bool) -> Iterator[str]:
+    chosen = [finding for line in lines for finding in line.findings if bool(finding.waived) is waived]
+    if chosen:
+        yield title
+    last = ""
+    for finding in chosen:
+        if finding.patch != last:
+            yield f"  {printable(finding.patch)}"
+            last = finding.patch
+        yield f"    {printable(_said(finding))}"
+        if finding.waived:
+            yield f"      because: {printable(finding.waived)}"
+
+
+def _said(finding: Finding) -> str:
+    place = f"{finding.where}: " if finding.where else ""
+    return f"{finding.rule}: {place}{finding.message}"
+
+
+def _recipients(lines: Sequence[Line]) -> Iterator[str]:
+    """Who would get what; the names that get everything are said once."""
+    known = {line.name: line.recipients for line in lines if line.recipients}
+    if not known:
+        return
+    everything = [name for name in next(iter(known.values())) if all(name in got for got in known.values())]
+    yield "would get it (get_maintainer):"
+    yield f"  every patch: {printable(', '.join(everything) or 'nobody')}"
+    for name, got in known.items():
+        more = [address for address in got if address not in everything]
+        if more:
+            yield f"  {printable(name)}: {printable(', '.join(more))}"
+
+
+def _verdict(report: LintReport) -> str:
+    wrong = sum(line.wrong for line in report.lines)
+    waived = sum(line.waived for line in report.lines)
+    if not report.lines:
+        return f"{report.revision} has no patches"
+    rest = f", {waived} waived" if waived else ""
+    return f"{report.revision}: {f'{wrong} wrong' if wrong else 'nothing is wrong'}{rest}"
