@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from farwatch import builds, complaints, git
@@ -106,7 +107,11 @@ def _checkpatch(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Out
     options += [] if job.adopted else ["--no-signoff"]
 
     def run(patch: Patch) -> Iterator[Outcome]:
-        said = _checkpatch_says(tools, str(patch.path), options)
+        said = _remembered(
+            job,
+            (tools.name, *options, patch.path.read_bytes()),
+            lambda: _checkpatch_says(tools, str(patch.path), options),
+        )
         lines = _patched_lines(patch.path)
         for match in filter(None, map(_TERSE.match, said.splitlines())):
             where = lines.get(int(match["line"]), "")
@@ -146,12 +151,17 @@ def _maintainers(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Ou
         return
     with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
         current = Path(name) / "MAINTAINERS"
-        current.write_bytes(job.content(patches[-1].source, "MAINTAINERS") or b"")
+        content = job.content(patches[-1].source, "MAINTAINERS") or b""
+        current.write_bytes(content)
         options = ["--no-git", "--no-git-fallback", "--no-rolestats", f"--mpath={current}"]
 
         def run(patch: Patch) -> Iterator[Outcome]:
             words = ["perl", str(script), *options, str(patch.path)]
-            said = _script(words, tools, "", f"get_maintainer on {patch.path.name}", (0,))
+            said = _remembered(
+                job,
+                (tools.name, content, patch.path.read_bytes()),
+                lambda: _script(words, tools, "", f"get_maintainer on {patch.path.name}", (0,)),
+            )
             addresses = tuple(dict.fromkeys(line.strip() for line in said.splitlines() if "@" in line))
             yield Recipients(patch.name, addresses)
             if not addresses:
@@ -164,37 +174,51 @@ def _maintainers(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Ou
 
 
 def _kernel_doc(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Outcome]:
+    """What is new of the complaints about the files that a patch touches; one run of the script for all."""
     script = tools / "scripts" / "kernel-doc"
     if not script.exists():
         yield NotRun("kernel-doc", "the base has no scripts/kernel-doc")
         return
-
-    def run(patch: Patch) -> Iterator[Outcome]:
-        files = [file for file in patch.files if file.endswith((".c", ".h"))]
-        found = [_documented(job, script, source, files) for source in (patch.before, patch.source)]
-        for complaint in complaints.new(*found):
+    after = _documented(job, script, [(patch.source, patch) for patch in patches])
+    suspects = [patch for patch in patches if after[patch.name]]
+    before = _documented(job, script, [(patch.before, patch) for patch in suspects])
+    for patch in suspects:
+        for complaint in complaints.new(before[patch.name], after[patch.name]):
             yield Finding(patch.name, "kernel-doc", complaint.text, complaint.where)
 
-    yield from in_parallel(run, patches)
 
-
-def _documented(job: Job, script: Path, source: Source, files: Sequence[str]) -> list[complaints.Complaint]:
-    """What kernel-doc says about some files of a source."""
+def _documented(
+    job: Job, script: Path, wanted: Sequence[tuple[Source, Patch]]
+) -> dict[str, list[complaints.Complaint]]:
+    """By name of patch, what kernel-doc says about the files of it as a source has them."""
+    said = {patch.name: list[complaints.Complaint]() for _, patch in wanted}
     with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
         folder = Path(name)
-        for file in files:
-            content = job.content(source, file)
-            if content is not None and b"/**" in content:
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                (folder / file).write_bytes(content)
-        present = [file for file in files if (folder / file).exists()]
-        if not present:
-            return []
-        first = script.read_bytes().partition(b"\n")[0]
-        interpreter = "perl" if b"perl" in first else sys.executable
-        words = [interpreter, str(script.resolve()), "-none", "-Wall", *present]
-        said = _script(words, folder, "", f"kernel-doc of {source.label}", range(256))
-    return complaints.of_kernel_doc(said)
+        files = []
+        for number, (source, patch) in enumerate(wanted):
+            files += _put_files(job, source, patch, folder, str(number))
+        if files:
+            first = script.read_bytes().partition(b"\n")[0]
+            interpreter = "perl" if b"perl" in first else sys.executable
+            words = [interpreter, str(script.resolve()), "-none", "-Wall", *files]
+            for found in complaints.of_kernel_doc(_script(words, folder, "", "kernel-doc", range(256))):
+                number_text, _, file = found.file.partition("/")
+                patch = wanted[int(number_text)][1]
+                said[patch.name].append(replace(found, file=file))
+    return said
+
+
+def _put_files(job: Job, source: Source, patch: Patch, folder: Path, below: str) -> list[str]:
+    """Write the documented files of a patch to folder/below/...; their names from `folder` on."""
+    names = []
+    for file in patch.files:
+        content = job.content(source, file) if file.endswith((".c", ".h")) else None
+        if content is not None and b"/**" in content:
+            path = folder / below / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            names.append(f"{below}/{file}")
+    return names
 
 
 # -- spelling
@@ -244,6 +268,18 @@ def _checkpatch_spelling(tools: Path, name: str, text: str) -> Iterator[Outcome]
     said = _checkpatch_says(tools, "-", options, stdin=mail)
     for match in filter(None, map(_TERSE.match, said.splitlines())):
         yield Finding(name, "spelling", match["text"], "")
+
+
+def _remembered(job: Job, about: Sequence[str | bytes], ask: Callable[[], str]) -> str:
+    """What a script says about this content; asked once."""
+    key = hash_of("script", *about)
+    kept = builds.find(job.app.home, "script", key)
+    if kept is not None:
+        return str(kept.record["said"])
+    said = ask()
+    with builds.fresh(job.app.home, "script", key, {"said": said}):
+        pass
+    return said
 
 
 def _script(words: Sequence[str], cwd: Path, stdin: str, what: str, good: Sequence[int]) -> str:

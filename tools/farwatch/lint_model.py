@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -123,7 +124,7 @@ def read_patches(app: App, revision: Revision, component: str, base: Base) -> It
     """The patches of a component; FarwatchError when they do not apply."""
     repository = app.trees.repository(component)
     sources = app.trees.prefixes(revision, component, base)
-    for path, before, after in zip(revision.patches(component), sources, sources[1:], strict=True):
+    for path, (before, after) in zip(revision.patches(component), pairwise(sources), strict=True):
         form = "--format=%an%x00%ae%x00%B"
         author, email, text = _text("log", "-1", form, after.commit, cwd=repository).split("\0", 2)
         message = text.partition("\n---\n")[0].strip("\n")
