@@ -28,6 +28,7 @@ COMMANDS = {
     "prune": "free disk: what farwatch keeps outside the checkout",
     "checkout": "the series of a revision as commits in a worktree",
     "save": "the commits of a checkout back into patch files",
+    "bisectable": "does every patch build, boot, and do what it claims",
     "lint": "what reviewers and their robots would say about a series",
     "bench": "measure: how long farwatch's own steps take",
     "completion": "print the line that makes your shell complete farwatch",

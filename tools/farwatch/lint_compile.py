@@ -20,6 +20,7 @@ from farwatch.trees import Source
 ARCH = "um"
 FLAVOR = "plain"
 
+_REFUSED = "sparse is not available or not up to date"
 _NO_RULE = re.compile(r"No rule to make target '(?P<file>[^']+)\.o'")
 
 
@@ -33,8 +34,10 @@ def check(job: Job) -> Iterator[Outcome]:
         options.append("C=2")
     else:
         yield NotRun("sparse", "it is not installed")
-    units = [_units(patch, patches) for patch in patches]
+    units = [units_of(patch, patches) for patch in patches]
     before = _said(job, patches[0].before, units[0], options)
+    if _REFUSED in before:
+        yield NotRun("sparse", "it is installed, but too old for this kernel: kbuild does not use it")
     for place, patch in enumerate(patches):
         following = units[place + 1] if place + 1 < len(units) else set()
         try:
@@ -46,7 +49,7 @@ def check(job: Job) -> Iterator[Outcome]:
         before = after
 
 
-def _units(patch: Patch, patches: Sequence[Patch]) -> set[str]:
+def units_of(patch: Patch, patches: Sequence[Patch]) -> set[str]:
     """The source files to compile for a patch."""
     sources = {file for file in patch.files if file.endswith(".c") and not _is_tool(file)}
     if not sources and any(file.endswith(".h") for file in patch.files):

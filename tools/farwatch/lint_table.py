@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from farwatch.columns import aligned
 from farwatch.escape import printable
 from farwatch.lint import Line, LintReport
 from farwatch.lint_model import Finding
@@ -37,9 +38,7 @@ def _table(lines: Sequence[Line]) -> Iterator[str]:
         shown = ", ".join(f"{rule} x{count}" if count > 1 else rule for rule, count in sorted(rules.items()))
         state = str(line.wrong) if line.wrong else "ok"
         rows.append((printable(line.name), line.size, state, str(line.waived or ""), printable(shown)))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for row in rows:
-        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+    yield from aligned(rows)
 
 
 def _findings(title: str, lines: Sequence[Line], *, waived: bool) -> Iterator[str]:

@@ -53,6 +53,11 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         "-k", dest="expression", default="", metavar="EXPR", help="tests, e.g. 'rename and not local'"
     )
     parser.add_argument("--fresh", action="store_true", help="run again what the store already knows")
+    add_guests(parser)
+
+
+def add_guests(parser: argparse.ArgumentParser) -> None:
+    """--jobs."""
     parser.add_argument(
         "-j", "--jobs", type=_jobs, metavar="N", help="guests at once (default: what the machine carries)"
     )

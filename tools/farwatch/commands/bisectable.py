@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""bisectable: every patch builds, boots and does what it claims. Exit status 1 if one does not."""
+
+from __future__ import annotations
+
+import argparse
+
+from farwatch.app import App
+from farwatch.commands import common
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    common.add_revision(parser)
+    parser.add_argument(
+        "component", metavar="COMPONENT", nargs="?", choices=("linux", "virtiofsd"), help="default: both"
+    )
+    common.add_setting(parser)
+    parser.add_argument("--fresh", action="store_true", help="run again what the store already knows")
+    common.add_guests(parser)
+
+
+def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.bisectable import bisect_revision
+    from farwatch.bisectable_table import bisect_text
+
+    revision = app.catalog.revision(args.revision)
+    wish = common.wish_from(args, [revision], edited=False)
+    report = bisect_revision(app, wish, revision, args.component, args.jobs)
+    print(bisect_text(report))
+    return 0 if report.ok else 1
