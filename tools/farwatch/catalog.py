@@ -37,8 +37,8 @@ _SHAPES = {
     "sha256": (r"[0-9a-f]{64}", "64 lower case hex digits"),
     "commit": (r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id: 40 or 64 lower case hex digits"),
 }
-_NAME = re.compile(r"(?!.*\.lock$)[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*")  # also a valid part of a git ref
-_DEFAULT_ORDER = 10
+NAME = re.compile(r"(?!.*\.lock$)[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*")  # also a valid part of a git ref
+DEFAULT_ORDER = 10
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ class Catalog:
     def revision(self, name: str) -> Revision:
         """The revision of that name."""
         folder = self.patches / name
-        if _NAME.fullmatch(name) and (folder / REVISION_FILE).is_file():
+        if NAME.fullmatch(name) and (folder / REVISION_FILE).is_file():
             return self._read(folder)
-        if _NAME.fullmatch(name) and folder.is_dir():
+        if NAME.fullmatch(name) and folder.is_dir():
             raise FarwatchError(
                 f"revision '{name}' has no {REVISION_FILE}",
                 cause=f"{folder} is a folder, but the file that makes it a revision is missing",
@@ -145,7 +145,7 @@ class Catalog:
             share=cast(ShareKind, table.choice("share", ("virtiofs", "tmpfs"), "virtiofs")),
             bases=self._bases_of(table.table("bases"), folder),
             expectations=tuple(_expectation(entry) for entry in table.tables("expect")),
-            order=table.integer("order", _DEFAULT_ORDER),
+            order=table.integer("order", DEFAULT_ORDER),
             waivers=tuple(_waiver(entry) for entry in table.tables("waive")),
             claims=_claims(table),
             postings=self._postings(table),
@@ -192,7 +192,7 @@ def _component(table: Table, component: str) -> tuple[dict[str, Base], str]:
 
 
 def _base(table: Table, component: str, name: str) -> Base:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise table.error(
             "kind", f"base name '{name}' is wrong", cause="expected letters, digits and . _ + -"
         )

@@ -30,6 +30,9 @@ COMMANDS = {
     "save": "the commits of a checkout back into patch files",
     "bisectable": "does every patch build, boot, and do what it claims",
     "lint": "what reviewers and their robots would say about a series",
+    "new": "start a revision from another one",
+    "rebase": "a series onto another base, with remembered conflict resolutions",
+    "diff": "what changed between two revisions: range-diff, cover letter, expectations",
     "bench": "measure: how long farwatch's own steps take",
     "completion": "print the line that makes your shell complete farwatch",
 }

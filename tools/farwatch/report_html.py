@@ -14,17 +14,22 @@ from farwatch.render import headline, notes, show_command, surprise
 from farwatch.table import Cell, Change, Row, Table
 
 
-def render_html(table: Table) -> str:
-    """The document. Equal tables give equal documents."""
-    environment = Environment(
+def environment() -> Environment:
+    """Templates, with every value escaped and `printable` as a filter."""
+    made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(printable=printable, printable_lines=printable_lines)
-    template = environment.get_template("table.html.j2")
+    made.filters.update(printable=printable, printable_lines=printable_lines)
+    return made
+
+
+def render_html(table: Table) -> str:
+    """The document. Equal tables give equal documents."""
+    template = environment().get_template("table.html.j2")
     return template.render(
         table=table,
         headline=headline(table),

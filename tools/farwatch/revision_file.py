@@ -27,19 +27,27 @@ def set_base(path: Path, component: str, name: str) -> None:
     _write(path, text, wanted)
 
 
-def set_texts(path: Path, changes: dict[str, str | None]) -> None:
-    """Set strings of the outermost table; None takes a key away."""
+def set_title(path: Path, title: str) -> None:
+    """Replace the title."""
     document = Document.read(path)
     lines = document.text.split("\n")
-    for key, value in changes.items():
-        place = document.line_of((key,))
-        if place:
-            lines[place - 1] = None if value is None else f"{key} = {_quoted(value)}"  # type: ignore[call-overload]
-        elif value is not None:
-            lines.insert(_first_line(lines), f"{key} = {_quoted(value)}")
-    wanted = {**document.data, **changes}
-    text = "\n".join(line for line in lines if line is not None)
-    _write(path, text, {key: value for key, value in wanted.items() if value is not None})
+    lines[document.line_of(("title",)) - 1] = f"title = {_quoted(title)}"
+    _write(path, "\n".join(lines), {**document.data, "title": title})
+
+
+def without(path: Path, key: str) -> None:
+    """Take a key, or a table with all that is in it, away from the outermost table."""
+    document = Document.read(path)
+    if key not in document.data:
+        return
+    lines = document.text.split("\n")
+    first = document.line_of((key,)) - 1
+    last = first + 1
+    if lines[first].lstrip().startswith("["):
+        while last < len(lines) and not lines[last].lstrip().startswith("["):
+            last += 1
+    wanted = {name: value for name, value in document.data.items() if name != key}
+    _write(path, "\n".join(lines[:first] + lines[last:]), wanted)
 
 
 def _with_line(text: str, line: int, component: str, new: str) -> str:
@@ -50,11 +58,6 @@ def _with_line(text: str, line: int, component: str, new: str) -> str:
         return "\n".join(lines)
     header = _BASES.search(text)
     return f"{text[: header.end()]}\n{new}{text[header.end() :]}" if header else text
-
-
-def _first_line(lines: list[str]) -> int:
-    """Where the first key is: below the comments at the top."""
-    return next((place for place, line in enumerate(lines) if line and not line.startswith("#")), len(lines))
 
 
 def _quoted(value: str) -> str:

@@ -124,6 +124,8 @@ def save_series(app: App, name: str, component: str | None = None, base_name: st
         saved = save(app.trees, revision, base.component, base)
         state = "written" if saved.changed else "unchanged"
         print(f"{name} {base.component}: {len(saved.files)} patches, {state}")
+        for entry in app.trees.outdated(revision, base.component):
+            print(f"  {memory.stale_line(entry)}; farwatch rebase {name} --onto {entry.onto} --keep")
     return 0
 
 
@@ -184,12 +186,12 @@ def _commits(path: Path, base: str, revision: Revision, component: str) -> list[
     """The checkout's commits, oldest first, when they are fit to be a series."""
     from git import Repo
 
+    if operation(path):
+        raise FarwatchError(f"a {operation(path)} is going on in {path}", hint="finish it or abort it")
     changed = changed_names(path)
     if changed:
         hint = f"in {path}: git add and git commit them, or git stash --include-untracked"
         raise FarwatchError(f"{path} has changes that are not committed", cause=shown(changed), hint=hint)
-    if operation(path):
-        raise FarwatchError(f"a git {operation(path)} is going on in {path}", hint="finish it or abort it")
     if git.run("merge-base", "--is-ancestor", base, "HEAD", cwd=path).returncode != 0:
         hint = f"git rebase --onto {base[:12]} <the commit below yours>, in {path}"
         raise FarwatchError(f"{path} is not on top of its base", cause=f"the base is {base}", hint=hint)

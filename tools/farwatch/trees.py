@@ -19,7 +19,7 @@ from farwatch.apply import Target, apply_series
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.home import Home, locked
-from farwatch.memory import Memory, Mover, Stop, stale_line
+from farwatch.memory import Memory, Mover, Resolution, Stop, stale_line
 from farwatch.model import Base, Revision, hash_of
 from farwatch.port import Patch, patches_of
 from farwatch.worktree import (
@@ -154,6 +154,13 @@ class Trees:
         options = ("--quiet", "-E", "-e", pattern, source.tree, "--", "*Kconfig*")
         return git.run("grep", *options, cwd=self.repository(source.component)).returncode == 0
 
+    def outdated(self, revision: Revision, component: str) -> list[Resolution]:
+        """Remembered resolutions for patches that have changed since."""
+        own = self.own_base(revision, component).name
+        entries = Memory.load(revision.folder / component).resolutions
+        known = {patch.id for patch in self.series(revision, component)} if entries else set()
+        return [entry for entry in entries if entry.origin == own and entry.patch_id not in known]
+
     @contextmanager
     def managed(self, source: Source) -> Iterator[Path]:
         """A folder with the content of `source`, ours until the end of the with block.
@@ -183,7 +190,7 @@ class Trees:
         branch = f"{revision.name}/{base.name}"
         with locked(path.parent / f".{component}.lock"):
             git.git("worktree", "prune", cwd=self.repository(component))
-            unsaved = self._unsaved(path, tip, branch)
+            unsaved = self._unsaved(path, branch, {tip.commit} | self._placed(tip.revision, base))
             if unsaved:
                 self.say(f"kept {path} as it is: {unsaved}; next: farwatch save {revision.name}")
             if not is_worktree(path):
@@ -197,7 +204,27 @@ class Trees:
 
     def set_placed(self, source: Source, commit: str) -> None:
         """Note where farwatch itself left a checkout: what is elsewhere was put there by a person."""
-        git.git("update-ref", _placed_ref(source), commit, cwd=self.repository(source.component))
+        name = _placed_ref(source.revision, source.base)
+        git.git("update-ref", name, commit, cwd=self.repository(source.component))
+
+    def unsaved(self, revision: Revision, component: str, base: Base) -> str:
+        """What of a revision's checkout is nowhere else, in words; empty when there is nothing."""
+        known = self._placed(revision.name, base)
+        if self.own_base(revision, component) == base:
+            known.add(self.tip(revision, component, base).commit)
+        path = self.work_path(revision, component, base)
+        return self._unsaved(path, f"{revision.name}/{base.name}", known)
+
+    def place(self, revision: Revision, component: str, base: Base, commit: str) -> Path:
+        """The revision's checkout, made when missing, with exactly the content of a commit; on no branch."""
+        path = self.work_path(revision, component, base)
+        if is_worktree(path):
+            git.git("checkout", "--quiet", "--force", "--detach", commit, cwd=path)
+        else:
+            self.say(f"unpacking {component} {base.name} into {path}")
+            git.git("worktree", "prune", cwd=self.repository(component))
+            self._add_worktree(path, component, "--detach", str(path), commit)
+        return path
 
     def working(self, revision: Revision, component: str, base: Base) -> Source | None:
         """The checkout of a revision as a source, if its content is not that of the patches."""
@@ -210,7 +237,7 @@ class Trees:
         changed = changed_names(path)
         if changed:
             tree = content_tree(path, changed)
-        elif head in self._placed(tip):
+        elif head in {tip.commit} | self._placed(revision.name, base):
             return None  # perhaps of older patches: those that are there now count
         if tree == tip.tree:
             return None
@@ -308,29 +335,33 @@ class Trees:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _unsaved(self, path: Path, tip: Source, branch: str) -> str:
-        """What of a checkout is nowhere else, in words; empty when it may be moved."""
+    def _unsaved(self, path: Path, branch: str, known: set[str]) -> str:
+        """What of a checkout is nowhere else, in words; empty when it may be moved.
+
+        known: commits on which it holds nothing that is not in the patches
+        """
         if is_worktree(path):
             require_repository(path)
+            if operation(path):
+                return f"a {operation(path)} is going on in it"
             if changed := changed_names(path):
                 return f"{shown(changed)} changed"
-            if operation(path):
-                return f"a git {operation(path)} is going on in it"
-            if git.line("rev-parse", "HEAD", cwd=path) not in self._placed(tip):
+            if git.line("rev-parse", "HEAD", cwd=path) not in known:
                 return "it has commits that are not in the patches"
-        found = git.resolve(self.repository(tip.component), f"refs/heads/{branch}")
-        if found is None or found[0] in self._placed(tip):
+        repository = self.repository(path.name)
+        found = git.resolve(repository, f"refs/heads/{branch}")
+        if found is None or found[0] in known:
             return ""
         return f"its branch {branch} has commits that are not in the patches"
 
-    def _placed(self, tip: Source) -> set[str]:
-        """Commits on which a checkout holds nothing that is not in the patches, as they are or once were."""
-        found = git.resolve(self.repository(tip.component), _placed_ref(tip))
-        return {tip.commit} | ({found[0]} if found else set())
+    def _placed(self, revision: str, base: Base) -> set[str]:
+        """Where farwatch last left a checkout: perhaps on patches of an older form, but on no others."""
+        found = git.resolve(self.repository(base.component), _placed_ref(revision, base))
+        return {found[0]} if found else set()
 
 
-def _placed_ref(source: Source) -> str:
-    return f"refs/farwatch/checkout/{source.revision}/{source.base.name}"
+def _placed_ref(revision: str, base: Base) -> str:
+    return f"refs/farwatch/checkout/{revision}/{base.name}"
 
 
 def _chain(base_commit: str, patches: tuple[Path, ...]) -> list[str]:

@@ -10,6 +10,9 @@ from pathlib import Path
 from farwatch import git
 from farwatch.errors import FarwatchError
 
+REBASE_STATE = "farwatch-rebase.json"
+"""File in the git folder of a worktree while `farwatch rebase` waits for a person."""
+
 
 def is_worktree(path: Path) -> bool:
     """Whether there is a worktree at `path`; its repository may be gone."""
@@ -24,13 +27,14 @@ def require_repository(path: Path) -> None:
 
 
 def operation(path: Path) -> str:
-    """The git operation that a worktree is in the middle of, such as "rebase"; empty when there is none."""
+    """What a worktree is in the middle of, such as "git rebase"; empty when there is nothing."""
     states = {
-        "rebase-merge": "rebase",
-        "rebase-apply": "rebase or am",
-        "MERGE_HEAD": "merge",
-        "CHERRY_PICK_HEAD": "cherry-pick",
-        "REVERT_HEAD": "revert",
+        REBASE_STATE: "farwatch rebase",
+        "rebase-merge": "git rebase",
+        "rebase-apply": "git rebase or am",
+        "MERGE_HEAD": "git merge",
+        "CHERRY_PICK_HEAD": "git cherry-pick",
+        "REVERT_HEAD": "git revert",
     }
     return next((name for file, name in states.items() if (git_dir(path) / file).exists()), "")
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +100,30 @@ def desk(tmp_path: Path, *revisions: str) -> Desk:
     home, catalog = Home(tmp_path / "home"), Catalog.load(tmp_path / "root")
     said: list[str] = []
     return Desk(tmp_path / "root", home, catalog, Trees(home, catalog, said.append), said)
+
+
+def add_base(bench: Desk, name: str, changes: Mapping[str, bytes | Path | None]) -> Base:
+    """Another base of "thing": FILES with some of them changed, or gone; `bench` knows it afterwards."""
+    files = {**FILES, **changes}
+    folder = bench.root.parent
+    kept = {path: content for path, content in files.items() if content is not None}
+    archive = write_tar(folder / f"thing-{name}.tar.xz", top=f"thing-{name}", files=kept)
+    text = (bench.root / "patches/bases.toml").read_text()
+    if "default" not in text:
+        text = text.replace('[thing."1.0"]', '[thing]\ndefault = "1.0"\n[thing."1.0"]')
+    pin = f'kind = "tarball"\nlocation = "{archive}"\nsha256 = "{sha256(archive)}"\n'
+    (bench.root / "patches/bases.toml").write_text(f'{text}[thing."{name}"]\n{pin}')
+    bench.catalog = Catalog.load(bench.root)
+    bench.trees = bench.again()
+    return bench.catalog.base("thing", name)
+
+
+def elsewhere(bench: Desk, folder: Path) -> Desk:
+    """What another machine sees: the same checkout of farwatch, cloned, and an empty home."""
+    shutil.copytree(bench.root, folder / "root")
+    (folder / "home").mkdir()
+    home, catalog, said = Home(folder / "home"), Catalog.load(folder / "root"), list[str]()
+    return Desk(folder / "root", home, catalog, Trees(home, catalog, said.append), said)
 
 
 def commit(
