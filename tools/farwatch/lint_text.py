@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
 
 from farwatch import git
+from farwatch.identity import is_nobody
 from farwatch.lint_model import CHANGELOG, COVER, Finding, Job, Outcome, Patch
 
 LINES_MOST = 500
@@ -35,7 +36,6 @@ _SPELLING = {
 }
 _FIXES = re.compile(r'(?P<id>[0-9a-f]{12,40}) \("(?P<title>.+)"\)')
 _URL = re.compile(r"https?://[^\s<>]+(?: *(?:# ?)?\[\d+\])?")
-_RESERVED = re.compile(r"(?:^|\.)(?:example|invalid|localhost|test|example\.(?:com|net|org))$|^localhost$")
 _PLACEHOLDER = re.compile(r"\*\*\*.*HERE \*\*\*|EDITME|\bTBD\b|\bFIXME\b|\bTODO\b")
 _CHECK = re.compile(r"^(?P<file>[^+\-\s].*):(?P<line>\d+): (?P<text>.+?)\.?$")
 
@@ -49,11 +49,6 @@ def check(job: Job) -> Iterator[Outcome]:
     if job.patches:
         yield from _cover(job)
         yield from _changelog(job)
-
-
-def is_nobody(address: str) -> bool:
-    """Whether mail to an address can reach no one: a domain that RFC 2606 and 6761 set aside."""
-    return _RESERVED.search(address.rpartition("@")[2].lower()) is not None
 
 
 # -- the message

@@ -73,10 +73,12 @@ class Runner:
         session = Session(self._run, work.setting, number, self._logs / f"guest-{number}", self._sealed)
         try:
             await session.boot(self._boot_limit)
-            work.boots_failed = 0
             while work.jobs and session.usable:
                 await self._test(work, session, work.jobs.popleft())
+                work.boots_failed = 0
             await session.power_off()
+            if session.tests_run == 0 and work.jobs:
+                raise BootFailure(Ending.NOT_STARTED, "the guest was gone before its first test", ())
         except BootFailure as failure:
             self._boot_failed(work, failure, session.logs)
         finally:

@@ -94,6 +94,7 @@ class Session:
         self._console_bytes = 0
         self._output_bytes = 0
         self.boot_seconds = 0.0
+        self.tests_run = 0
         self.on_control: Callable[[bytes], None] = _nobody
         """Hears the control line too (interactive use)."""
 
@@ -155,7 +156,8 @@ class Session:
             await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
-        if not self._ready.done():
+        # A guest comes up without its share, too: only the server knows.
+        if not self._ready.done() or (self._server is not None and self._server.died):
             raise await self._boot_failure(limit)
 
     async def _boot_failure(self, limit: float) -> BootFailure:
@@ -192,6 +194,7 @@ class Session:
     async def test(self, trace: Trace, argv: Sequence[str], env: dict[str, str]) -> None:
         """Run one test program; what it leaves is in `trace`, final once it is sealed."""
         assert self._guest is not None and self._broker is not None
+        self.tests_run += 1
         partial = self._guest.steps.drop_partial()
         if partial:
             self._log(self._console_trace, "steps", b"not terminated, dropped: " + partial[:200])

@@ -47,7 +47,7 @@ def ask(line: str) -> str:
 
 def test(number: str, words: list[str]) -> str:
     """Play one test; returns how it ended."""
-    kind, name = words[0].rsplit("/", 1)[-1], f"{words[2]}.{words[-1]}"
+    kind, name = words[0].rsplit("/", 1)[-1], words[2]
     if kind == "panic":
         console("Kernel panic - not syncing: made up")
         sys.exit(1)
@@ -70,7 +70,7 @@ def test(number: str, words: list[str]) -> str:
         console("BUG: KASAN: slab-use-after-free in made_up+0x1/0x2")
         return "exit 0"
     if kind == "ask":
-        say(OUTPUT, f"# answer: {ask(words[4].replace('~', ' '))}")
+        say(OUTPUT, f"# answer: {ask(words[3].replace('~', ' '))}")
     if kind == "signal":
         return "signal 11"
     if kind == "timeout":

@@ -201,6 +201,8 @@ def misbehaved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellResult
     with pytest.MonkeyPatch.context() as patch:
         limits = Limits(boot=60, test=2.0, event=1.0, end=5.0)
         patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
+        patch.setattr("farwatch.session.CONSOLE_LIMIT", 200_000)
+        patch.setattr("farwatch.session.OUTPUT_LIMIT", 200_000)
         return run_all(app.home, work, tmp_path_factory.mktemp("logs"))
 
 
@@ -294,7 +296,10 @@ def add_revision(folder: Path, name: str, old: str, new: str) -> None:
         text=True,
         check=True,
     ).stdout
-    line = content.splitlines().index(old) + 1
+    lines = content.splitlines()
+    place = lines.index(old)
+    before, after = lines[place - 3 : place], lines[place + 1 : place + 4]
+    hunk = [*(f" {line}" for line in before), f"-{old}", f"+{new}", *(f" {line}" for line in after)]
     patches = folder / "patches" / name / "linux"
     patches.mkdir(parents=True)
     (patches.parent / "revision.toml").write_text(
@@ -304,8 +309,8 @@ def add_revision(folder: Path, name: str, old: str, new: str) -> None:
         "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
         "From: A Tester <tester@example.org>\nDate: Mon, 1 Jan 2024 00:00:00 +0000\n"
         "Subject: [PATCH] fuse: made up\n\nMade up.\n---\n"
-        f"diff --git a/fs/fuse/dir.c b/fs/fuse/dir.c\n--- a/fs/fuse/dir.c\n+++ b/fs/fuse/dir.c\n"
-        f"@@ -{line},1 +{line},1 @@\n-{old}\n+{new}\n"
+        "diff --git a/fs/fuse/dir.c b/fs/fuse/dir.c\n--- a/fs/fuse/dir.c\n+++ b/fs/fuse/dir.c\n"
+        f"@@ -{place - 2},7 +{place - 2},7 @@\n" + "\n".join(hunk) + "\n"
     )
 
 
@@ -335,7 +340,7 @@ def test_a_patched_kernel_is_another_kernel_and_a_broken_one_names_its_first_err
     add_revision(own_checkout, "fine", old, f"{old} /* patched */")
     done = in_checkout(own_checkout, "test", "fine", "-k", ONE)
     assert done.returncode == 0, done.stdout + done.stderr
-    add_revision(own_checkout, "broken", old, f"{old} this is not C")
+    add_revision(own_checkout, "broken", old, "this is not C")
     done = in_checkout(own_checkout, "test", "broken", "-k", ONE)
     assert done.returncode == 2
     assert "fs/fuse/dir.c:" in done.stderr and "error" in done.stderr and ".log" in done.stderr

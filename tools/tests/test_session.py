@@ -73,7 +73,7 @@ def with_session(
 
 async def run_one(session: Session, number: int, kind: str, *more: str) -> Trace:
     trace = Trace(f"p:{kind}", number, LogSet(session.logs / str(number), lambda: 0.0))
-    await session.test(trace, [kind, "-f", "fixture", "-t", *(more or ("test",))], {})
+    await session.test(trace, [kind, "-r", "fixture.test", *more], {})
     return trace
 
 
@@ -204,7 +204,7 @@ def test_steps_reach_the_host_actor_and_only_the_tests_folder(
         assert sorted(path.name for path in session.share.rglob("*")) == ["c5", "f"]
 
     async def ask(session: Session, number: int, line: str) -> str:
-        trace = await run_one(session, number, "ask", line, "test")
+        trace = await run_one(session, number, "ask", line)
         return next(text for text in trace.output if b"answer" in text).decode().removeprefix("# answer: ")
 
     with_session(home, use, server=fake_server(tmp_path, "ok"), actor=actor_program)
@@ -212,13 +212,13 @@ def test_steps_reach_the_host_actor_and_only_the_tests_folder(
 
 def test_pause_waits_until_the_server_has_stopped(home: Home, tmp_path: Path, actor_program: Path) -> None:
     async def use(session: Session, sealed: list[Trace]) -> None:
-        trace = await run_one(session, 1, "ask", "1~2000~server~pause", "test")
+        trace = await run_one(session, 1, "ask", "1~2000~server~pause")
         assert session._server is not None
         stat = Path(f"/proc/{session._server.child.pid}/stat").read_bytes()
         assert stat.rpartition(b")")[2].split()[0] == b"T"
         assert b"# answer: 1 0" in trace.output
-        await run_one(session, 2, "ask", "1~2000~server~continue", "test")
-        await run_one(session, 3, "ask", "1~2000~server~kill", "test")
+        await run_one(session, 2, "ask", "1~2000~server~continue")
+        await run_one(session, 3, "ask", "1~2000~server~kill")
         assert not session.usable
 
     with_session(home, use, server=fake_server(tmp_path, "ok"), actor=actor_program)
@@ -226,7 +226,7 @@ def test_pause_waits_until_the_server_has_stopped(home: Home, tmp_path: Path, ac
 
 def test_an_actor_that_dies_breaks_the_steps_and_is_said(home: Home, tmp_path: Path) -> None:
     async def use(session: Session, sealed: list[Trace]) -> None:
-        trace = await run_one(session, 1, "ask", "1~1000~host~nop", "test")
+        trace = await run_one(session, 1, "ask", "1~1000~host~nop")
         assert "the host actor died" in trace.broken_steps
 
     with_session(home, use, server=fake_server(tmp_path, "ok"), actor=Path("/bin/false"))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,15 @@ def wish_from(args: argparse.Namespace, revisions: Sequence[Revision], *, edited
         getattr(args, "fresh", False),
         edited,
     )
+
+
+def ask(question: str) -> str:
+    """A person's answer; FarwatchError where there is no person to be asked."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise FarwatchError(
+            "this has to be confirmed by a person",
+            cause="there is no terminal to ask on",
+            hint="run it in a terminal",
+        )
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline()

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""send: a revision as mails, proven to arrive as it was written."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from farwatch.app import App
+from farwatch.commands import common
+from farwatch.errors import FarwatchError
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    common.add_revision(parser)
+    parser.add_argument("component", metavar="COMPONENT", nargs="?", help="default: each that has patches")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--dry-run", action="store_true", help="write the mails to a folder (the default)")
+    mode.add_argument("--reflect", action="store_true", help="send them to yourself only")
+    mode.add_argument("--really", action="store_true", help="send them, after asking once more")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for the mails (default: one below the home folder)",
+    )
+    parser.add_argument(
+        "--to",
+        nargs="+",
+        default=[],
+        metavar="ADDR",
+        help="instead of those whom get_maintainer and trailers name",
+    )
+    parser.add_argument("--cc", nargs="+", default=[], metavar="ADDR", help="these too")
+    parser.add_argument(
+        "--same-thread", action="store_true", help="as an answer to the cover letter of the revision before"
+    )
+
+
+def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.send import Mode, Wish, send
+
+    revision = app.catalog.revision(args.revision)
+    having = [component for component in app.catalog.components() if revision.patches(component)]
+    if not having or (args.component and args.component not in having):
+        cause = f"it has: {', '.join(having)}" if having else ""
+        raise FarwatchError(
+            f"{revision.name} has no patches{' for ' + args.component if having else ''}", cause=cause
+        )
+    mode = Mode.REALLY if args.really else Mode.REFLECT if args.reflect else Mode.DRY_RUN
+    send(
+        app,
+        Wish(
+            revision,
+            (args.component,) if args.component else tuple(having),
+            mode,
+            (args.output or app.home.root / "mail" / revision.name).absolute(),
+            tuple(args.to),
+            tuple(args.cc),
+            args.same_thread,
+        ),
+        common.ask,
+    )
+    return 0

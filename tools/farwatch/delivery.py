@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Mails to a server: the one that git's sendemail settings name, reached as they say, as b4 reads them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import smtplib
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from farwatch.errors import FarwatchError
+from farwatch.letters import Letter
+
+LIMIT = 60.0
+"""Seconds that a server may take for one answer."""
+
+
+class Undelivered(FarwatchError):
+    """A mail that no server took."""
+
+
+class Door:
+    """Where mails go out: an SMTP session, or a command such as sendmail."""
+
+    def __init__(self, way: smtplib.SMTP | list[str], sender: str, limit: float) -> None:
+        self._way = way
+        self._sender = sender
+        self._limit = limit
+
+    def send(self, letter: Letter, recipients: Sequence[str]) -> tuple[str, ...]:
+        """Hand over one mail. The recipients that were refused; Undelivered if nobody gets it."""
+        data = letter.data.replace(b"\n", b"\r\n")
+        try:
+            if isinstance(self._way, list):
+                self._run(self._way, letter.data, recipients)
+                return ()
+            return tuple(self._way.sendmail(self._sender, list(recipients), data))
+        except (smtplib.SMTPException, OSError, subprocess.SubprocessError) as error:
+            raise Undelivered(
+                f"'{letter.subject}' did not go out", cause=_said(error, self._limit)
+            ) from error
+
+    def _run(self, command: list[str], data: bytes, recipients: Sequence[str]) -> None:
+        done = subprocess.run(
+            [*command, *recipients], input=data, capture_output=True, timeout=self._limit, check=False
+        )
+        if done.returncode != 0:
+            raise smtplib.SMTPException(f"{command[0]}: {done.stderr.decode('utf-8', 'replace').strip()}")
+
+
+@contextlib.contextmanager
+def personal_door(root: Path, *, reflect: bool = False, limit: float | None = None) -> Iterator[Door]:
+    """The server or command of a person's git settings, as seen from `root`. Undelivered if there is no way.
+
+    reflect: refuse a command that nobody vouched for, as b4 does: it may mail to all whom the header names
+    """
+    limit = LIMIT if limit is None else limit
+    import b4
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(limit)  # b4 opens the connection, and sets no limit
+    try:
+        with contextlib.chdir(root):
+            b4.setup_config(argparse.Namespace(config={}))
+            if not (b4.get_sendemail_config().get("smtpserver") or b4.get_sendemail_localcmd()):
+                hint = "git config sendemail.smtpServer HOST (see git help send-email for the rest)"
+                raise FarwatchError("git does not know how to send mail", hint=hint)
+            if reflect:
+                _require_vouched_for()
+            way, sender = b4.get_smtp()
+    except (smtplib.SMTPException, OSError) as error:
+        hint = "see the sendemail settings: git config --get-regexp sendemail"
+        raise Undelivered("cannot reach the mail server", cause=_said(error, limit), hint=hint) from error
+    finally:
+        socket.setdefaulttimeout(before)
+    assert way is not None
+    with _closed(way):
+        yield Door(way, sender, limit)
+
+
+def _require_vouched_for() -> None:
+    import b4
+
+    command = b4.get_sendemail_localcmd()
+    if command and b4.get_sendemail_config().get("b4-really-reflect-via") != command:
+        raise FarwatchError(
+            "cannot reflect by a local command",
+            cause=f"'{command}' may send to all whom the mails name, not to you alone",
+            hint=f"if you are sure that it does not: git config sendemail.b4-really-reflect-via '{command}'",
+        )
+
+
+def signed(root: Path, data: bytes) -> bytes:
+    """The mail with the developer's signature that b4 adds, where git's settings name a key for it."""
+    import b4
+
+    with contextlib.chdir(root):
+        b4.setup_config(argparse.Namespace(config={}))
+        keys = b4.get_config_from_git(r"patatt\.signingkey"), b4.get_user_config().get("signingkey")
+        if not any(keys) or str(b4.get_main_config().get("send-no-patatt-sign", "")).lower() in (
+            "yes",
+            "true",
+            "y",
+        ):
+            return data
+        import patatt
+
+        try:
+            signature: bytes = patatt.rfc2822_sign(data)
+        except (patatt.NoKeyError, patatt.SigningError) as error:
+            hint = "git config b4.send-no-patatt-sign yes"
+            raise FarwatchError("the mails cannot be signed", cause=str(error), hint=hint) from error
+        return signature
+
+
+@contextlib.contextmanager
+def door_to(host: str, port: int, sender: str, limit: float = LIMIT) -> Iterator[Door]:
+    """A plain SMTP session."""
+    with smtplib.SMTP(host, port, local_hostname="localhost", timeout=limit) as session:
+        yield Door(session, sender, limit)
+
+
+@contextlib.contextmanager
+def _closed(way: smtplib.SMTP | list[str]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if isinstance(way, smtplib.SMTP):
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                way.quit()
+            way.close()
+
+
+def _said(error: Exception, limit: float) -> str:
+    """What a server or the network said, in words."""
+    if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
+        return f"no answer within {limit:.0f} s"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return "\n".join(
+            f"{address}: {code} {os.fsdecode(text)}" for address, (code, text) in error.recipients.items()
+        )
+    if isinstance(error, smtplib.SMTPResponseException):
+        text = error.smtp_error
+        return f"{error.smtp_code} {os.fsdecode(text) if isinstance(text, bytes) else text}"
+    return f"{type(error).__name__}: {error}"

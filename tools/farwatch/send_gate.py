@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What has to hold before a revision is really mailed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from farwatch import git, sent
+from farwatch.errors import FarwatchError
+from farwatch.identity import parse
+from farwatch.model import Adoption, Revision
+
+if TYPE_CHECKING:
+    from farwatch.app import App
+
+
+def require_unsent(revision: Revision, components: Sequence[str]) -> None:
+    """FarwatchError if all of a component's mails went out already: a revision is mailed once."""
+    recorded = sent.read(revision)
+    for component in components:
+        found = recorded.get(component)
+        if found is not None and found.complete:
+            when = max(letter.sent for letter in found.letters)
+            raise FarwatchError(
+                f"{revision.name} {component} was sent already, at {when}",
+                cause=f"Message-ID: <{found.head}>",
+                hint=f"make a new revision of what has changed since: farwatch new NAME --from {revision.name}",
+            )
+
+
+def require_fit(app: App, revision: Revision, components: Sequence[str]) -> None:
+    """FarwatchError unless the series is adopted, saved, clean, and does what it says."""
+    adoption = _require_adopted(revision)
+    for component in components:
+        _require_signed(app, revision, component, adoption)
+        _require_saved(app, revision, component)
+    _require_expected(app, revision)
+    _require_clean(app, revision)
+
+
+def _require_adopted(revision: Revision) -> Adoption:
+    if revision.adoption is None:
+        raise FarwatchError(
+            f"{revision.name} has not been adopted",
+            cause="nobody stands behind it yet: a person has to become its author and sign it off",
+            hint=f"farwatch adopt {revision.name}",
+        )
+    return revision.adoption
+
+
+def _require_signed(app: App, revision: Revision, component: str, adoption: Adoption) -> None:
+    """Every patch has a person as author, and the sign-off of the one who adopted the series."""
+    base = app.catalog.base_of(revision, component)
+    adopter = parse(adoption.by)
+    commits = app.trees.commits(revision, component, base)
+    form = "--format=%an <%ae>%x00%(trailers:key=Signed-off-by,valueonly,separator=%x01)"
+    for path, commit in zip(revision.patches(component), commits, strict=True):
+        author, signers = git.line("log", "-1", form, commit, cwd=app.trees.repository(component)).split("\0")
+        signed = adopter.email in (parse(signer).email for signer in signers.split("\x01"))
+        if parse(author).neutral or not signed:
+            lack = f"its author is {author}" if parse(author).neutral else f"{adopter} has not signed it off"
+            raise FarwatchError(f"{path} is not adopted", cause=lack, hint=f"farwatch adopt {revision.name}")
+
+
+def _require_saved(app: App, revision: Revision, component: str) -> None:
+    edited = app.trees.working(revision, component, app.catalog.base_of(revision, component))
+    if edited is not None:
+        raise FarwatchError(
+            f"{edited.path} holds work that is not in the patches",
+            hint=f"farwatch save {revision.name}, or take it back",
+        )
+
+
+def _require_expected(app: App, revision: Revision) -> None:
+    """No stored cell of the revision surprises."""
+    from farwatch.results import Results
+    from farwatch.table import build_table
+
+    with Results.open(app.home.results) as results:
+        columns = [column for column in results.columns() if column.revision == revision.name]
+        stored = results.latest(columns) if columns else []
+    if not stored:
+        app.reporter.say(f"no results of {revision.name} are stored here: nothing shows that it works")
+        return
+    surprises = build_table(stored, [revision], columns, whole=False).surprises
+    if surprises:
+        cells = [f"{cell.name}: {cell.word}, {cell.expected}" for cell in surprises]
+        more = [f"and {len(cells) - 5} more"] if len(cells) > 5 else []
+        raise FarwatchError(
+            f"{revision.name} does not do what it says: "
+            f"{len(cells)} surprising cell{'s' if len(cells) > 1 else ''}",
+            cause="\n".join([*cells[:5], *more]),
+            hint=f"farwatch verify {revision.name}",
+        )
+
+
+def _require_clean(app: App, revision: Revision) -> None:
+    try:
+        from farwatch.lint import lint_revision
+    except ImportError as error:
+        raise FarwatchError("lint is not available", cause=str(error)) from error
+    app.reporter.say(f"lint {revision.name}")
+    if not lint_revision(app, revision).ok:
+        hint = f"farwatch lint {revision.name}"
+        raise FarwatchError(f"{revision.name} is not clean", cause="lint found something wrong", hint=hint)

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A small kernel with scripts of its own, a small crate, and series for them: what tests of lint start from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tree_samples import sha256, write_tar
+
+from farwatch.app import App
+from farwatch.home import Home
+
+CHECKPATCH = """\
+#!/usr/bin/perl
+# Complains of each added line with the word "ugly"; says what it was asked, in the words of the real one.
+my $strict = grep { $_ eq "--strict" } @ARGV;
+my $spelling = grep { $_ eq "--types=TYPO_SPELLING" } @ARGV;
+my $signoff = !grep { $_ eq "--no-signoff" } @ARGV;
+my $file = $ARGV[-1];
+my @lines = $file eq "-" ? <STDIN> : do { open(my $in, "<", $file) or die; <$in> };
+my $number = 0;
+open(my $log, ">>", "checkpatch.log"); print $log "@ARGV\\n";
+foreach (@lines) {
+	$number++;
+	print "$file:$number: WARNING:UGLY: this is ugly\\n" if !$spelling && /^\\+.*ugly/;
+	print "$file:$number: CHECK:CAMELCASE: Avoid CamelCase\\n" if $strict && /^\\+.*camelCase/;
+	print "$file:$number: WARNING:TYPO_SPELLING: 'teh' may be misspelled - perhaps 'the'?\\n" if /\\bteh\\b/;
+}
+print "$file:1: ERROR:MISSING_SIGN_OFF: no sign-off\\n" if $signoff && !grep { /^Signed-off-by:/ } @lines;
+exit 1;
+"""
+GET_MAINTAINER = """\
+#!/usr/bin/perl
+# Everybody whose folder is named in the patch. Dies outside of what looks like a tree.
+-d "fs" or die "not a tree";
+my ($path) = map { /^--mpath=(.*)/ ? $1 : () } @ARGV;
+open(my $in, "<", $ARGV[-1]) or die; my $patch = join("", <$in>);
+open(my $all, "<", $path) or die;
+while (<$all>) { /^(\\S+) (.*)$/ or next; print "$2\\n" if $patch =~ m{^diff --git a/$1}m; }
+"""
+KERNEL_DOC = """\
+#!/usr/bin/env python3
+import sys
+for name in sys.argv[1:]:
+    if not name.startswith("-"):
+        for number, line in enumerate(open(name), start=1):
+            if line.startswith("int undescribed"):
+                print(f"Warning: {name}:{number} function {line.split('(')[0].split()[1]} is not described")
+"""
+KERNEL: dict[str, bytes | Path] = {
+    "MAINTAINERS": b"fs Some One <one@example.org>\nmm Other One <other@example.org>\n",
+    "Makefile": b"all:\n",
+    "fs/fuse/dir.c": b"/** old */\nint undescribed_old(void);\n" + b"line\n" * 20,
+    "fs/fuse/fuse.h": b"#define X 1\n",
+    "mm/page.c": b"page\n" * 20,
+    "scripts/checkpatch.pl": CHECKPATCH.encode(),
+    "scripts/get_maintainer.pl": GET_MAINTAINER.encode(),
+    "scripts/kernel-doc": KERNEL_DOC.encode(),
+    "scripts/spelling.txt": b"teh||the\n",
+}
+CRATE: dict[str, bytes | Path] = {
+    "Cargo.toml": b'[package]\nname = "virtiofsd"\nedition = "2021"\n',
+    "src/main.rs": b"fn main() {}\n\nfn   old( ) {}\n",
+    "LICENSE": b"text\n",
+}
+TREES = {"linux": KERNEL, "virtiofsd": CRATE}
+MESSAGE = "fuse: change something\n\nBecause it has to be so.\n"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A commit: message, files as they are afterwards (None: gone), author."""
+
+    files: dict[str, bytes | None]
+    message: str = MESSAGE
+    author: str = "farwatch <farwatch@localhost>"
+    notes: str = field(default="")
+
+
+def lint_app(tmp_path: Path) -> App:
+    """A checkout with both bases and no revisions, and a home of its own."""
+    patches = tmp_path / "root" / "patches"
+    patches.mkdir(parents=True)
+    pins = ""
+    for component, files in TREES.items():
+        archive = write_tar(tmp_path / f"{component}-1.0.tar", files=files)
+        pin = f'kind = "tarball"\nlocation = "{archive}"\nsha256 = "{sha256(archive)}"\n'
+        pins += f'[{component}."1.0"]\n{pin}'
+    (patches / "bases.toml").write_text(pins)
+    (tmp_path / "home").mkdir()
+    return App(tmp_path / "root", Home(tmp_path / "home"))
+
+
+def revision(app: App, name: str, more: str = "", **series: Iterable[Change]) -> None:
+    """A revision, its patch files made by git itself."""
+    folder = app.root / "patches" / name
+    folder.mkdir(exist_ok=True)
+    text = f'title = "t"\n{more}\n'
+    if "[bases]" not in more:
+        text = 'title = "t"\n[bases]\nlinux = "1.0"\nvirtiofsd = "1.0"\n' + more
+    (folder / "revision.toml").write_text(text)
+    for component, changes in series.items():
+        write_patches(folder / component, TREES[component], changes)
+
+
+def write_patches(folder: Path, files: dict[str, bytes | Path], changes: Iterable[Change]) -> None:
+    """Commit the changes on top of the files in a repository of their own, and format them."""
+    work = folder.with_name(f".{folder.name}-work")
+    git("init", "--quiet", "--initial-branch=x", str(work), cwd=folder.parent)
+    _put(work, {name: content for name, content in files.items() if isinstance(content, bytes)})
+    commit(work, "base\n", "x <x@localhost>")
+    for change in changes:
+        _put(work, change.files)
+        commit(work, change.message, change.author)
+    options = ("--quiet", "--no-signature", "--zero-commit", f"--output-directory={folder}", "--root")
+    git("format-patch", *options, "HEAD", cwd=work)
+    next(iter(sorted(folder.glob("0001-*")))).unlink()  # the base
+    for number, path in enumerate(sorted(folder.glob("*.patch")), start=1):
+        path.rename(path.with_name(f"{number:04}{path.name[4:]}"))
+    subprocess.run(["rm", "-rf", work], check=True)
+
+
+def _put(work: Path, files: dict[str, bytes | None] | dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            (work / name).unlink()
+        else:
+            (work / name).write_bytes(content)
+
+
+def commit(work: Path, message: str, author: str) -> None:
+    git("add", "--all", cwd=work)
+    git(
+        "commit", "--quiet", "--allow-empty-message", f"--author={author}", "-F", "-", cwd=work, stdin=message
+    )
+
+
+def git(*args: str, cwd: Path, stdin: str = "") -> None:
+    who = {"GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@localhost", "GIT_CONFIG_GLOBAL": os.devnull}
+    env = {**os.environ, **who, "GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z"}
+    subprocess.run(["git", *args], cwd=cwd, env=env, input=stdin, text=True, check=True)
+
+
+def kernel_file(name: str) -> bytes:
+    content = KERNEL[name]
+    assert isinstance(content, bytes)
+    return content
