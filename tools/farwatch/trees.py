@@ -29,6 +29,7 @@ from farwatch.worktree import (
     is_worktree,
     operation,
     require_repository,
+    show_new_files,
     shown,
 )
 
@@ -198,6 +199,7 @@ class Trees:
                 self._add_worktree(path, component, *start)
             elif not unsaved:
                 git.git("checkout", "--quiet", "-B", branch, tip.commit, cwd=path)
+            show_new_files(path)
             if not unsaved:
                 self.set_placed(tip, tip.commit)
         return path
@@ -224,6 +226,7 @@ class Trees:
             self.say(f"unpacking {component} {base.name} into {path}")
             git.git("worktree", "prune", cwd=self.repository(component))
             self._add_worktree(path, component, "--detach", str(path), commit)
+        show_new_files(path)
         return path
 
     def working(self, revision: Revision, component: str, base: Base) -> Source | None:

@@ -14,6 +14,9 @@ REBASE_STATE = "farwatch-rebase.json"
 """File in the git folder of a worktree while `farwatch rebase` waits for a person."""
 
 
+_HIDES_ALL = (b"/*", b"*")
+
+
 def is_worktree(path: Path) -> bool:
     """Whether there is a worktree at `path`; its repository may be gone."""
     return (path / ".git").is_file()
@@ -61,6 +64,22 @@ def content_tree(path: Path, changed: list[bytes]) -> str:
         private = {"GIT_INDEX_FILE": str(shutil.copyfile(git_dir(path) / "index", Path(name) / "index"))}
         git.git("update-index", "--add", "--remove", "-z", "--stdin", cwd=path, env=private, stdin=files)
         return git.line("write-tree", cwd=path, env=private)
+
+
+def show_new_files(path: Path) -> bool:
+    """Make git see new files in a tree whose .gitignore hides all of them; False when there was no need.
+
+    Debian's kernel sources end theirs with "/*". Such a rule is taken out of the file in the worktree, and
+    git is told not to look whether that file is changed: for git it stays what it is in the commit.
+    """
+    shown = git.run("cat-file", "blob", "HEAD:.gitignore", cwd=path)
+    lines = shown.stdout.split(b"\n")
+    if shown.returncode != 0 or not any(line.strip() in _HIDES_ALL for line in lines):
+        return False
+    git.git("update-index", "--skip-worktree", "--", ".gitignore", cwd=path)
+    new = path / ".gitignore"
+    new.write_bytes(b"\n".join(line for line in lines if line.strip() not in _HIDES_ALL))
+    return True
 
 
 def git_dir(path: Path) -> Path:

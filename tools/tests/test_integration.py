@@ -343,7 +343,7 @@ def test_a_patched_kernel_is_another_kernel_and_a_broken_one_names_its_first_err
     add_revision(own_checkout, "broken", old, "this is not C")
     done = in_checkout(own_checkout, "test", "broken", "-k", ONE)
     assert done.returncode == 2
-    assert "fs/fuse/dir.c:" in done.stderr and "error" in done.stderr and ".log" in done.stderr
+    assert "fs/fuse/dir.c:" in done.stderr and "unknown type name" in done.stderr and ".log" in done.stderr
 
 
 def test_a_patch_that_does_not_apply_is_named(own_checkout: Path) -> None:

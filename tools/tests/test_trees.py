@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tree_samples import FILES, Desk, commit, contents, desk
+from tree_samples import FILES, Desk, add_base, commit, contents, desk
 
 from farwatch import git
 from farwatch.errors import FarwatchError
@@ -283,6 +283,25 @@ def test_checkout_refuses_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
     with pytest.raises(FarwatchError, match="cannot use"):
         bench.checkout()
     assert (path / "precious").read_text() == "x"
+
+
+def test_new_files_are_seen_where_the_base_ignores_all_of_them(tmp_path: Path) -> None:
+    bench = desk(tmp_path)
+    odd = b"*.o\n# packaging: ignore everything\n/*\n!/debian/\n"
+    base = add_base(bench, "2.0", {".gitignore": odd})
+    for _ in range(2):
+        path = bench.trees.checkout(bench.revision(), "thing", base)
+        assert git.git("status", "--porcelain", cwd=path) == b""
+    (path / "fs/new.c").write_text("new\n")
+    (path / "fs/new.o").write_text("ignored\n")
+    source = bench.again().working(bench.revision(), "thing", base)
+    assert source is not None
+    listed = git.git("ls-tree", "-r", "--name-only", source.tree, cwd=path).decode().split("\n")
+    assert "fs/new.c" in listed and "fs/new.o" not in listed
+    commit(path, "a new file")
+    assert git.git("show", "HEAD:.gitignore", cwd=path) == odd, "for git it is what it was"
+    git.git("reset", "--quiet", "--hard", "HEAD^", cwd=path)
+    assert git.git("status", "--porcelain", cwd=path) == b""
 
 
 def working(bench: Desk) -> Source | None:
