@@ -137,7 +137,10 @@ def _closed(way: smtplib.SMTP | list[str]) -> Iterator[None]:
 
 def _said(error: Exception, limit: float) -> str:
     """What a server or the network said, in words."""
-    if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
+    # smtplib turns a time-out into a disconnection, and keeps the first as context
+    if isinstance(error, TimeoutError | subprocess.TimeoutExpired) or isinstance(
+        error.__context__, TimeoutError
+    ):
         return f"no answer within {limit:.0f} s"
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return "\n".join(

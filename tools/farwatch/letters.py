@@ -239,7 +239,7 @@ def _pattern(name: bytes) -> bytes:
 def _read(data: bytes) -> Letter:
     """A letter as b4 wrote it."""
     head = email.message_from_bytes(data)
-    subject = str(email.header.make_header(email.header.decode_header(_line(head, "Subject"))))
+    subject = _decoded(_line(head, "Subject"))
     counter = _COUNTER.search(subject)
     return Letter(
         number=int(counter["number"]) if counter else 1,
@@ -257,7 +257,18 @@ def _line(head: Message, name: str) -> str:
 
 def _addresses(head: Message, name: str) -> tuple[str, ...]:
     pairs = email.utils.getaddresses([str(value) for value in head.get_all(name, [])])
-    return tuple(email.utils.formataddr(pair) if pair[0].isascii() else pair[1] for pair in pairs if pair[1])
+    return tuple(_address(_decoded(who), address) for who, address in pairs if address)
+
+
+def _address(name: str, address: str) -> str:
+    """Name and address for people to read."""
+    if re.search(r"[^\w\s.'-]", name):
+        name = f'"{email.utils.quote(name)}"'
+    return f"{name} <{address}>" if name else address
+
+
+def _decoded(text: str) -> str:
+    return str(email.header.make_header(email.header.decode_header(text)))
 
 
 def finished(letters: Sequence[Letter], ids: Mapping[int, str], texts: Mapping[str, str]) -> list[Letter]:

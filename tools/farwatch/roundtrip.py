@@ -148,18 +148,27 @@ class _Sink:
 
 
 @contextmanager
-def sink() -> Iterator[Controller]:
-    """An SMTP server on the loopback interface, for as long as the with block lasts."""
+def sink(handler: Any = None, kind: Any = None, **options: Any) -> Iterator[Controller]:
+    """An SMTP server on the loopback interface, for as long as the with block lasts.
+
+    handler: what it does with mail (default: keep it in handler.contents)
+    kind:    class of its sessions, an aiosmtpd.smtp.SMTP; options are its
+    """
     from aiosmtpd.controller import Controller
+    from aiosmtpd.smtp import SMTP
 
     class OnAnyPort(Controller):
+        def factory(self) -> SMTP:
+            made: SMTP = (kind or SMTP)(self.handler, **self.SMTP_kwargs)
+            return made
+
         def _trigger_server(self) -> None:
             # the first to know which port it is; called before start() returns
             assert self.server is not None
             self.port = self.server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
             super()._trigger_server()  # type: ignore[no-untyped-call]
 
-    server = OnAnyPort(_Sink(), hostname="127.0.0.1", port=0, ready_timeout=30)
+    server = OnAnyPort(handler or _Sink(), hostname="127.0.0.1", port=0, ready_timeout=30, **options)
     server.start()
     try:
         yield server
@@ -197,7 +206,7 @@ def _by_git(repo: Scratch, commits: Sequence[str], files: Sequence[Path]) -> Dif
 
 
 def contents(repo: Scratch, base: str, tip: str) -> list[Content]:
-    """The commits above `base`, without the notes below their "---": those are not part of what is applied."""
+    """The commits above `base`, without the notes below their "---", which are not applied."""
     form = "--format=%T%x00%an <%ae>%x00%B%x00"
     shown = repo.git("log", "--reverse", form, f"{base}..{tip}").split(b"\0\n")
     return [_commit(*entry.split(b"\0", 2)) for entry in shown if entry]

@@ -66,26 +66,30 @@ class Scratch:
     def b4(self, *args: str | Path) -> str:
         """What a b4 command says; FarwatchError when it fails. It reaches no network and asks nothing."""
         modes = ("--offline-mode", "--no-stdin", "--no-interactive")
-        # -P: a file in the tree must not stand in for a module
-        command = [sys.executable, "-P", "-m", "b4.command", *modes, *map(str, args)]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=self.path,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=B4_LIMIT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise FarwatchError(f"b4 does not come to an end within {B4_LIMIT:.0f} s") from error
-        said = done.stdout.decode("utf-8", "replace")
-        if done.returncode != 0:
+        status, said = run_b4([*modes, *map(str, args)], self.path, self.environment())
+        if status != 0:
             verb = next((str(word) for word in args if str(word) in ("send", "am", "trailers")), "")
             raise FarwatchError(f"b4 {verb} failed", cause="\n".join(said.strip().splitlines()[-15:]))
         return said
+
+
+def run_b4(args: list[str], cwd: Path, env: Mapping[str, str]) -> tuple[int, str]:
+    """Exit status of b4, and what it says."""
+    try:
+        done = subprocess.run(
+            # -P: a file in the tree must not stand in for a module
+            [sys.executable, "-P", "-m", "b4.command", *args],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=B4_LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FarwatchError(f"b4 does not come to an end within {B4_LIMIT:.0f} s") from error
+    return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
 @contextmanager

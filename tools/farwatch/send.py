@@ -90,7 +90,7 @@ def send(app: App, wish: Wish, ask: Ask) -> None:
             require_unsent(revision, wish.components)
             require_fit(app, revision, wish.components)
         sender = person(app.root) or NEUTRAL if wish.mode is Mode.DRY_RUN else require_person(app.root)
-        parcels = [_parcel(app, wish, sender, component) for component in wish.components]
+        parcels = [make_parcel(app, wish, sender, component) for component in wish.components]
         parcels = [_closed(app, wish, parcel, parcels) for parcel in parcels]
         for parcel, proof in zip(parcels, _proven(app, wish, parcels), strict=True):
             _put(parcel, wish.folder / parcel.component)
@@ -104,7 +104,8 @@ def send(app: App, wish: Wish, ask: Ask) -> None:
 # The mails
 
 
-def _parcel(app: App, wish: Wish, sender: Identity, component: str) -> Parcel:
+def make_parcel(app: App, wish: Wish, sender: Identity, component: str) -> Parcel:
+    """The mails of one component's series, as b4 makes them."""
     revision = wish.revision
     base = app.catalog.base_of(revision, component)
     commits = app.trees.commits(revision, component, base)
@@ -302,7 +303,8 @@ def _mail(app: App, wish: Wish, parcels: Sequence[Parcel], ask: Ask) -> None:
     """Really send what has not gone out yet."""
     for parcel in parcels:
         if not all(letter.recipients for letter in parcel.letters):
-            hint = f"--to ADDRESS, or [send.{parcel.component}] to = [...] in {wish.revision.folder / 'revision.toml'}"
+            file = wish.revision.folder / "revision.toml"
+            hint = f"--to ADDRESS, or [send.{parcel.component}] to = [...] in {file}"
             raise FarwatchError(f"nobody is to get the series of {parcel.component}", hint=hint)
     name = wish.revision.name
     count = len({address for parcel in parcels for letter in parcel.letters for address in letter.recipients})
@@ -353,7 +355,8 @@ def _begun(revision: Revision, parcel: Parcel) -> sent.Posting:
         raise FarwatchError(
             f"{revision.name} {parcel.component} has changed since {out} of its mails went out",
             cause=f"mailed: {found.commit}\nnow:    {parcel.commits[-1]}",
-            hint=f"bring back what was being mailed, or make a new revision: farwatch new NAME --from {revision.name}",
+            hint="bring back what was being mailed, or mail the change as a new revision: "
+            f"farwatch new NAME --from {revision.name}",
         )
     return found
 

@@ -25,7 +25,8 @@ def require_unsent(revision: Revision, components: Sequence[str]) -> None:
             raise FarwatchError(
                 f"{revision.name} {component} was sent already, at {when}",
                 cause=f"Message-ID: <{found.head}>",
-                hint=f"make a new revision of what has changed since: farwatch new NAME --from {revision.name}",
+                hint="mail what has changed since as a new revision: "
+                f"farwatch new NAME --from {revision.name}",
             )
 
 

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""b4 in processes that need not load it first: the real one, for tests that call it often."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def run(args: list[str], cwd: Path, env: Mapping[str, str]) -> tuple[int, str]:
+    """As farwatch.scratch.run_b4."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "b4.command", "b4.ez", "b4.mbox", "warm_b4"])
+    with tempfile.NamedTemporaryFile() as output:
+        process = context.Process(target=_b4, args=(args, str(cwd), dict(env), output.name))
+        process.start()
+        process.join(60)
+        assert process.exitcode is not None, "b4 hangs"
+        return process.exitcode, Path(output.name).read_text(errors="replace")
+
+
+def _b4(args: list[str], cwd: str, env: dict[str, str], output: str) -> None:
+    import b4.command
+
+    handle = os.open(output, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(handle, number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["b4", *args]
+    b4.command.cmd()
