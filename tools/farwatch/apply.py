@@ -8,9 +8,10 @@ series.save() writes it back to where it was.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from farwatch.errors import FarwatchError
 
 _PREFIX = re.compile(rb"^\[[^\]]*PATCH[^\]]*\]\s*", re.IGNORECASE)
 _DIFF = re.compile(rb"^(?:diff -|--- [^\s]|Index: )", re.MULTILINE)
+_ORIGIN = re.compile(rb"^(?:rename|copy) from (?P<name>.+?)\r?$", re.MULTILINE)
 _SEPARATOR = re.compile(rb"^---\s*$")
 _STAT = re.compile(
     rb"^ .* \| +(?:\d+|Bin|Unmerged)\b.*$|^ \d+ files? changed\b.*$"
@@ -90,15 +92,102 @@ def apply_series(target: Target, patches: Sequence[Path]) -> list[str]:
     FarwatchError for the first patch that does not apply: which file, which hunk, what to do. A hunk
     must match with all its context, though it may have moved.
     """
+    mails = [read_patch(path, target.repository) for path in patches]
+    if not mails:
+        return []
     commits: list[str] = []
-    if not patches:
-        return commits
-    with private_index(target.repository, target.base_commit) as env:
-        parent = target.base_commit
-        for path in patches:
-            parent = _apply(target, read_patch(path, target.repository), parent, env)
-            commits.append(parent)
+    for mail, tree in zip(mails, _trees(target, mails), strict=True):
+        commits.append(_commit(target, mail, tree, commits[-1] if commits else target.base_commit))
     return commits
+
+
+def _trees(target: Target, mails: Sequence[PatchMail]) -> list[str]:
+    """The tree after each patch. Only what they touch is in the index: a kernel has 90000 files more."""
+    paths = {path for mail in mails for path in _touched(target, mail)}
+    with _index_of(target, paths) as env:
+        before = _entries(target, env)
+        changes = []
+        for mail in mails:
+            _apply(target, mail, env)
+            after = _entries(target, env)
+            changed = {path: entry for path, entry in after.items() if before.get(path) != entry}
+            changes.append((changed, before.keys() - after.keys()))
+            before = after
+    return _written(target, changes)
+
+
+def _touched(target: Target, mail: PatchMail) -> set[bytes]:
+    """Names of the files that a patch reads or writes."""
+    done = git.run("apply", "--numstat", "-z", "-p1", "-", cwd=target.repository, stdin=mail.diff)
+    if done.returncode != 0:
+        raise _does_not_apply(target, mail, done.stderr.decode("utf-8", "replace"))
+    names = {line.split(b"\t", 2)[2] for line in done.stdout.split(b"\0") if line}
+    names |= {_unquoted(match["name"]) for match in _ORIGIN.finditer(mail.diff)}
+    return names
+
+
+def _unquoted(name: bytes) -> bytes:
+    """A file name as a diff has it, with C's escapes undone."""
+    if not name.startswith(b'"'):
+        return name
+    return name[1:-1].decode("unicode_escape").encode("latin-1")
+
+
+@contextmanager
+def _index_of(target: Target, paths: set[bytes]) -> Iterator[dict[str, str]]:
+    """Environment with a private index that holds those of `paths` that the base has."""
+    folders = {path[:place] for path in paths for place, byte in enumerate(path) if byte == ord("/")}
+    listed = _listed(target, paths | folders)
+    # a file where a patch wants a folder, or all of a folder where it wants a file, has to be in the way
+    files = {path: head for path, head in listed.items() if b" tree " not in head}
+    in_the_way = (listed.keys() - files.keys()) & paths
+    files |= _listed(target, in_the_way, "-r") if in_the_way else {}
+    with tempfile.TemporaryDirectory(prefix="farwatch-") as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        info = b"".join(b"%s\t%s\0" % (head, path) for path, head in files.items())
+        git.git("update-index", "-z", "--index-info", cwd=target.repository, env=env, stdin=info)
+        yield env
+
+
+def _listed(target: Target, paths: Set[bytes], *options: str) -> dict[bytes, bytes]:
+    """Path -> "mode type id" of those that the base has."""
+    wanted = [os.fsdecode(path) for path in sorted(paths)]
+    literal = {"GIT_LITERAL_PATHSPECS": "1"}
+    command = ("ls-tree", "-z", *options, target.base_commit, "--", *wanted)
+    lines = git.git(*command, cwd=target.repository, env=literal).split(b"\0")
+    split = (line.partition(b"\t") for line in lines if line)
+    return {path: head for head, _, path in split}
+
+
+def _entries(target: Target, env: dict[str, str]) -> dict[bytes, bytes]:
+    """File name -> "mode blob" of an index."""
+    lines = git.git("ls-files", "--stage", "-z", cwd=target.repository, env=env).split(b"\0")
+    split = (line.partition(b"\t") for line in lines if line)
+    return {path: head.rpartition(b" ")[0] for head, _, path in split}
+
+
+def _written(target: Target, changes: Sequence[tuple[dict[bytes, bytes], Set[bytes]]]) -> list[str]:
+    """Write trees, each with changes (what is new, what is gone) on top of the one before; their ids."""
+    with tempfile.TemporaryDirectory(prefix="farwatch-") as folder:
+        marks = Path(folder) / "marks"
+        ref = f"refs/farwatch/scratch/{os.getpid()}-{Path(folder).name}".encode()
+        stream = [b"feature done"]
+        for number, (new, gone) in enumerate(changes, start=1):
+            stream += [b"commit %s\nmark :%d\ncommitter - <-> 0 +0000\ndata 0" % (ref, number)]
+            stream += [b"from %s" % target.base_commit.encode()] if number == 1 else []
+            stream += [b"D " + _quoted(path) for path in sorted(gone)]
+            stream += [b"M " + entry + b" " + _quoted(path) for path, entry in sorted(new.items())]
+        stream += [b"reset %s\nfrom %s\n" % (ref, b"0" * len(target.base_commit)), b"done\n"]
+        options = ("--quiet", "--force", f"--export-marks={marks}")
+        git.git("fast-import", *options, cwd=target.repository, stdin=b"\n".join(stream))
+        made = dict(line.split() for line in marks.read_text().splitlines())
+    names = [f"{made[f':{number}']}^{{tree}}" for number in range(1, len(changes) + 1)]
+    return git.git("rev-parse", *names, cwd=target.repository).decode().split()
+
+
+def _quoted(path: bytes) -> bytes:
+    """A file name as fast-import takes any."""
+    return b'"' + path.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
 
 
 @contextmanager
@@ -110,13 +199,15 @@ def private_index(repository: Path, tree: str) -> Iterator[dict[str, str]]:
         yield env
 
 
-def _apply(target: Target, patch: PatchMail, parent: str, env: dict[str, str]) -> str:
+def _apply(target: Target, patch: PatchMail, env: dict[str, str]) -> None:
     strict = ("--cached", "--whitespace=nowarn", "-p1", "-")
     settings = ("-c", "apply.ignoreWhitespace=no")
     done = git.run(*settings, "apply", *strict, cwd=target.repository, stdin=patch.diff, env=env)
     if done.returncode != 0:
         raise _does_not_apply(target, patch, done.stderr.decode("utf-8", "replace"))
-    tree = git.line("write-tree", cwd=target.repository, env=env)
+
+
+def _commit(target: Target, patch: PatchMail, tree: str, parent: str) -> str:
     identity: dict[str, str] = {}
     for role in ("AUTHOR", "COMMITTER"):
         identity |= {

@@ -135,6 +135,20 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert "fs/gone.c: does not exist in index" in caught.value.cause
 
 
+def new_file(name: str) -> str:
+    head = PATCH[: PATCH.index("diff --git")]
+    diff = f"diff --git a/{name} b/{name}\nnew file mode 100644\n--- /dev/null\n+++ b/{name}\n"
+    return f"{head}{diff}@@ -0,0 +1 @@\n+x\n"
+
+
+@pytest.mark.parametrize("name", ["fs", "Makefile/x", "Makefile"])
+def test_what_is_in_the_way_of_a_new_file(tmp_path: Path, name: str) -> None:
+    bench = desk(tmp_path)
+    put_patch(bench, new_file(name))
+    with pytest.raises(FarwatchError, match="does not apply"):
+        tip(bench)
+
+
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
