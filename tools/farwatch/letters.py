@@ -108,7 +108,7 @@ def write_letters(repo: Scratch, draft: Draft, folder: Path) -> list[Letter]:
     A series of one patch has no cover letter: b4 puts its text below the patch's "---".
     """
     _keep_as_text_what_can_be(repo)
-    _make_prep_branch(repo, draft)
+    make_prep_branch(repo, draft)
     template = repo.path / ".git" / "cover-template"
     template.write_text(_TEMPLATE % ("\n${range_diff}" if draft.earlier else ""))
     # a server is named only so that b4 does not choose the kernel's web endpoint
@@ -168,7 +168,7 @@ def _answer(process: subprocess.Popen[bytes], change: bytes) -> tuple[str, ...]:
     return tuple(line for line in said.decode("utf-8", "replace").splitlines() if "@" in line)
 
 
-def _make_prep_branch(repo: Scratch, draft: Draft) -> None:
+def make_prep_branch(repo: Scratch, draft: Draft) -> None:
     """Make the series what `b4 prep` would have made of it; its cover letter is the branch description."""
     history = {f"v{version}": [message_id] for version, message_id in draft.history.items()}
     series = {

@@ -6,10 +6,12 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from farwatch.errors import FarwatchError
+from farwatch.model import Adoption
 from farwatch.strict_toml import Document
 
 _BASES = re.compile(r"^[ \t]*\[[ \t]*bases[ \t]*\][ \t]*(?:#.*)?$", re.MULTILINE)
@@ -31,8 +33,17 @@ def set_title(path: Path, title: str) -> None:
     """Replace the title."""
     document = Document.read(path)
     lines = document.text.split("\n")
-    lines[document.line_of(("title",)) - 1] = f"title = {_quoted(title)}"
+    lines[document.line_of(("title",)) - 1] = f"title = {quoted(title)}"
     _write(path, "\n".join(lines), {**document.data, "title": title})
+
+
+def set_adopted(path: Path, adoption: Adoption) -> None:
+    """Record who took the series over; there must be no such record yet."""
+    document = Document.read(path)
+    entry = asdict(adoption)
+    lines = [f"{key} = {quoted(value)}" for key, value in entry.items()]
+    text = document.text.rstrip("\n") + "\n\n" + "\n".join(["[adopted]", *lines]) + "\n"
+    _write(path, text, {**document.data, "adopted": entry})
 
 
 def without(path: Path, key: str) -> None:
@@ -60,7 +71,8 @@ def _with_line(text: str, line: int, component: str, new: str) -> str:
     return f"{text[: header.end()]}\n{new}{text[header.end() :]}" if header else text
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """A one-line string as TOML writes it."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

@@ -10,6 +10,7 @@ from farwatch import git, sent
 from farwatch.errors import FarwatchError
 from farwatch.identity import parse
 from farwatch.model import Adoption, Revision
+from farwatch.rewording import require_saved
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -35,7 +36,7 @@ def require_fit(app: App, revision: Revision, components: Sequence[str]) -> None
     adoption = _require_adopted(revision)
     for component in components:
         _require_signed(app, revision, component, adoption)
-        _require_saved(app, revision, component)
+    require_saved(app, revision, components)
     _require_expected(app, revision)
     _require_clean(app, revision)
 
@@ -62,15 +63,6 @@ def _require_signed(app: App, revision: Revision, component: str, adoption: Adop
         if parse(author).neutral or not signed:
             lack = f"its author is {author}" if parse(author).neutral else f"{adopter} has not signed it off"
             raise FarwatchError(f"{path} is not adopted", cause=lack, hint=f"farwatch adopt {revision.name}")
-
-
-def _require_saved(app: App, revision: Revision, component: str) -> None:
-    edited = app.trees.working(revision, component, app.catalog.base_of(revision, component))
-    if edited is not None:
-        raise FarwatchError(
-            f"{edited.path} holds work that is not in the patches",
-            hint=f"farwatch save {revision.name}, or take it back",
-        )
 
 
 def _require_expected(app: App, revision: Revision) -> None:

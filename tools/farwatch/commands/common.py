@@ -100,6 +100,15 @@ def wish_from(args: argparse.Namespace, revisions: Sequence[Revision], *, edited
     )
 
 
+def with_patches(app: App, revision: Revision, component: str | None = None) -> tuple[str, ...]:
+    """The components that a revision has patches for, or the one named; FarwatchError if there are none."""
+    having = [part for part in app.catalog.components() if revision.patches(part)]
+    if not having or (component and component not in having):
+        what = f"{revision.name} has no patches{f' for {component}' if component and having else ''}"
+        raise FarwatchError(what, cause=f"it has some for: {', '.join(having)}" if having else "")
+    return (component,) if component else tuple(having)
+
+
 def ask(question: str) -> str:
     """A person's answer; FarwatchError where there is no person to be asked."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

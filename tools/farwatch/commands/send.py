@@ -8,7 +8,6 @@ from pathlib import Path
 
 from farwatch.app import App
 from farwatch.commands import common
-from farwatch.errors import FarwatchError
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -42,18 +41,12 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.send import Mode, Wish, send
 
     revision = app.catalog.revision(args.revision)
-    having = [component for component in app.catalog.components() if revision.patches(component)]
-    if not having or (args.component and args.component not in having):
-        cause = f"it has: {', '.join(having)}" if having else ""
-        raise FarwatchError(
-            f"{revision.name} has no patches{' for ' + args.component if having else ''}", cause=cause
-        )
     mode = Mode.REALLY if args.really else Mode.REFLECT if args.reflect else Mode.DRY_RUN
     send(
         app,
         Wish(
             revision,
-            (args.component,) if args.component else tuple(having),
+            common.with_patches(app, revision, args.component),
             mode,
             (args.output or app.home.root / "mail" / revision.name).absolute(),
             tuple(args.to),
