@@ -217,13 +217,15 @@ class Bench:
         """Complaints that a patch brings."""
         assert step.patch is not None
         if step.patch.component != "linux":
-            return complaints.new(before.said, after.said)
+            return complaints.new(before.said, after.said, step.patch.moved)
         mine = self._units(step.patch) | set(step.patch.files)
-        found = [entry for entry in complaints.new(before.said, after.said) if entry.file in mine]
+        found = [
+            entry for entry in complaints.new(before.said, after.said, step.patch.moved) if entry.file in mine
+        ]
         others = {file for file in after.more if file.endswith(".c") and file not in mine}
         if others:
-            logs = (self._compile(last, others), self._compile(step, others))
-            found += complaints.new(*(complaints.of_make(log) for log in logs))
+            earlier = complaints.of_make(self._compile(last, others))
+            found += complaints.new(earlier, complaints.of_make(self._compile(step, others)))
         return found
 
     def _run(self, step: Step, cases: Sequence[TestCase]) -> dict[str, CellResult]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 _GCC = re.compile(
     r"^(?P<file>[^\s:][^:]*):(?P<line>\d+)(?::\d+)?: (?:fatal )?(?P<kind>warning|error): (?P<text>.+)$"
@@ -72,9 +72,15 @@ def of_cargo(log: str) -> list[Complaint]:
     return found
 
 
-def new(before: Iterable[Complaint], after: Iterable[Complaint]) -> list[Complaint]:
-    """Those of `after` that are not in `before`, or more often than there."""
-    known = Counter(_key(complaint) for complaint in before)
+def new(
+    before: Iterable[Complaint], after: Iterable[Complaint], moved: Mapping[str, str] | None = None
+) -> list[Complaint]:
+    """Those of `after` that are not in `before`, or more often than there.
+
+    moved: names of files in `before` -> their names in `after`
+    """
+    names = moved or {}
+    known = Counter(_key(replace(entry, file=names.get(entry.file, entry.file))) for entry in before)
     found = []
     for complaint in after:
         key = _key(complaint)

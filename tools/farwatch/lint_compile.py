@@ -73,7 +73,7 @@ def _said(job: Job, source: Source, units: set[str], options: Sequence[str]) -> 
 
 def _new(patch: Patch, units: set[str], before: str, after: str) -> Iterator[Outcome]:
     mine = units | {file for file in patch.files if file.endswith(".h")}
-    for complaint in complaints.new(complaints.of_make(before), complaints.of_make(after)):
+    for complaint in complaints.new(complaints.of_make(before), complaints.of_make(after), patch.moved):
         if complaint.file in mine:
             yield Finding(patch.name, _rule(complaint), complaint.text, complaint.where)
     for match in _NO_RULE.finditer(after):

@@ -183,7 +183,7 @@ def _kernel_doc(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Out
     suspects = [patch for patch in patches if after[patch.name]]
     before = _documented(job, script, [(patch.before, patch) for patch in suspects])
     for patch in suspects:
-        for complaint in complaints.new(before[patch.name], after[patch.name]):
+        for complaint in complaints.new(before[patch.name], after[patch.name], patch.moved):
             yield Finding(patch.name, "kernel-doc", complaint.text, complaint.where)
 
 

@@ -78,6 +78,8 @@ class Patch:
     """Name and value, in order, as git reads them."""
     files: tuple[str, ...]
     """Those it changes, adds, deletes or renames, under both names."""
+    moved: dict[str, str]
+    """Old name -> new name."""
     added: int
     removed: int
 
@@ -128,8 +130,7 @@ def read_patches(app: App, revision: Revision, component: str, base: Base) -> It
         form = "--format=%an%x00%ae%x00%B"
         author, email, text = _text("log", "-1", form, after.commit, cwd=repository).split("\0", 2)
         message = text.partition("\n---\n")[0].strip("\n")
-        trailers = _text("interpret-trailers", "--parse", cwd=repository, stdin=message + "\n")
-        names, added, removed = _changes(before, after, repository)
+        names, moved, added, removed = _changes(before, after, repository)
         yield Patch(
             component,
             path,
@@ -138,8 +139,9 @@ def read_patches(app: App, revision: Revision, component: str, base: Base) -> It
             author,
             email,
             message,
-            tuple(_trailer(line) for line in trailers.splitlines() if ":" in line),
+            trailers_of(message, repository),
             names,
+            moved,
             added,
             removed,
         )
@@ -149,23 +151,35 @@ def _text(*args: str, cwd: Path, stdin: str = "") -> str:
     return git.git(*args, cwd=cwd, stdin=stdin.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
 
 
+def trailers_of(message: str, repository: Path) -> tuple[tuple[str, str], ...]:
+    """Name and value of each trailer, as git reads them; `repository` is where git runs."""
+    said = _text("interpret-trailers", "--parse", cwd=repository, stdin=message.rstrip("\n") + "\n")
+    return tuple(_trailer(line) for line in said.splitlines() if ":" in line)
+
+
 def _trailer(line: str) -> tuple[str, str]:
     name, _, value = line.partition(":")
     return name.strip(), value.strip()
 
 
-def _changes(before: Source, after: Source, repository: Path) -> tuple[tuple[str, ...], int, int]:
-    """(files, lines added, lines removed); what is only moved is no change."""
+def _changes(
+    before: Source, after: Source, repository: Path
+) -> tuple[tuple[str, ...], dict[str, str], int, int]:
+    """(files, old name -> new name, lines added, lines removed); what is only moved is no change."""
     options = ("-r", "-z", "--numstat", "-M", before.tree, after.tree)
     fields = git.git("diff-tree", *options, cwd=repository).decode("utf-8", "surrogateescape").split("\0")
-    names, added, removed = [], 0, 0
+    names, moved, added, removed = list[str](), dict[str, str](), 0, 0
     entries = iter(fields[:-1])
     for entry in entries:
         plus, minus, name = entry.split("\t", 2)
-        names += [name] if name else [next(entries), next(entries)]
+        if not name:
+            name, new = next(entries), next(entries)
+            moved[name] = new
+            names.append(new)
+        names.append(name)
         added += int(plus) if plus != "-" else 0
         removed += int(minus) if minus != "-" else 0
-    return tuple(names), added, removed
+    return tuple(names), moved, added, removed
 
 
 def in_parallel(work: Callable[[Patch], Iterable[Outcome]], patches: Iterable[Patch]) -> Iterator[Outcome]:

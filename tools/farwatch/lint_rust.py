@@ -58,7 +58,7 @@ def check_clippy(job: Job) -> Iterator[Outcome]:
         before = _clippy(job, patches[0].before)
         for patch in patches:
             after = _clippy(job, patch.source)
-            for complaint in complaints.new(before, after):
+            for complaint in complaints.new(before, after, patch.moved):
                 rule = "compile" if complaint.error else "clippy"
                 yield Finding(patch.name, rule, complaint.text, complaint.where)
             before = after

@@ -43,19 +43,25 @@ _CHECK = re.compile(r"^(?P<file>[^+\-\s].*):(?P<line>\d+): (?P<text>.+?)\.?$")
 def check(job: Job) -> Iterator[Outcome]:
     """All rules of this family."""
     for patch in job.patches:
-        for rule in (_message, _trailers, _size, _adoption):
-            yield from rule(job, patch)
+        yield from check_words(job, patch)
+        yield from _size(patch)
         yield from _blanks(job, patch)
     if job.patches:
         yield from _cover(job)
         yield from _changelog(job)
 
 
+def check_words(job: Job, patch: Patch) -> Iterator[Finding]:
+    """The rules about the message and the author of one patch."""
+    yield from _message(patch)
+    yield from _trailers(patch)
+    yield from _adoption(job, patch)
+
+
 # -- the message
 
 
-def _message(job: Job, patch: Patch) -> Iterator[Finding]:
-    del job
+def _message(patch: Patch) -> Iterator[Finding]:
     if len(patch.subject) > SUBJECT_MOST:
         yield Finding(patch.name, "message:subject", f"subject of {len(patch.subject)} columns: at most 75")
     if not re.match(r"[\w./,:{}*+ -]+: \S", patch.subject):
@@ -74,13 +80,12 @@ def _without_trailers(patch: Patch) -> str:
 # -- trailers
 
 
-def _trailers(job: Job, patch: Patch) -> Iterator[Finding]:
+def _trailers(patch: Patch) -> Iterator[Finding]:
     yield from _form(patch)
     yield from _order(patch)
     yield from _pairs(patch)
     for entry in sorted({entry for entry in patch.trailers if patch.trailers.count(entry) > 1}):
         yield Finding(patch.name, "trailer:twice", f"'{entry[0]}: {entry[1]}' is there more than once")
-    del job
 
 
 def _form(patch: Patch) -> Iterator[Finding]:
@@ -164,7 +169,8 @@ def _adoption(job: Job, patch: Patch) -> Iterator[Finding]:
         yield Finding(patch.name, "adoption:person", message)
     for name, value in patch.trailers:
         person, address = parseaddr(value)
-        if name.lower() != "signed-off-by" and person and address and not is_nobody(address):
+        names = name.lower() == "cc" or name.lower().endswith("-by")
+        if names and name.lower() != "signed-off-by" and person and "@" in address and not is_nobody(address):
             yield Finding(
                 patch.name,
                 "adoption:person",
@@ -175,8 +181,7 @@ def _adoption(job: Job, patch: Patch) -> Iterator[Finding]:
 # -- size and blanks
 
 
-def _size(job: Job, patch: Patch) -> Iterator[Finding]:
-    del job
+def _size(patch: Patch) -> Iterator[Finding]:
     lines, size = patch.added + patch.removed, patch.path.stat().st_size
     if lines > LINES_MOST:
         yield Finding(

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A small kernel with scripts of its own, a small crate, and series for them: what tests of lint start from."""
+"""A small kernel with scripts of its own, a small crate, and series for them: for tests of lint."""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import difflib
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tree_samples import sha256, write_tar
@@ -40,7 +40,10 @@ GET_MAINTAINER = """\
 my ($path) = map { /^--mpath=(.*)/ ? $1 : () } @ARGV;
 open(my $in, "<", $ARGV[-1]) or die; my $patch = join("", <$in>);
 open(my $all, "<", $path) or die;
-while (<$all>) { /^(\\S+) (.*)$/ or next; print "$2\\n" if $patch =~ m{^diff --git a/$1}m; }
+while (<$all>) {
+	my ($folder, $who) = /^(\\S+) (.*)$/ or next;
+	print "$who\\n" if $patch =~ m{^diff --git a/$folder}m;
+}
 """
 KERNEL_DOC = """\
 #!/usr/bin/env python3
@@ -78,7 +81,6 @@ class Change:
     files: dict[str, bytes | None]
     message: str = MESSAGE
     author: str = "farwatch <farwatch@localhost>"
-    notes: str = field(default="")
 
 
 def lint_app(tmp_path: Path) -> App:
@@ -96,54 +98,43 @@ def lint_app(tmp_path: Path) -> App:
 
 
 def revision(app: App, name: str, more: str = "", **series: Iterable[Change]) -> None:
-    """A revision, its patch files made by git itself."""
+    """A revision with these series; without any, with the patch files that it has."""
     folder = app.root / "patches" / name
     folder.mkdir(exist_ok=True)
-    text = f'title = "t"\n{more}\n'
-    if "[bases]" not in more:
-        text = 'title = "t"\n[bases]\nlinux = "1.0"\nvirtiofsd = "1.0"\n' + more
+    text = f'title = "t"\n[bases]\nlinux = "1.0"\nvirtiofsd = "1.0"\n{more}'
     (folder / "revision.toml").write_text(text)
     for component, changes in series.items():
         write_patches(folder / component, TREES[component], changes)
 
 
 def write_patches(folder: Path, files: dict[str, bytes | Path], changes: Iterable[Change]) -> None:
-    """Commit the changes on top of the files in a repository of their own, and format them."""
-    work = folder.with_name(f".{folder.name}-work")
-    git("init", "--quiet", "--initial-branch=x", str(work), cwd=folder.parent)
-    _put(work, {name: content for name, content in files.items() if isinstance(content, bytes)})
-    commit(work, "base\n", "x <x@localhost>")
-    for change in changes:
-        _put(work, change.files)
-        commit(work, change.message, change.author)
-    options = ("--quiet", "--no-signature", "--zero-commit", f"--output-directory={folder}", "--root")
-    git("format-patch", *options, "HEAD", cwd=work)
-    next(iter(sorted(folder.glob("0001-*")))).unlink()  # the base
-    for number, path in enumerate(sorted(folder.glob("*.patch")), start=1):
-        path.rename(path.with_name(f"{number:04}{path.name[4:]}"))
-    subprocess.run(["rm", "-rf", work], check=True)
+    """Patch files for the changes, one on top of the other, as git format-patch writes them."""
+    folder.mkdir(exist_ok=True)
+    now = {name: content for name, content in files.items() if isinstance(content, bytes)}
+    for number, change in enumerate(changes, start=1):
+        subject, _, body = change.message.partition("\n")
+        diff = "".join(_diff(name, now.get(name), content) for name, content in change.files.items())
+        name = "-".join(re.findall(r"[A-Za-z0-9_.]+", subject))[:52].rstrip(".-")
+        text = f"From: {change.author}\nDate: Fri, 2 Jan 2026 03:04:05 +0000\nSubject: [PATCH] {subject}\n\n"
+        text = f"From {'0' * 40} Mon Sep 17 00:00:00 2001\n{text}{body.lstrip()}---\n x | 1 +\n\n{diff}"
+        (folder / f"{number:04}-{name}.patch").write_text(text)
+        for file, after in change.files.items():
+            now.pop(file, None)
+            if after is not None:
+                now[file] = after
 
 
-def _put(work: Path, files: dict[str, bytes | None] | dict[str, bytes]) -> None:
-    for name, content in files.items():
-        (work / name).parent.mkdir(parents=True, exist_ok=True)
-        if content is None:
-            (work / name).unlink()
-        else:
-            (work / name).write_bytes(content)
-
-
-def commit(work: Path, message: str, author: str) -> None:
-    git("add", "--all", cwd=work)
-    git(
-        "commit", "--quiet", "--allow-empty-message", f"--author={author}", "-F", "-", cwd=work, stdin=message
+def _diff(name: str, before: bytes | None, after: bytes | None) -> str:
+    """One file's part of a patch."""
+    old, new = ((text or b"").decode().splitlines(keepends=True) for text in (before, after))
+    old_name = "/dev/null" if before is None else f"a/{name}"
+    new_name = "/dev/null" if after is None else f"b/{name}"
+    mode = (
+        "new file mode 100644\n" if before is None else "deleted file mode 100644\n" if after is None else ""
     )
-
-
-def git(*args: str, cwd: Path, stdin: str = "") -> None:
-    who = {"GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@localhost", "GIT_CONFIG_GLOBAL": os.devnull}
-    env = {**os.environ, **who, "GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z"}
-    subprocess.run(["git", *args], cwd=cwd, env=env, input=stdin, text=True, check=True)
+    return f"diff --git a/{name} b/{name}\n{mode}" + "".join(
+        difflib.unified_diff(old, new, old_name, new_name)
+    )
 
 
 def kernel_file(name: str) -> bytes:
