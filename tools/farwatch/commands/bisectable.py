@@ -9,7 +9,20 @@ from farwatch.app import App
 from farwatch.commands import common
 
 
+_EPILOG = """\
+What a patch claims stands in revision.toml; it must fail before the patch and pass after it:
+
+  [tests]
+  3 = ["inotify_test:directory.remote.create"]                  # number of the patch
+  "linux/0004-fuse-tell.patch" = ["inotify_test:*.remote.*"]    # or its name, with the component if needed
+
+Each kernel patch is looked at with the whole series of the server, each of the server's with the whole kernel.
+"""
+
+
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
     common.add_revision(parser)
     parser.add_argument(
         "component", metavar="COMPONENT", nargs="?", choices=("linux", "virtiofsd"), help="default: both"

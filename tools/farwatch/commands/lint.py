@@ -10,7 +10,19 @@ from farwatch.app import App
 from farwatch.commands import common
 
 
+_EPILOG = """\
+A rule that need not hold is waived in revision.toml, and its reason is shown:
+
+  [[waive]]
+  rule = "checkpatch:FILE_PATH_CHANGES"    # or a group (checkpatch), or a pattern
+  patches = ["linux/0003-*"]               # default: all; also cover-letter.txt, changelog.txt
+  reason = "the file is covered by an entry that is there"
+"""
+
+
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
     common.add_revision(parser)
     parser.add_argument("--base", metavar="BASE", help="linux base instead of the revision's own")
     parser.add_argument("--no-build", action="store_true", help="leave out the rules that need a compiler")
