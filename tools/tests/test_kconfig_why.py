@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farwatch.app import App
 from farwatch.errors import FarwatchError
 from farwatch.kconfig import Setting, check_stuck
 from farwatch.kconfig_why import Explainer, _split_condition, kconfig_environ, modernize, why
@@ -314,13 +315,14 @@ def test_environ_of_user_mode_linux(tree: Path) -> None:
 
 @pytest.mark.integration
 def test_a_real_kernel(tmp_path: Path) -> None:
-    """FARWATCH_TEST_KERNEL: a kernel source tree."""
-    source = os.environ.get("FARWATCH_TEST_KERNEL")
-    if not source:
-        pytest.skip("FARWATCH_TEST_KERNEL is not set")
+    """On the default base; nothing of it is changed."""
+    app = App.here()
+    base = app.catalog.base("linux")
+    source = app.trees.tip(app.catalog.revision("baseline"), "linux", base)
     config = tmp_path / ".config"
     config.write_text("CONFIG_64BIT=y\nCONFIG_EXPERT=y\nCONFIG_SLUB_TINY=y\nCONFIG_INOTIFY_USER=y\n")
-    explainer = Explainer(Path(source), "um", config)
-    assert "set CONFIG_SLUB_TINY=n" in explainer.explain("KASAN", "y")
-    assert "INOTIFY_USER" in explainer.explain("FSNOTIFY", "n")
-    assert "did you mean INOTIFY_USER?" in explainer.explain("INOTIFY_USERS", "y")
+    with app.trees.managed(source) as tree:
+        explainer = Explainer(tree, "um", config)
+        assert "set CONFIG_SLUB_TINY=n" in explainer.explain("KASAN", "y")
+        assert "INOTIFY_USER" in explainer.explain("FSNOTIFY", "n")
+        assert "did you mean INOTIFY_USER?" in explainer.explain("INOTIFY_USERS", "y")

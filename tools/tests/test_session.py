@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from farwatch import session as session_module
 from farwatch.app import run_guests
 from farwatch.children import Run
 from farwatch.engine import Ending
+from farwatch.errors import FarwatchError
 from farwatch.home import Home
 from farwatch.model import ShareKind
 from farwatch.session import BootFailure, Session, Setting, escape
@@ -232,6 +235,30 @@ def test_an_actor_that_dies_breaks_the_steps_and_is_said(home: Home, tmp_path: P
     with_session(home, use, server=fake_server(tmp_path, "ok"), actor=Path("/bin/false"))
 
 
+def test_a_server_that_dies_in_the_middle_is_said(home: Home, tmp_path: Path) -> None:
+    async def use(session: Session, sealed: list[Trace]) -> None:
+        assert session._server is not None
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.1, os.kill, session._server.child.pid, signal.SIGKILL)
+        trace = await run_one(session, 1, "hang")
+        assert trace.server_died == "killed by SIGKILL"
+        assert not session.usable
+
+    with pytest.MonkeyPatch.context() as patch:
+        limits = Limits(boot=1.0, test=0.4, event=0.1, end=0.4)
+        patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
+        with_session(home, use, server=fake_server(tmp_path, "ok"))
+
+
+def test_a_server_that_is_not_there(home: Home, tmp_path: Path) -> None:
+    async def use(session: Session, sealed: list[Trace]) -> None:
+        raise AssertionError("it came up")
+
+    with pytest.raises(FarwatchError, match="cannot start server") as caught:
+        with_session(home, use, server=tmp_path / "no-such-server")
+    assert "No such file" in caught.value.cause
+
+
 def test_ctrl_c_in_the_middle_leaves_nothing(home: Home) -> None:
     async def use(session: Session, sealed: list[Trace]) -> None:
         task = asyncio.current_task()
@@ -244,8 +271,6 @@ def test_ctrl_c_in_the_middle_leaves_nothing(home: Home) -> None:
 
 
 def test_a_full_disk_is_an_error_and_not_a_verdict(home: Home) -> None:
-    from farwatch.errors import FarwatchError
-
     def full(self: LogSet, stream: str, line: bytes) -> None:
         raise FarwatchError("no space left on device")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.app import App
+from farwatch.engines import engine_named
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
 from farwatch.work import Wish
@@ -89,6 +90,7 @@ def chosen_revisions(app: App, names: Sequence[str]) -> tuple[Revision, ...]:
 
 
 def wish_from(args: argparse.Namespace, revisions: Sequence[Revision], *, edited: bool) -> Wish:
+    engine_named(args.engine)
     return Wish(
         tuple(revisions),
         args.base,

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line: mistakes get one message, the nearest name that exists, and status 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from farwatch import cli
+from farwatch.cli import COMMANDS, build_parser, main
+from farwatch.model import TestCase
+from farwatch.plan import select
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FARWATCH_HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["vrify"], "did you mean 'verify'?"),
+        (["verify", "basline"], "did you mean 'baseline'?"),
+        (["verify", "--base", "7.33"], "did you mean '7.3'?"),
+        (["verify", "--engine", "ulm"], "unknown engine"),
+        (["verify", "--jobs", "none"], "'none' is not a number of guests"),
+        (["verify", "--jobs", "0"], "'0' is not a number of guests"),
+        (["verify", "--no-such-option"], "--no-such-option"),
+        (["verify", "--", "true"], "runs no command of yours"),
+        (["boot", "baseline", "--share", "/no/such/folder", "--", "true"], "cannot share"),
+        (["table"], "no results are stored"),
+        (["show", "x"], "no results are stored"),
+        (["build", "baselin"], "did you mean 'baseline'?"),
+        (["checkout", "baseline", "linus"], "did you mean 'linux'?"),
+    ],
+)
+def test_a_mistake_is_one_message(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == cli.STATUS_USAGE
+    captured = capsys.readouterr()
+    assert says in captured.err and "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_a_test_that_does_not_exist_is_not_an_empty_success() -> None:
+    cases = [TestCase("inotify_test", "directory", "remote", "create")]
+    with pytest.raises(Exception, match="unknown test 'craete'"):
+        select(cases, "craete")
+    assert select(cases, "create") == tuple(cases)
+
+
+def test_every_command_has_a_parser_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = build_parser()
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as caught:
+            parser.parse_args([command, "--help"])
+        assert caught.value.code == 0
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_no_command_is_a_usage_error() -> None:
+    assert main([]) == cli.STATUS_USAGE
