@@ -8,7 +8,6 @@ import argparse
 from farwatch.app import App
 from farwatch.commands import common
 
-
 _EPILOG = """\
 What a patch claims stands in revision.toml; it must fail before the patch and pass after it:
 
@@ -16,7 +15,7 @@ What a patch claims stands in revision.toml; it must fail before the patch and p
   3 = ["inotify_test:directory.remote.create"]                  # number of the patch
   "linux/0004-fuse-tell.patch" = ["inotify_test:*.remote.*"]    # or its name, with the component if needed
 
-Each kernel patch is looked at with the whole series of the server, each of the server's with the whole kernel.
+A kernel patch is looked at with the whole series of the server, a server's with that of the kernel.
 """
 
 

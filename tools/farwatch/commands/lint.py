@@ -9,7 +9,6 @@ import sys
 from farwatch.app import App
 from farwatch.commands import common
 
-
 _EPILOG = """\
 A rule that need not hold is waived in revision.toml, and its reason is shown:
 
