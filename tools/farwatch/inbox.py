@@ -172,7 +172,9 @@ def _mail(data: bytes, place: str) -> Mail:
     import b4
 
     data = re.sub(rb"\AFrom [^\n]*\n", b"", data)
-    message = email.parser.BytesParser(policy=b4.emlpolicy).parsebytes(data.replace(b"\r\n", b"\n"))
+    if data.partition(b"\n")[0].endswith(b"\r"):  # as mail is on its way; no line's own end
+        data = data.replace(b"\r\n", b"\n")
+    message = email.parser.BytesParser(policy=b4.emlpolicy).parsebytes(data)
     named = b4.LoreMessage.get_clean_msgid(message) is not None
     if not named:
         del message["Message-Id"]
