@@ -17,6 +17,7 @@ from farwatch.home import Home
 CHECKPATCH = """\
 #!/usr/bin/perl
 # Complains of each added line with the word "ugly"; says what it was asked, in the words of the real one.
+die "somebody's settings" if $ENV{GIT_DIR} || -e "$ENV{HOME}/.checkpatch.conf";
 my $strict = grep { $_ eq "--strict" } @ARGV;
 my $spelling = grep { $_ eq "--types=TYPO_SPELLING" } @ARGV;
 my $signoff = !grep { $_ eq "--no-signoff" } @ARGV;

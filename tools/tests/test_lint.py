@@ -305,8 +305,12 @@ def test_scripts_are_those_of_the_base_and_see_its_folders(app: App) -> None:
     assert (tools / "fs" / "fuse").is_dir() and not (tools / DIR).exists()
 
 
-def test_a_persons_settings_do_not_reach_the_scripts(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_persons_settings_do_not_reach_the_scripts(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     revision(app, "v1", linux=[GOOD])
+    (tmp_path / ".checkpatch.conf").write_text("--ignore UGLY\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     assert lint_revision(app, app.catalog.revision("v1"), build=False).ok
 
