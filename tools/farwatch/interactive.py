@@ -33,7 +33,7 @@ async def converse(run: Run, setting: Setting, share: Path | None, command: Sequ
             _greet(session, setting)
         return await _Conversation(session, setting, command).run()
     except BootFailure as failure:
-        tail = b"\n".join(failure.console[-10:]).decode("utf-8", "replace")
+        tail = b"\n".join(failure.said[-10:]).decode("utf-8", "replace")
         raise FarwatchError(failure.title, cause=tail, hint=f"the whole console: {logs}") from None
     finally:
         await session.power_off()

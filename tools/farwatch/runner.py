@@ -122,7 +122,7 @@ class Runner:
         verdict = {Ending.PANICKED: Verdict.CRASH, Ending.HUNG: Verdict.HANG}.get(
             failure.ending, Verdict.ERROR
         )
-        tail = b"\n".join(failure.console[-30:]).decode("utf-8", "replace")
+        tail = b"\n".join(failure.said[-30:]).decode("utf-8", "replace")
         while work.jobs:
             job = work.jobs.popleft()
             self._on_result(

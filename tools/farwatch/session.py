@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ OUTPUT_LIMIT = 4 * 1024 * 1024
 """Bytes that one test may print before it is stopped as a flood."""
 GUEST_HOST_ROOT = "/mnt/host"
 """Where the agent binds the host's root: the guest's own tmpfs hide /tmp, /run and /mnt."""
+SERVER_LINES = 20
+"""Last lines of a server that are kept in case it is the reason why a guest does not come up."""
 DUMP_LIMIT = 3.0
 KILLED_LIMIT = 2.0
 """Seconds: for a dump of the tasks; for a killed guest to be read to the end."""
@@ -57,7 +60,8 @@ class BootFailure(Exception):
 
     ending: Ending
     title: str
-    console: tuple[bytes, ...]
+    said: tuple[bytes, ...]
+    """The last lines of whoever failed: the guest's console, or the server."""
 
 
 class Session:
@@ -91,6 +95,7 @@ class Session:
         self._failure: FarwatchError | None = None
         self._marks: dict[str, asyncio.Event] = {}
         self._boot_console: list[bytes] = []
+        self._server_said: deque[bytes] = deque(maxlen=SERVER_LINES)
         self._console_bytes = 0
         self._output_bytes = 0
         self.boot_seconds = 0.0
@@ -135,7 +140,7 @@ class Session:
             self._setting.server,
             self.share,
             address,
-            lambda line: self._log(self._trace, "server", line),
+            self._hear_server,
             self._setting.server_options,
         )
         return address
@@ -165,14 +170,15 @@ class Session:
         ignored = self._server is not None and self._server.ignores_connection()
         await self._kill_guest()
         console = tuple(self._boot_console)
+        server = tuple(self._server_said)
         if self._server is not None and self._server.died:
             how = self._server.child.ending()
             return BootFailure(
-                Ending.NOT_STARTED, f"the server ended before the guest was up: {how}", console
+                Ending.NOT_STARTED, f"the server ended before the guest was up: {how}", server
             )
         if ignored:
             return BootFailure(
-                Ending.NOT_STARTED, f"the server never took the guest's connection in {limit:.0f} s", console
+                Ending.NOT_STARTED, f"the server never took the guest's connection in {limit:.0f} s", server
             )
         if self._setting.engine.panicked(b"\n".join(console)):
             return BootFailure(Ending.PANICKED, "the kernel panicked while booting", console)
@@ -352,6 +358,10 @@ class Session:
         self._gone.set()
 
     # -- what the guest says -----------------------------------------------------
+
+    def _hear_server(self, line: bytes) -> None:
+        self._server_said.append(line)
+        self._log(self._trace, "server", line)
 
     def _hear_control(self, line: bytes) -> None:
         self._log(self._trace, "control", line)

@@ -188,6 +188,7 @@ def test_a_server_that_exits_is_not_the_guests_fault(home: Home, tmp_path: Path)
         with_session(home, use, "hang-at-boot", server=fake_server(tmp_path, "exits"), boot_limit=0.5)
     assert caught.value.ending is Ending.NOT_STARTED
     assert "the server ended" in caught.value.title and "exit status 7" in caught.value.title
+    assert caught.value.said[-1].startswith(b"serving ")
 
 
 def test_steps_reach_the_host_actor_and_only_the_tests_folder(
