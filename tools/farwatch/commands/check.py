@@ -27,7 +27,7 @@ QUICK = (
     Stage("format", ("ruff", "format", "--check", "--no-cache", "tools", "farwatch", "ci/fresh-machine")),
     Stage("lint", ("ruff", "check", "--no-cache", "tools", "farwatch", "ci/fresh-machine")),
     Stage("types", ("mypy", "tools/farwatch", "tools/tests")),
-    Stage("unit tests", ("pytest", "-q", "-m", "not integration")),
+    Stage("unit tests", ("pytest", "-q", "-n", "auto", "--dist", "worksteal", "-m", "not integration")),
 )
 INTEGRATION = Stage("integration tests", ("pytest", "-v", "-m", "integration"))
 
