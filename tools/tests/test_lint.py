@@ -308,7 +308,7 @@ def test_scripts_are_those_of_the_base_and_see_its_folders(app: App) -> None:
 def test_a_persons_settings_do_not_reach_the_scripts(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    revision(app, "v1", linux=[GOOD])
+    revision(app, "v1", linux=[Change({DIR: kernel_file(DIR) + b"never seen\n"})])
     (tmp_path / ".checkpatch.conf").write_text("--ignore UGLY\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GIT_DIR", "/nowhere")
@@ -491,6 +491,13 @@ def test_only_files_that_the_patch_touches_are_compiled(app: App) -> None:
     report, compiler = compile_lint(app, first, second)
     assert [files for _, files, _ in compiler.asked] == [(DIR,), (DIR, "mm/page.c"), ("mm/page.c",)]
     assert rules(report, "0002") == ["W=1:unused-variable"]
+
+
+def test_a_warning_that_was_there_is_not_that_of_the_patch_before_which_it_is_seen_again(app: App) -> None:
+    pages = [Change({"mm/page.c": b"warn\n" + text}, "mm: x\n\nReason.\n") for text in (b"", b"more\n")]
+    dirs = [Change({DIR: more(text)}, "fuse: x\n\nReason.\n") for text in (b"x", b"y")]
+    report, _ = compile_lint(app, pages[0], *dirs, pages[1])
+    assert rules(report) == ["W=1:unused-variable"]
 
 
 def test_a_header_is_looked_at_through_the_series_other_files(app: App) -> None:
