@@ -255,7 +255,7 @@ def _notes(head: bytes) -> bytes:
     first = next((place for place, line in enumerate(lines) if _SEPARATOR.match(line)), -1)
     before = lines[first + 1 : last]
     after = [line for line in lines[last + 1 :] if not _STAT.match(line)]
-    return b"\n".join([*before, *after]).strip()
+    return tidy(b"\n".join([*before, *after])).strip(b"\n")
 
 
 def _does_not_apply(target: Target, patch: PatchMail, stderr: str) -> FarwatchError:

@@ -270,16 +270,16 @@ def _require_same(repository: Path, old: str, new: str) -> None:
         raise FarwatchError(
             f"commit {old[:12]} does not survive as mail: its {name} would change",
             cause=f"written: {_excerpt(before, after)}\nread:    {_excerpt(after, before)}",
-            hint="git am and mail readers would do the same; reword it: no line may start with 'diff -' or "
-            "'Index:', nor the text with 'From:'",
+            hint="git am and mail readers would do the same; reword it: no line may start with 'diff -', "
+            "'--- x' or 'Index:', nor the text with 'From:'",
         )
 
 
 def _flat(message: bytes) -> bytes:
     """A message without what mail may change: blanks in the subject, its line breaks, empty lines."""
     subject, _, body = tidy(message).partition(b"\n\n")
-    head, _, notes = body.partition(b"\n---\n")
-    return b" ".join(subject.split()) + b"\n\n" + head.strip() + b"\n---\n" + notes.strip()
+    head, _, notes = (b"\n" + body).partition(b"\n---\n")
+    return b" ".join(subject.split()) + b"\n\n" + head.strip(b"\n") + b"\n---\n" + notes.strip(b"\n")
 
 
 def _excerpt(text: bytes, other: bytes) -> str:

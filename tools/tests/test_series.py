@@ -156,6 +156,7 @@ def test_notes_below_the_line_stay_where_a_person_put_them(tmp_path: Path) -> No
         ("subject\n\nFrom: Somebody Else <else@example.org>\n\nbody", "author"),
         ("subject\n\nbody\n\ndiff --git a/x b/x\n\nmore", "message"),
         ("subject\n\nbody\n\nIndex: x\n\nmore", "message"),
+        ("subject\n\nbody\n\n--- a\n\nmore", "message"),
     ],
 )
 def test_a_message_that_mail_would_change_is_refused(tmp_path: Path, message: str, lost: str) -> None:
@@ -179,6 +180,9 @@ def broken(path: Path, how: str) -> None:
             git.git("add", "--all", cwd=path)
         return
     commit(path, "" if how == "no message" else "mine")
+    if how == "same subject":
+        (path / "Makefile").write_text("mine again\n")
+        commit(path, "mine\n\nfor another reason")
     if how == "empty":
         commit(path, "nothing")
     if how == "merge":
@@ -204,6 +208,7 @@ def broken(path: Path, how: str) -> None:
         ("new", "not committed"),
         ("staged", "not committed"),
         ("no message", "has no message"),
+        ("same subject", "have the same subject"),
         ("empty", "changes nothing"),
         ("merge", "is a merge"),
         ("other base", "not on top of its base"),
