@@ -8,8 +8,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from farwatch.home import Home, checkout_root
+
+
+# A slow machine is no failure. A CI service sees the same examples each time; people see new ones.
+settings.register_profile("farwatch", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("farwatch")
 
 
 @pytest.fixture
