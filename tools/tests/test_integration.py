@@ -172,7 +172,7 @@ def started_verify() -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not guests_left():
         assert process.poll() is None and time.monotonic() < deadline
     return process
