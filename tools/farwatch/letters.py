@@ -42,6 +42,7 @@ _ASK_LIMIT = 120.0
 _ROLE = re.compile(r"^(?P<who>.*?) \((?P<role>[^()]*?list)?\b.*\)$")
 _LONGEST = 998
 """Bytes that a line of a mail may have (RFC 5321, 4.5.3.1.6)."""
+_ENCODING = re.compile(rb"^Content-Transfer-Encoding:.*$", re.IGNORECASE | re.MULTILINE)
 _COUNTER = re.compile(r"\b(?P<number>\d+)/\d+\]")
 
 
@@ -294,9 +295,10 @@ def _replaced(data: bytes, texts: Mapping[str, str]) -> bytes:
 def _fit(data: bytes) -> bytes:
     """The mail, quoted-printable if it has lines that are too long, or that an mbox would change."""
     head, _, body = data.partition(b"\n\n")
+    if not body.isascii():  # b4 looks before it puts the author's name in
+        head = _ENCODING.sub(b"Content-Transfer-Encoding: 8bit", head)
     lines = body.split(b"\n")
     if all(len(line) <= _LONGEST and not line.startswith(b"From ") for line in lines):
-        return data
+        return head + b"\n\n" + body
     quoted = re.sub(rb"^From ", b"=46rom ", binascii.b2a_qp(body, istext=True), flags=re.MULTILINE)
-    encoding = re.compile(rb"^Content-Transfer-Encoding:.*$", re.IGNORECASE | re.MULTILINE)
-    return encoding.sub(b"Content-Transfer-Encoding: quoted-printable", head) + b"\n\n" + quoted
+    return _ENCODING.sub(b"Content-Transfer-Encoding: quoted-printable", head) + b"\n\n" + quoted

@@ -257,18 +257,23 @@ def _by_b4(repo: Scratch, received: Sequence[bytes], files: Sequence[Path]) -> P
         (maildir / part).mkdir(parents=True)
     for number, mail in enumerate(received):
         (maildir / "new" / f"{number:04}").write_bytes(mail)
-    said = repo.b4("am", "--no-cover", "-M", "-m", maildir, "-o", folder / "am")
+    repo.b4("am", "--no-cover", "-M", "-m", maildir, "-o", folder / "am")
     made = sorted((folder / "am").glob("*.maildir/new/*"))
     if len(made) != len(files):
-        subject = _mailinfo(repo, files[0]).subject
-        return Proof(Difference("b4 am", 1, subject, "content", f"{len(files)} patches", said.strip()[-200:]))
+        # it overlooks patches that only rename, delete or chmod files with unusual names
+        subjects = [_mailinfo(repo, mail).subject for mail in files]
+        taken = [_mailinfo(repo, mail).subject for mail in made]
+        number = next(place for place, subject in enumerate([*subjects, ""], 1) if subject not in taken)
+        lost = subjects[min(number, len(subjects)) - 1]
+        return Proof(Difference("b4 am", number, lost, "content", f"{len(files)} patches", f"{len(made)}"))
     notes = []
     for number, (ours, theirs) in enumerate(zip(files, made, strict=True), start=1):
         one, other = _mailinfo(repo, ours), _mailinfo(repo, theirs)
         if difference := _compare("b4 am", number, _plain(one), _plain(other)):
             return Proof(difference)
         if one != other:
-            notes.append(f"b4 am shows '>From ' for 'From ' in patch {number} ({one.subject})")
+            where = f"at the start of a line, in patch {number}"
+            notes.append(f"b4 am changes blanks, or 'From ' {where}")
     return Proof(None, tuple(notes))
 
 
@@ -297,6 +302,7 @@ def _mailinfo(repo: Scratch, mail: Path) -> Content:
 
 
 def _plain(found: Content) -> Content:
-    """Without the ">" that b4 puts before "From " at the start of a line, as old mailboxes have it."""
-    body = re.sub(r"^>+From ", "From ", found.body, flags=re.MULTILINE)
+    """Without what b4 changes by itself: "From " at the start of a line becomes ">From ", as in old
+    mailboxes, and the blanks at both ends of a text go."""
+    body = re.sub(r"^>+From ", "From ", found.body, flags=re.MULTILINE).strip()
     return Content(found.tree, found.author, found.subject, body, found.trailers)

@@ -25,11 +25,13 @@ BASE, SERIES = "base", "series"
 B4_LIMIT = 300.0
 """Seconds that one b4 command may take."""
 
+# b4 takes the pieces of a long encoded name apart wrongly, so git is to give it such names as they are
 _CONFIG = """\
 [core]
 \tbare = false
-\tsparseCheckout = true
 \tlogAllRefUpdates = false
+[format]
+\tencodeEmailHeaders = false
 [gc]
 \tauto = 0
 """

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import interruptible
 
 from farwatch.app import App, run_guests
 from farwatch.children import Run
@@ -168,6 +169,7 @@ def started_verify() -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         command("verify", "--fresh"),
         env=environment(),
+        preexec_fn=interruptible,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -353,6 +355,21 @@ def test_a_patch_that_does_not_apply_is_named(own_checkout: Path) -> None:
     done = in_checkout(own_checkout, "test", "stale", "-k", ONE)
     assert done.returncode == 2
     assert patch.name in done.stderr and "fs/fuse/dir.c" in done.stderr
+
+
+def test_a_ten_patch_series_is_mailed_and_proven_on_the_kernel(own_checkout: Path, tmp_path: Path) -> None:
+    add_revision(own_checkout, "ten", '#include "fuse_i.h"', '#include "fuse_i.h" /* 0 */')
+    folder = own_checkout / "patches" / "ten" / "linux"
+    head = next(folder.iterdir()).read_text().partition("diff --git")[0]
+    for number in range(2, 11):
+        file = f"fs/fuse/made_up_{number}.c"
+        change = f"diff --git a/{file} b/{file}\nnew file mode 100644\n--- /dev/null\n+++ b/{file}\n"
+        text = head.replace("fuse: made up", f"fuse: made up {number}") + change + "@@ -0,0 +1 @@\n+int i;\n"
+        (folder / f"{number:04}-made-up.patch").write_text(text)
+    done = in_checkout(own_checkout, "send", "ten", "-o", str(tmp_path / "mails"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "10 commits are what they were" in done.stdout and "fuse-devel@" in done.stdout
+    assert len(list((tmp_path / "mails/linux").glob("*.eml"))) == 11
 
 
 @pytest.fixture(autouse=True)
