@@ -12,6 +12,7 @@ that the lock is free, kills the recorded sessions and removes the folder.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -29,7 +30,8 @@ from farwatch.home import Home
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
-_REAP_LIMIT = 5.0
+_REAP_TICK = 0.002
+_REAP_LIMIT = 30.0
 """Seconds that a SIGKILLed process may take to be gone."""
 
 
@@ -54,13 +56,13 @@ def session_members(session: int) -> list[int]:
     return members
 
 
-def kill_session(session: int) -> None:
-    """SIGKILL to every process of a session."""
-    for pid in session_members(session):
-        try:
+def kill_session(session: int) -> list[int]:
+    """SIGKILL to every process of a session; those that it had."""
+    members = session_members(session)
+    for pid in members:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    return members
 
 
 def start_time(pid: int) -> int:
@@ -90,12 +92,18 @@ class Child:
         return self.process.returncode is None
 
     async def stop(self) -> None:
-        """Kill its session and reap it."""
+        """Kill its session, also what is forked meanwhile, until nothing of it is left."""
         self.killed = True
-        kill_session(self.pid)
-        if self.alive:
+        try:
             async with asyncio.timeout(_REAP_LIMIT):
+                while kill_session(self.pid):
+                    await asyncio.sleep(_REAP_TICK)
                 await self.process.wait()
+        except TimeoutError:
+            raise FarwatchError(
+                f"{self.name} (process {self.pid}) survives SIGKILL",
+                hint=f"see where: cat /proc/{self.pid}/stack",
+            ) from None
 
     def ending(self) -> str:
         """How it ended, in words."""

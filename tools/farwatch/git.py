@@ -143,3 +143,8 @@ def init_bare(repository: Path) -> None:
     if not attributes.exists():
         attributes.parent.mkdir(exist_ok=True)
         attributes.write_text(_ATTRIBUTES)
+
+
+def unpack(archive: bytes, folder: Path) -> None:
+    """Unpack what `git archive` wrote. (tarfile's own way to do that changed within Python 3.11.)"""
+    subprocess.run(["tar", "-xf", "-", "-C", str(folder)], input=archive, check=True)

@@ -7,13 +7,11 @@ neither a build nor another lint has to wait for them.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -90,8 +88,7 @@ def _unpack(repository: Path, commit: str, folder: Path) -> None:
     known = git.git("ls-tree", "-z", "--name-only", commit, "--", *_NEEDED, cwd=repository)
     names = [name for name in os.fsdecode(known).split("\0") if name]
     archive = git.git("archive", commit, "--", *names, cwd=repository)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="tar")
+    git.unpack(archive, folder)
     if (folder / "scripts" / "checkpatch.pl").exists():
         _checkpatch_says(folder, "-", ["--no-signoff"], stdin=_CAMEL)  # has it list the names in include/
 

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
 import subprocess
-import tarfile
 import tempfile
 import tomllib
 from collections import Counter
@@ -83,8 +81,7 @@ def _unformatted(job: Job, source: Source, files: Sequence[str]) -> list[tuple[s
     with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
         folder = Path(name).resolve()
         archive = git.git("archive", source.commit, cwd=job.repository(source.component))
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="tar")
+        git.unpack(archive, folder)
         present = [file for file in files if (folder / file).is_file()]
         if not present:
             return []

@@ -173,9 +173,7 @@ class Session:
         server = tuple(self._server_said)
         if self._server is not None and self._server.died:
             how = self._server.child.ending()
-            return BootFailure(
-                Ending.NOT_STARTED, f"the server ended before the guest was up: {how}", server
-            )
+            return BootFailure(Ending.NOT_STARTED, f"the server ended before the guest was up: {how}", server)
         if ignored:
             return BootFailure(
                 Ending.NOT_STARTED, f"the server never took the guest's connection in {limit:.0f} s", server

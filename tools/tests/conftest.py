@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import pytest
 from hypothesis import settings
 
 from farwatch.home import Home, checkout_root
-
 
 # A slow machine is no failure. A CI service sees the same examples each time; people see new ones.
 settings.register_profile("farwatch", deadline=None, derandomize="CI" in os.environ)
@@ -52,3 +52,8 @@ def children_of_this_process() -> set[int]:
         if int(fields[1]) == os.getpid():
             found.add(int(stat.parent.name))
     return found
+
+
+def interruptible() -> None:
+    """preexec_fn: Ctrl-C works, also where these tests run in the background and inherit that it does not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

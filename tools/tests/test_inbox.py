@@ -241,8 +241,12 @@ def test_trailers_go_to_their_patches(posted: Posted, tmp_path: Path) -> None:
     reword(app, app.catalog.revision("v1"), {"thing": found.after})
     after = contents(bench, "v1")
     assert [entry[2] for entry in after] == [entry[2] for entry in before]
-    assert after[0][1].rstrip().endswith(
-        "Assisted-by: LLM sparse\nReviewed-by: Rita <rita@penguins.zz>\nTested-by: Tom <tom@penguins.zz>"
+    assert (
+        after[0][1]
+        .rstrip()
+        .endswith(
+            "Assisted-by: LLM sparse\nReviewed-by: Rita <rita@penguins.zz>\nTested-by: Tom <tom@penguins.zz>"
+        )
     )
     tip = bench.again().tip(bench.revision(), "thing", bench.base).commit
     path = bench.again().work_path(bench.revision(), "thing", bench.base)

@@ -203,7 +203,7 @@ def misbehaved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellResult
     with pytest.MonkeyPatch.context() as patch:
         limits = Limits(boot=60, test=2.0, event=1.0, end=5.0)
         patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
-        patch.setattr("farwatch.session.CONSOLE_LIMIT", 200_000)
+        patch.setattr("farwatch.session.CONSOLE_LIMIT", 20_000)
         patch.setattr("farwatch.session.OUTPUT_LIMIT", 200_000)
         return run_all(app.home, work, tmp_path_factory.mktemp("logs"))
 

@@ -311,7 +311,7 @@ def test_a_persons_settings_do_not_reach_the_scripts(
     revision(app, "v1", linux=[Change({DIR: kernel_file(DIR) + b"never seen\n"})])
     (tmp_path / ".checkpatch.conf").write_text("--ignore UGLY\n")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
     assert lint_revision(app, app.catalog.revision("v1"), build=False).ok
 
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import interruptible
 
 from farwatch import proc
 from farwatch.errors import FarwatchError
@@ -127,7 +128,7 @@ _PARENT = """\
 def test_the_child_dies_with_us(tmp_path: Path, number: signal.Signals, caught: str) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(proc.__file__).parents[1])}
     command = [sys.executable, "-c", textwrap.dedent(_PARENT), str(tmp_path)]
-    with subprocess.Popen(command, env=env) as parent:
+    with subprocess.Popen(command, env=env, preexec_fn=interruptible) as parent:
         child = int(_wait_for(tmp_path / "pid"))
         parent.send_signal(number)
         parent.wait(20)
