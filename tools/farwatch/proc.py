@@ -36,6 +36,8 @@ _TAIL_LIMIT = 1.0
 OnLine = Callable[[str], None]
 
 _live: set[subprocess.Popen[bytes]] = set()
+_starting = threading.Lock()
+"""Held until a child that runs is in _live: stop_all() must not miss it."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -44,7 +46,9 @@ class Terminated(KeyboardInterrupt):
 
 def stop_all() -> None:
     """SIGTERM to every running child's group: for a program whose builds run in other threads."""
-    for process in list(_live):
+    with _starting:
+        live = list(_live)
+    for process in live:
         _signal_group(process, signal.SIGTERM)
 
 
@@ -68,8 +72,9 @@ def run_logged(
     with log.open("ab" if append else "wb") as sink, _sigterm_raises():
         sink.write(f"$ {' '.join(words)}\n".encode())
         sink.flush()
-        process = _start(words, cwd, env)
-        _live.add(process)
+        with _starting:
+            process = _start(words, cwd, env)
+            _live.add(process)
         try:
             return _follow(process, sink, on_line, timeout, words[0])
         finally:
