@@ -203,6 +203,35 @@ def test_a_resolution_for_another_form_of_the_patch_is_flagged_not_used(
     assert bench.again().outdated(bench.revision(), "thing") == []
 
 
+def write_again(bench: Desk, first: str, more: str) -> None:
+    """The series of three(), with another first patch, or with something more in the second."""
+    path = bench.checkout()
+    git.git("reset", "--quiet", "--hard", bench.trees.base_commit(bench.base), cwd=path)
+    for subject, old, new in (("fs: first", "line 12\n", first), ("fs: second", FIVE, "line five\n")):
+        text = (path / "fs/dir.c").read_text()
+        (path / "fs/dir.c").write_text(text.replace(old, new))
+        if subject == "fs: second":
+            (path / "Makefile").write_text(f"all:\n\techo hello\n{more}")
+        commit(path, subject)
+    save(bench.again(), bench.revision(), "thing", bench.base)
+
+
+def test_only_the_patch_itself_decides_whether_a_resolution_is_for_it(tmp_path: Path) -> None:
+    """The conflict is the same text each time: it would fit."""
+    bench = desk(tmp_path)
+    onto = three(bench)
+    rebase.start(app(bench), "v1", "2.0", keep=True)
+    resolve(bench, onto)
+    rebase.resume(app(bench), None, "")
+    kept = bench.root / "patches/v1/thing/resolutions/1.0-to-2.0/0002-fs-second.diff"
+    write_again(bench, "line dozen\n", "")
+    assert "line five, newer" in tip_text(bench, onto), "another patch before it does not matter"
+    write_again(bench, "line dozen\n", "\techo more\n")
+    with pytest.raises(FarwatchError) as caught:
+        bench.again().tip(bench.revision(), "thing", onto)
+    assert f"{kept}: made when this patch was another one, not used" in caught.value.cause
+
+
 def test_what_is_remembered_applies_to_the_conflict_by_git_alone(tmp_path: Path) -> None:
     """It is an ordinary patch for the file with its conflict markers."""
     bench = desk(tmp_path)
