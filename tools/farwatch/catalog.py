@@ -137,7 +137,9 @@ class Catalog:
 
     def _read(self, folder: Path) -> Revision:
         table = Document.read(folder / REVISION_FILE).table()
-        table.only(("title", "order", "share", "bases", "expect", "waive", "tests", "send", "adopted"))
+        table.only(
+            ("title", "order", "share", "bases", "server", "expect", "waive", "tests", "send", "adopted")
+        )
         return Revision(
             name=folder.name,
             title=table.text("title"),
@@ -150,6 +152,7 @@ class Catalog:
             claims=_claims(table),
             postings=self._postings(table),
             adoption=_adoption(table),
+            server_options=_server_options(table),
         )
 
     def _postings(self, table: Table) -> dict[str, Posting]:
@@ -242,6 +245,15 @@ def _claims(table: Table) -> tuple[Claim, ...]:
 def _posting(table: Table) -> Posting:
     table.only(("to", "cc", "prefixes"))
     return Posting(**{key: table.texts(key) for key in table.names()})
+
+
+def _server_options(table: Table) -> tuple[str, ...]:
+    """[server]: options"""
+    if "server" not in table.names():
+        return ()
+    server = table.table("server")
+    server.only(("options",))
+    return server.texts("options")
 
 
 def _adoption(table: Table) -> Adoption | None:

@@ -143,6 +143,8 @@ class Revision:
     postings: dict[str, Posting] = field(default_factory=dict)
     """Component -> what its mails say; empty where nothing is special."""
     adoption: Adoption | None = None
+    server_options: tuple[str, ...] = ()
+    """What its server is started with, beside what every server gets."""
 
     def patches(self, component: str) -> tuple[Path, ...]:
         """The series of one component, in order; empty when there is none."""

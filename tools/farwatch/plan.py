@@ -111,6 +111,7 @@ def _column_key(
     if revision.share == "virtiofs":
         base = app.catalog.base_of(revision, "virtiofsd")
         parts.append(app.builder.server_key(revision, base, sources.get("virtiofsd")))
+        parts.extend(revision.server_options)
     return hash_of(*parts)
 
 
@@ -156,4 +157,12 @@ def _setting(
         server = app.builder.server(revision, base, sources.get("virtiofsd")).binary
     from farwatch.session import Setting
 
-    return Setting(engine, kernel.image, tests.agent, tests.actor, revision.share, server)
+    return Setting(
+        engine,
+        kernel.image,
+        tests.agent,
+        tests.actor,
+        revision.share,
+        server,
+        server_options=revision.server_options,
+    )

@@ -162,16 +162,24 @@ class Session:
         finally:
             gone.cancel()
         # A guest comes up without its share, too: only the server knows.
-        if not self._ready.done() or (self._server is not None and self._server.died):
+        if not self._ready.done() or self._server_failed():
             raise await self._boot_failure(limit)
+
+    def _server_failed(self) -> bool:
+        """The server ended unasked. When its guest goes away it does so by itself, with status 0."""
+        if self._server is None or not self._server.died:
+            return False
+        return not self._gone.is_set() or self._server.child.process.returncode != 0
 
     async def _boot_failure(self, limit: float) -> BootFailure:
         died = self._gone.is_set()
         ignored = self._server is not None and self._server.ignores_connection()
+        failed = self._server_failed()
         await self._kill_guest()
         console = tuple(self._boot_console)
         server = tuple(self._server_said)
-        if self._server is not None and self._server.died:
+        if failed:
+            assert self._server is not None
             how = self._server.child.ending()
             return BootFailure(Ending.NOT_STARTED, f"the server ended before the guest was up: {how}", server)
         if ignored:
@@ -257,7 +265,8 @@ class Session:
             raise self._failure
         assert self._guest is not None and self._broker is not None
         trace.broken_steps = self._broker.broken
-        if self._server is not None and self._server.died:
+        if self._server_failed():
+            assert self._server is not None
             trace.server_died = self._server.child.ending()
         if self._gone.is_set():
             await self._guest_is_gone(trace)

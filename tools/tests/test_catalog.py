@@ -215,3 +215,10 @@ def test_what_the_mails_say_and_who_adopted(tmp_path: Path) -> None:
 def test_wrong_tables_about_mails(tmp_path: Path, wrong: str) -> None:
     with pytest.raises(FarwatchError, match=r"revision\.toml:"):
         Catalog.load(tree(tmp_path, v1=REVISION + wrong)).revision("v1")
+
+
+def test_what_the_server_is_started_with(tmp_path: Path) -> None:
+    root = tree(tmp_path, v1='title = "x"\n[bases]\n[server]\noptions = ["--fsnotify"]\n')
+    assert Catalog.load(root).revision("v1").server_options == ("--fsnotify",)
+    (tmp_path / "wrong").mkdir()
+    assert error_of(tree(tmp_path / "wrong", v1='title = "x"\n[bases]\n[server]\noption = 1\n'), "v1")

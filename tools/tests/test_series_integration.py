@@ -52,7 +52,9 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     base = app.catalog.base("linux")
     app.trees.base_commit(base)
     made = Kernel(*(tmp_path_factory.mktemp(name) for name in ("root", "home")))
-    shutil.copytree(checkout_root() / "patches", made.root / "patches")
+    for name in ("bases.toml", "baseline/revision.toml"):
+        (made.root / "patches" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(checkout_root() / "patches" / name, made.root / "patches" / name)
     real = app.trees.repository("linux")
     made.repository.parent.mkdir()
     git.git("clone", "--quiet", "--mirror", "--shared", str(real), str(made.repository), cwd=made.home)

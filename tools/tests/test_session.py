@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -249,6 +250,21 @@ def test_a_server_that_dies_in_the_middle_is_said(home: Home, tmp_path: Path) ->
         limits = Limits(boot=1.0, test=0.4, event=0.1, end=0.4)
         patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
         with_session(home, use, server=fake_server(tmp_path, "ok"))
+
+
+@pytest.mark.parametrize(("kind", "said"), [("panic", ""), ("pass", "exit status 0")])
+def test_a_server_that_leaves_with_its_guest_is_not_to_blame(
+    home: Home, tmp_path: Path, kind: str, said: str
+) -> None:
+    async def use(session: Session, sealed: list[Trace]) -> None:
+        assert session._server is not None
+        with socket.socket(socket.AF_UNIX) as guest:
+            guest.connect(str(session._short / "server.sock"))
+        await session._server.child.process.wait()
+        trace = await run_one(session, 1, kind)
+        assert (trace.server_died, trace.guest_died) == (said, kind == "panic")
+
+    with_session(home, use, server=fake_server(tmp_path, "ok"))
 
 
 def test_a_server_that_is_not_there(home: Home, tmp_path: Path) -> None:
