@@ -219,12 +219,13 @@ def _location(location: str, folder: Path) -> str:
 
 
 def _expectation(table: Table) -> Expectation:
-    table.only(("tests", "verdict", "reason", "says"))
+    table.only(("tests", "verdict", "reason", "says", "race"))
     return Expectation(
         tests=table.texts("tests"),
         verdict=Verdict(table.choice("verdict", [str(verdict) for verdict in Verdict])),
         reason=" ".join(table.text("reason").split()),
         says=_pattern(table, "says"),
+        race=table.flag("race"),
     )
 
 

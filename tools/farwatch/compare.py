@@ -134,7 +134,8 @@ def _expected(revision: Revision) -> list[str]:
 
 def _expectation_lines(entry: Expectation) -> Iterator[str]:
     says = f', saying "{entry.says}"' if entry.says else ""
-    yield f"{', '.join(entry.tests)}: {entry.verdict}{says}"
+    race = ", or pass by a race" if entry.race else ""
+    yield f"{', '.join(entry.tests)}: {entry.verdict}{says}{race}"
     yield f"    because {entry.reason}"
 
 

@@ -58,17 +58,21 @@ class Expectation:
 
     tests:   shell patterns over test names
     says:    a regular expression that the cell's detail must contain: the right reason
+    race:    who wins is left open by the design, so a pass now and then is no surprise, and no proof either
     """
 
     tests: tuple[str, ...]
     verdict: Verdict
     reason: str
     says: str = ""
+    race: bool = False
 
     def covers(self, test: str) -> bool:
         return any(fnmatchcase(test, pattern) for pattern in self.tests)
 
     def met_by(self, verdict: Verdict, detail: str) -> bool:
+        if self.race and verdict is Verdict.PASS:
+            return True
         return verdict is self.verdict and re.search(self.says, detail) is not None
 
 

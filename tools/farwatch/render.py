@@ -21,8 +21,14 @@ FOLD_FROM = 3
 SURPRISES_SHOWN = 20
 """Longest list of surprises when folding."""
 
-LEGEND = "fixed, broken: against the column to the left; known: expected by the revision; !: surprising"
-SHORT_LEGEND = "+ fixed, - broken: against the column to the left; ~ expected by the revision; ! surprising"
+LEGEND = (
+    "fixed, broken: against the column to the left; known: expected by the revision; "
+    "race: may fail as well; !: surprising"
+)
+SHORT_LEGEND = (
+    "+ fixed, - broken: against the column to the left; ~ expected by the revision; "
+    "? may fail as well; ! surprising"
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,8 @@ def _remarks(cell: Cell) -> Iterator[tuple[str, str]]:
         yield "broken", "-"
     if cell.expected_failure:
         yield "known", "~"
+    if cell.won_race:
+        yield "race", "?"
     if cell.surprising:
         yield "!", "!"
 

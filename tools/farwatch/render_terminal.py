@@ -84,7 +84,7 @@ def _style(cell: Cell) -> str:
         return "bold red"
     if cell.change is Change.FIXES:
         return "bold green"
-    return "green" if cell.result.verdict is Verdict.PASS else "yellow"
+    return "green" if cell.result.verdict is Verdict.PASS and not cell.won_race else "yellow"
 
 
 def _rich_surprises(table: Table, all_rows: bool) -> Iterator[Text]:

@@ -83,6 +83,8 @@ def _words(cell: Cell) -> Markup:
         tags.append("fixed" if cell.change is Change.FIXES else "broken")
     if cell.expected_failure:
         tags.append("known")
+    if cell.won_race:
+        tags.append("race")
     if cell.surprising:
         tags.append("surprising")
     spans = (Markup(' <span class="tag">{}</span>').format(tag) for tag in tags)

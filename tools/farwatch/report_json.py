@@ -13,7 +13,7 @@
                  { "name": str, the argument of `show`
                    "verdict": str or null (not run), "surprising": bool,
                    "change": "fixes" | "breaks" | "still fails" | null,
-                   "expectation": { "verdict", "reason", "says": str } or null,
+                   "expectation": { "verdict", "reason", "says": str, "race": bool } or null,
                    "result": { "title", "detail", "inputs", "logs", "run": str, "duration": seconds,
                                "started": Unix time, "attempts": int, "cached": bool } or null } ] } ] }
 """
@@ -86,11 +86,12 @@ def _cell(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _expectation(expectation: Expectation) -> dict[str, str]:
+def _expectation(expectation: Expectation) -> dict[str, Any]:
     return {
         "verdict": str(expectation.verdict),
         "reason": expectation.reason,
         "says": expectation.says,
+        "race": expectation.race,
     }
 
 

@@ -102,6 +102,10 @@ class Table:
     def integer(self, key: str, default: int | None = None) -> int:
         return self._typed(key, int, default)
 
+    def flag(self, key: str) -> bool:
+        """true or false; false when it is missing."""
+        return self._typed(key, bool, False)
+
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of at least one string."""
         value = self._typed(key, list, None)

@@ -6,6 +6,9 @@ All renderers (terminal, text, Markdown, HTML, JSON, JUnit) show this model and 
 Surprising is a cell that differs from what the revision's expectations say: with an expectation, whatever
 does not meet it, a pass included; without one, whatever is not a pass. That includes a skip, because the
 table is a proof and a skipped test proves nothing.
+
+A test whose outcome is a race by the revision's own account counts as what is expected of it: that it passed
+once is nothing fixed.
 """
 
 from __future__ import annotations
@@ -65,6 +68,13 @@ class Cell:
     def expected_failure(self) -> bool:
         """Not a pass, and the revision said so."""
         return self.result is not None and self.result.verdict is not Verdict.PASS and not self.surprising
+
+    @property
+    def won_race(self) -> bool:
+        """A pass that the revision does not vouch for."""
+        if self.result is None or self.expectation is None:
+            return False
+        return self.expectation.race and self.result.verdict is Verdict.PASS
 
     @property
     def expected(self) -> str:
@@ -238,8 +248,20 @@ def _row(
         result = found.get((column, test))
         before = found.get((columns[left], test)) if left is not None else None
         expectation = revision.expectation(test) if revision else None
-        cells.append(Cell(column, test, result, expectation, _change(before, result)))
+        change = None
+        if before and result:
+            left_revision = revisions.get(before.column.revision)
+            change = _change(_settled(before, left_revision), _settled(result, revision))
+        cells.append(Cell(column, test, result, expectation, change))
     return Row(case_of(test), tuple(cells))
+
+
+def _settled(result: CellResult, revision: Revision | None) -> Verdict:
+    """What a result counts as against others."""
+    expectation = revision.expectation(result.test) if revision else None
+    if expectation and expectation.race and result.verdict is Verdict.PASS:
+        return expectation.verdict
+    return result.verdict
 
 
 def _left(place: int, columns: Sequence[Column], revisions: dict[str, Revision]) -> int | None:
@@ -257,15 +279,15 @@ def _is_reference(column: Column, revisions: dict[str, Revision]) -> bool:
     return revision.share == "tmpfs" if revision else column.revision == "reference"
 
 
-def _change(before: CellResult | None, after: CellResult | None) -> Change | None:
+def _change(before: Verdict, after: Verdict) -> Change | None:
     """An infrastructure error says nothing about the software, so nothing is compared with it."""
-    if before is None or after is None or Verdict.ERROR in (before.verdict, after.verdict):
+    if Verdict.ERROR in (before, after):
         return None
-    if after.verdict is Verdict.PASS:
-        return None if before.verdict is Verdict.PASS else Change.FIXES
-    if before.verdict is Verdict.PASS:
+    if after is Verdict.PASS:
+        return None if before is Verdict.PASS else Change.FIXES
+    if before is Verdict.PASS:
         return Change.BREAKS
-    return None if after.verdict is Verdict.SKIP else Change.STILL_FAILS
+    return None if after is Verdict.SKIP else Change.STILL_FAILS
 
 
 def _groups(rows: Sequence[Row]) -> tuple[Group, ...]:

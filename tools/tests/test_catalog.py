@@ -51,6 +51,7 @@ this\"""
 tests = ["b:*", "c:*"]
 verdict = "skip"
 reason = "other"
+race = true
 """
 
 
@@ -92,7 +93,9 @@ def test_reads_a_revision(tmp_path: Path) -> None:
     assert revision.bases == {"linux": "1.0"}
     first = revision.expectation("a:x")
     assert first is not None and first.verdict is Verdict.FAIL and first.says == "no event"
-    assert first.reason == "because of [[expect]] this"
+    assert first.reason == "because of [[expect]] this" and not first.race
+    second = revision.expectation("c:x")
+    assert second is not None and second.race
     assert catalog.base_of(revision, "linux").name == "1.0"
     assert catalog.base_of(revision, "virtiofsd").name == "1.0"
     assert catalog.base_of(revision, "linux", "2.0").name == "2.0"

@@ -56,6 +56,24 @@ def test_with_an_expectation_only_its_verdict_is_no_surprise(verdict: Verdict, r
     assert cell.surprising == (verdict is not recorded)
 
 
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_race_may_be_won_but_won_is_not_fixed(verdict: Verdict) -> None:
+    expectation = Expectation(("inotify:*",), Verdict.FAIL, "by design", race=True)
+    known = (revision("baseline"), revision("v1", expectation))
+    _, (before, cell) = one_row((BASELINE, Verdict.PASS), (V1, verdict), revisions=known)
+    assert cell.surprising == (verdict not in (Verdict.FAIL, Verdict.PASS))
+    assert cell.won_race == (verdict is Verdict.PASS)
+    assert before.change is None
+    assert cell.change == (None if verdict is Verdict.ERROR else Change.BREAKS)
+
+
+def test_what_was_won_by_a_race_is_nothing_to_compare_with() -> None:
+    expectation = Expectation(("inotify:*",), Verdict.FAIL, "by design", race=True)
+    known = (revision("baseline", expectation), revision("v1"))
+    _, (_, cell) = one_row((BASELINE, Verdict.PASS), (V1, Verdict.PASS), revisions=known)
+    assert cell.change is Change.FIXES
+
+
 @pytest.mark.parametrize(
     ("title", "detail", "surprising"),
     [("no event", "", False), ("other", "no event came", False), ("wrong mask", "mask 0x2", True)],
