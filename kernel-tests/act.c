@@ -184,6 +184,23 @@ const char *act_sentinel(struct act *act)
 	return act_do(act, "mkdir", path, "755", NULL);
 }
 
+long act_swap_number(const char *path, long number)
+{
+	FILE *file = fopen(path, "r+");
+	long before;
+	int ret;
+
+	if (!file)
+		return -errno;
+	if (fscanf(file, "%ld", &before) != 1)
+		before = -EIO;
+	rewind(file);
+	ret = fprintf(file, "%ld\n", number);
+	if (fclose(file) || ret < 0)
+		return -errno;
+	return before;
+}
+
 /* ---------------------------------------------------------------- folder */
 
 /* Our own mount hides nothing from others and goes with this process. */
@@ -249,9 +266,9 @@ static const char *make_work(struct act *act)
 }
 
 /* No error: without another actor the test is skipped. */
-static const char *connect_remote(struct act *act)
+static const char *connect_remote(struct act *act, const char *folder)
 {
-	int ret = steps_open(&act->steps, act->top);
+	int ret = steps_open(&act->steps, folder);
 
 	if (ret == -ENOTCONN) {
 		act->skip = "no other actor";
@@ -263,6 +280,48 @@ static const char *connect_remote(struct act *act)
 	}
 	act->connected = true;
 	return NULL;
+}
+
+static int ask_server(struct act *act, const char *verb, const char *a,
+		      const char *b, const char *c)
+{
+	int ret;
+
+	/* After act_unmount() the share is gone, but its server is not */
+	if (!act->connected && connect_remote(act, "/"))
+		return EIO;
+	if (!act->connected)
+		return ENOTCONN;
+	ret = steps_ask(&act->steps, "server", verb, a, b, c, NULL);
+	if (ret < 0)
+		steps_broken(strerror(-ret));
+	return ret < 0 ? -ret : ret;
+}
+
+const char *act_server(struct act *act, const char *verb)
+{
+	int ret = ask_server(act, verb, NULL, NULL, NULL);
+
+	return ret ? problem(act, verb, ret) : NULL;
+}
+
+const char *act_watches(struct act *act, int min, int max)
+{
+	char from[16], to[16], ms[16];
+	int ret, count;
+
+	snprintf(from, sizeof(from), "%d", min);
+	snprintf(to, sizeof(to), "%d", max);
+	snprintf(ms, sizeof(ms), "%d", events_limit_ms());
+	ret = ask_server(act, "watches", from, to, ms);
+	if (ret)
+		return problem(act, "watches", ret);
+	count = atoi(act->steps.values);
+	if (count >= min && count <= max)
+		return NULL;
+	snprintf(act->problem, sizeof(act->problem),
+		 "server: keeps %d watches, wanted %s to %s", count, from, to);
+	return act->problem;
 }
 
 const char *act_open(struct act *act, bool remote)
@@ -283,7 +342,7 @@ const char *act_open(struct act *act, bool remote)
 		act->here.root = -1;
 		return problem(act, "step_actor_init", ret < 0 ? -ret : ret);
 	}
-	return remote ? connect_remote(act) : NULL;
+	return remote ? connect_remote(act, act->top) : NULL;
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type,

@@ -44,8 +44,19 @@ const char *act_do(struct act *act, const char *verb, ...);
 /* One step by the actor that is to fail with this errno. */
 const char *act_fails(struct act *act, int error, const char *verb, ...);
 
+/* A step that concerns the server of the share, if there is one. */
+const char *act_server(struct act *act, const char *verb);
+/*
+ * Wait until the server watches so many objects, all clients' watches counted.
+ * Where there is no server, it is as if it did.
+ */
+const char *act_watches(struct act *act, int min, int max);
+
 /* One step by the actor that others see last: it ends a stream of events. */
 const char *act_sentinel(struct act *act);
+
+/* Write a number into a file of /proc/sys; the one before, or -errno. */
+long act_swap_number(const char *path, long number);
 
 /*
  * Unmount the share, which nobody else has mounted. act->skip is set when there

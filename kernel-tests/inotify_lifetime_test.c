@@ -7,24 +7,6 @@
 
 #include "two_sided.h"
 
-/* Write a number into a file of /proc/sys; the one before, or -errno. */
-static long swap_number(const char *path, long number)
-{
-	FILE *file = fopen(path, "r+");
-	long before;
-	int ret;
-
-	if (!file)
-		return -errno;
-	if (fscanf(file, "%ld", &before) != 1)
-		before = -EIO;
-	rewind(file);
-	ret = fprintf(file, "%ld\n", number);
-	if (fclose(file) || ret < 0)
-		return -errno;
-	return before;
-}
-
 /* errno of reading an empty queue. */
 static int read_nothing(int fd)
 {
@@ -391,7 +373,6 @@ TEST_F(unmounted, after_unread_events)
 	ASSERT_EQ(EAGAIN, read_nothing(self->ev.fd));
 }
 
-#define QUEUE_SYSCTL	"/proc/sys/fs/inotify/max_queued_events"
 #define QUEUE_LENGTH	8
 #define QUEUE_FILES	40
 
@@ -425,13 +406,13 @@ FIXTURE_SETUP(queue)
 	SET_THE_STAGE();
 	HERE("mkdir", "d", "777");
 	OPEN_INOTIFY(&self->all);
-	usual = swap_number(QUEUE_SYSCTL, QUEUE_LENGTH);
+	usual = act_swap_number(QUEUE_SYSCTL, QUEUE_LENGTH);
 	if (usual < 0) {
 		act_close(&self->act);
 		SKIP(return, "%s: %s", QUEUE_SYSCTL, strerror(-usual));
 	}
 	OPEN_INOTIFY(&self->ev);
-	ASSERT_EQ(QUEUE_LENGTH, swap_number(QUEUE_SYSCTL, usual));
+	ASSERT_EQ(QUEUE_LENGTH, act_swap_number(QUEUE_SYSCTL, usual));
 	self->d = WATCH("d", IN_CREATE);
 	self->all_d = WATCH_IN(&self->all, "d", IN_CREATE);
 }

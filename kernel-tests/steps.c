@@ -804,6 +804,18 @@ static int do_quiet(struct step *step)
 	return argument_number(step, 0, QUIET_MS_MAX, &ms) ? 0 : -EINVAL;
 }
 
+static int do_watches(struct step *step)
+{
+	unsigned long long min, max, ms;
+
+	if (!argument_number(step, 0, STEP_COUNT_MAX, &min) ||
+	    !argument_number(step, 1, STEP_COUNT_MAX, &max) ||
+	    !argument_number(step, 2, QUIET_MS_MAX, &ms))
+		return -EINVAL;
+	snprintf(step->values, step->size, "%llu", min);
+	return 0;
+}
+
 struct verb {
 	const char *name;
 	int min, max;		/* ARGs */
@@ -841,6 +853,7 @@ static const struct verb server_verbs[] = {
 	{ "continue",	 0, 0, do_nop },
 	{ "kill",	 0, 0, do_nop },
 	{ "quiet",	 1, 1, do_quiet },
+	{ "watches",	 3, 3, do_watches },
 };
 
 static int run_verb(const struct verb *verbs, size_t count, struct step *step,
@@ -985,9 +998,12 @@ static int serve_step(struct step_actor *actor, const struct request *request,
 		.actor = actor,
 		.argc = request->argc - FIELDS_BEFORE - 1,
 		.argv = request->argv + FIELDS_BEFORE + 1,
+		.values = values,
+		.size = size,
 	};
 	int err;
 
+	values[0] = '\0';
 	if (actor->plays_server && !strcmp(name, "server"))
 		return run_verb(server_verbs, ARRAY_SIZE(server_verbs), &step,
 				request->argv[FIELDS_BEFORE]);

@@ -48,6 +48,9 @@
  * VERBS of actor "server"
  *   pause | continue | kill      SIGSTOP, SIGCONT, SIGKILL of the server
  *   quiet MS                     wait until the server used no CPU for MS
+ *   watches MIN MAX MS           -> COUNT of objects that the server watches,
+ *                                as soon as it is MIN .. MAX, or after MS;
+ *                                MIN where there is no server
  */
 #ifndef STEPS_H
 #define STEPS_H

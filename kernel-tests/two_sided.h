@@ -97,6 +97,14 @@
 		SKIP(return, "no user attributes on this mount");	\
 } while (0)
 
+/* The server of the share: a step of its keeper, and how much it watches. */
+#define SERVER(verb)	ASSERT_FINE(act_server(&self->act, verb))
+#define SERVER_WATCHES(count)						\
+	ASSERT_FINE(act_watches(&self->act, count, count))
+
+/* Events that an inotify group opened from now on has room for. */
+#define QUEUE_SYSCTL	"/proc/sys/fs/inotify/max_queued_events"
+
 /* Wanted events. */
 #define EV(object, bits, of)						\
 	{ .on = (object), .mask = (bits), .name = (of) }

@@ -173,10 +173,10 @@ class Broker:
             self._actor = await HostActor.start(self._run, self._program, self._folder)
         return await self._actor.ask(line)
 
-    async def _server_step(self, request: Request) -> int:
-        """Carry out a step on the server; 0 or an errno."""
+    async def _server_step(self, request: Request) -> str:
+        """Carry out a step on the server; ERRNO [VALUE ...] of the answer."""
         if self.server is None or not self.server.child.alive:
-            return errno.ESRCH
+            return str(errno.ESRCH)
         server = self.server
         steps: dict[str, Callable[[], Awaitable[None]]] = {
             "pause": server.pause,
@@ -185,11 +185,15 @@ class Broker:
         }
         if request.verb in steps and not request.args:
             await steps[request.verb]()
-            return 0
-        if request.verb == "quiet" and len(request.args) == 1 and request.args[0].isdigit():
-            await server.quiet(int(request.args[0]))
-            return 0
-        return errno.EINVAL if request.verb in (*steps, "quiet") else errno.EOPNOTSUPP
+            return "0"
+        numbers = [int(arg) for arg in request.args if arg.isdigit()]
+        if request.verb == "quiet" and len(numbers) == len(request.args) == 1:
+            await server.quiet(*numbers)
+            return "0"
+        if request.verb == "watches" and len(numbers) == len(request.args) == 3:
+            return f"0 {await server.watches(*numbers)}"
+        known = request.verb in (*steps, "quiet", "watches")
+        return str(errno.EINVAL if known else errno.EOPNOTSUPP)
 
 
 def step_errno(answer: bytes) -> str:

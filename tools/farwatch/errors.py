@@ -39,9 +39,17 @@ class BuildFailure(FarwatchError):
     """The sources do not build: a mistake in what is built, not in what it is built with."""
 
 
+MOST_NAMED = 30
+
+
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> FarwatchError:
     """The error for a name that does not exist, with the nearest one that does."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    cause = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names) or 'none'}"
+    cause = f"did you mean '{near[0]}'?" if near else f"known: {_some(names) or 'none'}"
     return FarwatchError(f"unknown {kind} '{name}'", cause=cause, hint=hint)
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -21,6 +21,7 @@ from pathlib import Path
 from farwatch.channel import Channel, attach, pair
 from farwatch.children import Child, Run
 from farwatch.errors import FarwatchError
+from farwatch.fdinfo import watch_count
 
 TAG = "myfs"
 """virtiofs tag of the share."""
@@ -109,6 +110,14 @@ class Server:
             now = _cpu_ticks(self.child.pid)
             if now != used:
                 used, since = now, loop.time()
+
+    async def watches(self, fewest: int, most: int, milliseconds: int) -> int:
+        """How many watches it keeps, once that is fewest..most, or after so many milliseconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + milliseconds / 1000
+        while not fewest <= (count := watch_count(self.child.pid)) <= most and loop.time() < until:
+            await asyncio.sleep(_STATE_TICK)
+        return count
 
     async def stop(self) -> None:
         """End it and everything that belongs to it."""
