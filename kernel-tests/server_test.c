@@ -234,10 +234,11 @@ TEST_F(server, overflow_is_told)
 	ASSERT_FINE(act_sentinel(&self->act));
 	count = count_creations(&roomy);
 	events_close(&roomy);
-	if (count != -1)
-		ASSERT_EQ(BURST, count) {
-			TH_LOG("%d of %d events, and no overflow", count, BURST);
-		}
+	if (count == -1)
+		return;
+	ASSERT_EQ(BURST, count) {
+		TH_LOG("no event: %d of %d came, and no overflow", count, BURST);
+	}
 }
 
 TEST_HARNESS_MAIN
