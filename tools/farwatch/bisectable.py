@@ -5,6 +5,9 @@ Two series belong together: the kernel's and the companion server's. Each patch 
 whole series of the other, so that what a patch claims can come true; that neither needs the other to build
 and boot is seen at the first step of each, where the whole of one series meets none of the other.
 
+A server that lacks some of its patches is started without the options that they bring; the whole one gets
+all of them, known to it or not.
+
 Builds are kept by content and verdicts in the store, so a run that was stopped goes on where it was.
 """
 
@@ -22,6 +25,7 @@ from farwatch.errors import BuildFailure, FarwatchError, unknown
 from farwatch.lint_compile import units_of
 from farwatch.lint_model import Patch, read_patches
 from farwatch.model import CellResult, Revision, TestCase, Verdict
+from farwatch.server import known_options
 from farwatch.work import Wish
 
 if TYPE_CHECKING:
@@ -228,6 +232,15 @@ class Bench:
             found += complaints.new(earlier, complaints.of_make(self._compile(step, others)))
         return found
 
+    def _as_started(self, step: Step) -> Revision:
+        """The revision, without those of its server's options that come with a later patch."""
+        options = self._revision.server_options
+        if not options or step.following not in self._patches["virtiofsd"]:
+            return self._revision
+        base, source = self._bases["virtiofsd"], step.sources["virtiofsd"]
+        binary = self._app.builder.server(self._revision, base, source).binary
+        return replace(self._revision, server_options=known_options(binary, options))
+
     def _run(self, step: Step, cases: Sequence[TestCase]) -> dict[str, CellResult]:
         from farwatch.execution import run_works
         from farwatch.plan import plan_cases, prepare
@@ -236,7 +249,7 @@ class Bench:
             self._app,
             self._wish,
             self._results,
-            self._revision,
+            self._as_started(step),
             step.column,
             step.sources,
             self._tests,

@@ -14,8 +14,6 @@ from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Expectation, Revision
 
-TEXTS = ("cover-letter.txt", "changelog.txt")
-
 
 @dataclass(frozen=True)
 class Side:
@@ -56,7 +54,8 @@ def compare(app: App, old: Side, new: Side, *, color: bool) -> list[Section]:
         if old.revision.patches(component) or new.revision.patches(component)
     ]
     if old.revision.folder != new.revision.folder:
-        texts = [_text(old.revision, new.revision, name, color=color) for name in TEXTS]
+        names = dict.fromkeys([*old.revision.letters(), *new.revision.letters()])
+        texts = [_text(old.revision, new.revision, name, color=color) for name in names]
         sections += [section for section in texts if section is not None]
         sections.append(_expectations(old.revision, new.revision, color=color))
     return sections

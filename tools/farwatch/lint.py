@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 
 from farwatch import lint_compile, lint_kernel, lint_rust, lint_text
 from farwatch.lint_model import (
-    CHANGELOG,
-    COVER,
     Finding,
     Job,
     NotRun,
@@ -124,7 +122,7 @@ def _report(job: Job, outcomes: Sequence[Outcome]) -> LintReport:
     recipients = {found.patch: found.addresses for found in outcomes if isinstance(found, Recipients)}
     names = [patch.name for patch in job.patches]
     sizes = {patch.name: f"+{patch.added} -{patch.removed}" for patch in job.patches}
-    names += [name for name in (COVER, CHANGELOG) if (job.revision.folder / name).exists()]
+    names += job.revision.letters()
     names = list(dict.fromkeys([*names, *(finding.patch for finding in findings)]))
     lines = (
         Line(

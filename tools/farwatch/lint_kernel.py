@@ -21,8 +21,6 @@ from farwatch import builds, complaints, git
 from farwatch.errors import FarwatchError
 from farwatch.home import Home, locked
 from farwatch.lint_model import (
-    CHANGELOG,
-    COVER,
     Finding,
     Job,
     NotRun,
@@ -229,10 +227,8 @@ def _spelling(job: Job, tools: Path) -> Iterator[Outcome]:
         for patch in job.patches
         if have_codespell or patch.component != "linux"
     }
-    for name in (COVER, CHANGELOG):
-        path = job.revision.folder / name
-        if path.exists():
-            texts[name] = path.read_text(encoding="utf-8", errors="replace")
+    for name in job.revision.letters():
+        texts[name] = (job.revision.folder / name).read_text(encoding="utf-8", errors="replace")
     if have_codespell:
         for name, text in texts.items():
             yield from _codespell(name, text)

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-COVER = "cover-letter.txt"
-CHANGELOG = "changelog.txt"
-
 
 @dataclass(frozen=True)
 class Finding:

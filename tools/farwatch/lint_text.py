@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
+from pathlib import Path
 
 from farwatch import git
 from farwatch.identity import is_nobody
-from farwatch.lint_model import CHANGELOG, COVER, Finding, Job, Outcome, Patch
+from farwatch.lint_model import Finding, Job, Outcome, Patch
+from farwatch.model import CHANGELOG, COVER
 
 LINES_MOST = 500
 """Changed lines of a patch that somebody can review in one sitting. farwatch's own limit."""
@@ -204,11 +206,12 @@ def _blanks(job: Job, patch: Patch) -> Iterator[Finding]:
 
 
 def _cover(job: Job) -> Iterator[Finding]:
-    text = _read(job, COVER)
-    if len(job.patches) > 1 and not text.strip():
+    covers = {name: _read(job, name) for name in job.revision.letters() if name != CHANGELOG}
+    if len(job.patches) > 1 and not covers.get(COVER, "").strip():
         message = f"{len(job.patches)} patches and no cover letter: write {job.revision.folder / COVER}"
         yield Finding(COVER, "cover:missing", message)
-    yield from _prose(COVER, text)
+    for name, text in covers.items():
+        yield from _prose(name, text)
 
 
 def _changelog(job: Job) -> Iterator[Finding]:
@@ -232,10 +235,9 @@ def _read(job: Job, name: str) -> str:
 
 
 def _prose(name: str, text: str) -> Iterable[Finding]:
+    kind = Path(name).stem.partition("-")[0]
     for number, line in enumerate(text.split("\n"), start=1):
         if match := _PLACEHOLDER.search(line):
-            yield Finding(
-                name, f"{name.partition('-')[0].partition('.')[0]}:unfinished", match[0], str(number)
-            )
+            yield Finding(name, f"{kind}:unfinished", match[0], str(number))
         if line.rstrip() != line:
             yield Finding(name, "whitespace", "trailing whitespace", str(number))

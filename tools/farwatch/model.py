@@ -14,6 +14,9 @@ from typing import Literal
 BaseKind = Literal["deb", "git", "tarball", "crate"]
 ShareKind = Literal["virtiofs", "tmpfs"]
 
+COVER = "cover-letter.txt"
+CHANGELOG = "changelog.txt"
+
 
 class Verdict(StrEnum):
     """What a cell says. None of them ever stands in for another."""
@@ -149,6 +152,11 @@ class Revision:
     adoption: Adoption | None = None
     server_options: tuple[str, ...] = ()
     """What its server is started with, beside what every server gets."""
+
+    def letters(self) -> tuple[str, ...]:
+        """The texts about the series that exist: cover letter, those of components, changelog."""
+        covers = [COVER, *(f"{path.name}/{COVER}" for path in sorted(self.folder.glob("*/")))]
+        return tuple(name for name in (*covers, CHANGELOG) if (self.folder / name).is_file())
 
     def patches(self, component: str) -> tuple[Path, ...]:
         """The series of one component, in order; empty when there is none."""

@@ -23,7 +23,7 @@ from farwatch.errors import FarwatchError
 from farwatch.home import locked
 from farwatch.identity import NEUTRAL, Identity, person, require_person
 from farwatch.letters import Draft, Earlier, Letter, Recipients, finished, maintainers, write_letters
-from farwatch.model import Base, Posting, Revision
+from farwatch.model import CHANGELOG, COVER, Base, Posting, Revision
 from farwatch.roundtrip import Proof, prove
 from farwatch.scratch import Scratch, personal_settings, scratch
 from farwatch.send_gate import require_fit, require_unsent
@@ -31,8 +31,6 @@ from farwatch.send_gate import require_fit, require_unsent
 if TYPE_CHECKING:
     from farwatch.app import App
 
-COVER = "cover-letter.txt"
-CHANGELOG = "changelog.txt"
 _VERSION = re.compile(r"(\d+)$")
 
 

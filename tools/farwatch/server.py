@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import select
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,6 +29,8 @@ TAG = "myfs"
 """virtiofs tag of the share."""
 _STATE_TICK = 0.001
 _QUIET_TICK = 0.01
+_HELP = 10.0
+"""Seconds that --help may take."""
 
 
 class Server:
@@ -138,6 +142,16 @@ def command_line(binary: Path, share: Path, fd: int, options: Sequence[str]) -> 
         "--xattr",
         *options,
     ]
+
+
+def known_options(binary: Path, options: Sequence[str]) -> tuple[str, ...]:
+    """Those of the options that the server's --help names; FarwatchError if it cannot be asked."""
+    try:
+        done = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=_HELP, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise FarwatchError(f"{binary} --help failed", cause=str(error)) from error
+    named = set(re.findall(r"(?<![\w-])--[a-z0-9][a-z0-9-]*", done.stdout))
+    return tuple(option for option in options if option.partition("=")[0] in named)
 
 
 def _listen(address: Path) -> socket.socket:

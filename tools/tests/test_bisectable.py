@@ -48,6 +48,8 @@ class World:
     ran: list[tuple[str, str]] = field(default_factory=list)
     built: list[tuple[str, str]] = field(default_factory=list)
     stop_after: int = 1000
+    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Column -> what the server is started with."""
     _content: dict[str, list[str]] = field(default_factory=dict)
 
     # -- builder
@@ -88,7 +90,10 @@ class World:
             raise BuildFailure("kernel does not build", cause=f"{files[0]}:1: no way\nfailing command: cc")
         path = self.app.home.root / f"log-{source.tree}"
         path.write_text(log)
-        return SimpleNamespace(log=path)
+        options = [line for line in self.lines(source, files[0]) if line.startswith("knows ")]
+        said = "".join(f"      {line.removeprefix('knows ')} <N>\n" for line in options)
+        binary = script(self.app.home.root / f"binary-{source.tree}", f"cat <<'.'\nUsage\n{said}.")
+        return SimpleNamespace(log=path, binary=binary)
 
     def _make_log(self, source: Source, files: Sequence[str]) -> str:
         return "".join(
@@ -119,6 +124,7 @@ class World:
             if len(self.ran) == self.stop_after:
                 raise KeyboardInterrupt
             self.ran.append((plan.column.revision, case.name))
+            self.options[plan.column.revision] = plan.revision.server_options
             verdict = self._verdict(plan.sources, case)
             inputs = plan.inputs[case.name]
             cell = CellResult(plan.column, case.name, inputs, verdict, "because", started=time.time())
@@ -305,6 +311,18 @@ def test_each_series_is_judged_with_the_whole_of_the_other(world: World) -> None
     assert {commit for name, commit in world.built[:half] if name == "virtiofsd"} == {whole["virtiofsd"]}
     assert {commit for name, commit in world.built[half:] if name == "linux"} == {whole["linux"]}
     assert [column for column, test in world.ran if test == BOOTS.name].count("v1@whole") == 1
+
+
+def test_a_partial_server_is_started_without_the_options_of_later_patches(world: World) -> None:
+    series = {"linux": [kernel("x")], "virtiofsd": [server("knows --one"), server("knows --one", "two")]}
+    revision(world.app, "v1", '[server]\noptions = ["--one=1", "--never"]\n', **series)
+    again(world)
+    assert world.options == {
+        "v1@linux-0": ("--one=1", "--never"),
+        "v1@virtiofsd-0": (),
+        "v1@virtiofsd-1": ("--one=1",),
+        "v1@whole": ("--one=1", "--never"),
+    }
 
 
 def test_a_warning_of_the_server(world: World) -> None:

@@ -41,6 +41,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     commit(path, "make: more")
     save(made.trees, made.revision("v2"), "thing", made.base)
     (made.root / "patches/v2/cover-letter.txt").write_text("Subject\n\nNew.\n")
+    (made.root / "patches/v2/thing/cover-letter.txt").write_text("Of the thing\n")
     with (made.root / "patches/v2/revision.toml").open("a") as file:
         file.write(EXPECT)
     add_base(made, "2.0", {"fs/dir.c": ("header\n" + TEXT).encode()})
@@ -56,7 +57,9 @@ def compared(bench: Desk, *, color: bool = False, old: str = "v1", new: str = "v
 
 def test_patches_texts_and_expectations(bench: Desk) -> None:
     found = compared(bench)
-    assert list(found) == ["thing, on 1.0", "cover-letter.txt", "changelog.txt", "expectations"]
+    letters = ["cover-letter.txt", "changelog.txt", "thing/cover-letter.txt"]
+    assert list(found) == ["thing, on 1.0", *letters, "expectations"]
+    assert found["thing/cover-letter.txt"].summary == "v1 has none"
     series = found["thing, on 1.0"]
     assert series.summary == "2 patches, then 2: 1 changed, 1 dropped, 1 new"
     assert any(line.startswith("1:  ") and "! 1:  " in line and "fs: first" in line for line in series.lines)
