@@ -305,6 +305,13 @@ const char *act_server(struct act *act, const char *verb)
 	return ret ? problem(act, verb, ret) : NULL;
 }
 
+long act_server_number(struct act *act, const char *what)
+{
+	int ret = ask_server(act, what, NULL, NULL, NULL);
+
+	return ret ? -ret : atol(act->steps.values);
+}
+
 const char *act_watches(struct act *act, int min, int max)
 {
 	char from[16], to[16], ms[16];

@@ -46,6 +46,8 @@ const char *act_fails(struct act *act, int error, const char *verb, ...);
 
 /* A step that concerns the server of the share, if there is one. */
 const char *act_server(struct act *act, const char *verb);
+/* What the server's keeper knows of it ("rss", "cpu"): a number, or -errno. */
+long act_server_number(struct act *act, const char *what);
 /*
  * Wait until the server watches so many objects, all clients' watches counted.
  * Where there is no server, it is as if it did.

@@ -90,7 +90,7 @@ static __u64 answer(int fd, __u32 response)
 #define ANSWER(mask, response) do {					\
 	__u64 _asked = answer(self->fd, response);			\
 									\
-	ASSERT_EQ(mask, _asked) {					\
+	ASSERT_EQ((__u64)(mask), _asked) {					\
 		if (!_asked)						\
 			TH_LOG("no event: nobody was asked");		\
 	}								\

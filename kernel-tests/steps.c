@@ -48,6 +48,7 @@
 #define MODE_MAX	07777
 #define FILL_MODE	0644
 #define QUIET_MS_MAX	3600000
+#define GAP_US_MAX	1000000
 #define REPLY_ROOM	(STEP_LINE_MAX - HEAD_MAX)	/* for VALUEs */
 
 /* SEQ, DEADLINE_MS and ACTOR come before the VERB. */
@@ -59,6 +60,15 @@ long long step_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+unsigned long long step_ticks(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	return __builtin_ia32_rdtsc();
+#else
+	return 0;
+#endif
 }
 
 bool step_number(const char *text, int base, unsigned long long max,
@@ -791,6 +801,44 @@ static int do_clear(struct step *step)
 	return each_name(step, unlink_one);
 }
 
+static void pause_us(unsigned long long us)
+{
+	struct timespec gap = {
+		.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000,
+	};
+
+	nanosleep(&gap, NULL);
+}
+
+static int do_stamp(struct step *step)
+{
+	unsigned long long count, gap, i;
+	char name[20];
+	int dir, err = 0;
+
+	if (!argument_number(step, 1, STEP_COUNT_MAX, &count) ||
+	    !argument_number(step, 2, GAP_US_MAX, &gap))
+		return -EINVAL;
+	if (!step_ticks())
+		return -EOPNOTSUPP;
+	dir = open_node(step->actor, step->argv[0], O_DIRECTORY);
+	if (dir < 0)
+		return dir;
+	for (i = 0; i < count && !err; i++) {
+		pause_us(gap);
+		snprintf(name, sizeof(name), "%016llx", step_ticks());
+		err = too_late(step->actor) ? -ETIMEDOUT : create_one(dir, name);
+	}
+	close(dir);
+	return err;
+}
+
+static int do_zero(struct step *step)
+{
+	snprintf(step->values, step->size, "0");
+	return 0;
+}
+
 static int do_nop(struct step *step)
 {
 	(void)step;
@@ -844,6 +892,7 @@ static const struct verb file_verbs[] = {
 	{ "stat",	 1, 1, do_stat },
 	{ "fill",	 3, 3, do_fill },
 	{ "clear",	 3, 3, do_clear },
+	{ "stamp",	 3, 3, do_stamp },
 	{ "nop",	 0, 0, do_nop },
 };
 
@@ -854,6 +903,9 @@ static const struct verb server_verbs[] = {
 	{ "kill",	 0, 0, do_nop },
 	{ "quiet",	 1, 1, do_quiet },
 	{ "watches",	 3, 3, do_watches },
+	{ "count",	 0, 0, do_zero },
+	{ "rss",	 0, 0, do_zero },
+	{ "cpu",	 0, 0, do_zero },
 };
 
 static int run_verb(const struct verb *verbs, size_t count, struct step *step,

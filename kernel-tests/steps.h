@@ -43,6 +43,8 @@
  *                                MODE: st_mode, so with the type of the file
  *   fill DIR PREFIX COUNT        COUNT times: create DIR/PREFIX<n>, n from 0
  *   clear DIR PREFIX COUNT       COUNT times: unlink DIR/PREFIX<n>
+ *   stamp DIR COUNT GAP_US       COUNT times, GAP_US apart: create DIR/<t>, t
+ *                                being step_ticks() just before, 16 hex digits
  *                                COUNT: up to STEP_COUNT_MAX, else EINVAL
  *   nop
  * VERBS of actor "server"
@@ -51,6 +53,10 @@
  *   watches MIN MAX MS           -> COUNT of objects that the server watches,
  *                                as soon as it is MIN .. MAX, or after MS;
  *                                MIN where there is no server
+ *   count                        -> COUNT of objects that the server watches
+ *   rss                          -> KIB of memory that the server has resident
+ *   cpu                          -> MS of CPU time that it has used; all 0
+ *                                where there is no server
  */
 #ifndef STEPS_H
 #define STEPS_H
@@ -122,6 +128,11 @@ bool step_number(const char *text, int base, unsigned long long max,
 		 unsigned long long *number);
 /* CLOCK_MONOTONIC in ms. */
 long long step_now(void);
+/*
+ * The processor's time-stamp counter: the one clock that a process in a User
+ * Mode Linux guest and one on its host have in common. 0 where there is none.
+ */
+unsigned long long step_ticks(void);
 
 /* The asking side. */
 struct steps {

@@ -192,7 +192,14 @@ class Broker:
             return "0"
         if request.verb == "watches" and len(numbers) == len(request.args) == 3:
             return f"0 {await server.watches(*numbers)}"
-        known = request.verb in (*steps, "quiet", "watches")
+        numbers_of: dict[str, Callable[[], int]] = {
+            "count": server.watch_count,
+            "rss": server.resident_kib,
+            "cpu": server.cpu_ms,
+        }
+        if request.verb in numbers_of and not request.args:
+            return f"0 {numbers_of[request.verb]()}"
+        known = request.verb in (*steps, *numbers_of, "quiet", "watches")
         return str(errno.EINVAL if known else errno.EOPNOTSUPP)
 
 

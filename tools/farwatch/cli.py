@@ -37,7 +37,7 @@ COMMANDS = {
     "trailers": "Reviewed-by and others, from an mbox into the patches",
     "adopt": "a person becomes the author of a series and signs it off",
     "send": "a series as mails, proven to arrive as it was written",
-    "bench": "measure: how long farwatch's own steps take",
+    "bench": "measure: how long the steps of daily work take; what watching costs",
     "completion": "print the line that makes your shell complete farwatch",
 }
 """Command -> one line of help; commands.<name> has add(parser) and run(args, app)."""

@@ -119,9 +119,25 @@ class Server:
         """How many watches it keeps, once that is fewest..most, or after so many milliseconds."""
         loop = asyncio.get_running_loop()
         until = loop.time() + milliseconds / 1000
-        while not fewest <= (count := watch_count(self.child.pid)) <= most and loop.time() < until:
+        while not fewest <= (count := self.watch_count()) <= most and loop.time() < until:
             await asyncio.sleep(_STATE_TICK)
         return count
+
+    def watch_count(self) -> int:
+        """How many watches it keeps."""
+        return watch_count(self.child.pid)
+
+    def resident_kib(self) -> int:
+        """Memory that it has resident (proc_pid_statm(5)); 0 when it is gone."""
+        try:
+            pages = int(Path(f"/proc/{self.child.pid}/statm").read_bytes().split()[1])
+        except (OSError, IndexError):
+            return 0
+        return pages * (os.sysconf("SC_PAGE_SIZE") // 1024)
+
+    def cpu_ms(self) -> int:
+        """CPU time that it has used."""
+        return _cpu_ticks(self.child.pid) * 1000 // os.sysconf("SC_CLK_TCK")
 
     async def stop(self) -> None:
         """End it and everything that belongs to it."""

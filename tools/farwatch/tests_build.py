@@ -18,7 +18,7 @@ from farwatch.errors import FarwatchError
 from farwatch.home import Home, checkout_root, locked
 from farwatch.model import TestCase, hash_of
 
-_RECIPE_VERSION = "1"
+_RECIPE_VERSION = "2"
 """Raise it when something here changes what is built from the same inputs."""
 _SELFTESTS = "tools/testing/selftests"
 _HARNESS = ("kselftest.h", "kselftest_harness.h", "lib.mk")
@@ -26,7 +26,7 @@ _LIMIT = 300.0
 """Seconds that the build of all programs may take."""
 _LIST_LIMIT = 20.0
 """Seconds that a program may take to list its cases."""
-_NOT_TESTS = ("agent", "actor")
+_NOT_TESTS = ("agent", "actor", "measure")
 _LOG = "build.log"
 _SHELL = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LDFLAGS", "LDLIBS", "CPPFLAGS")
 """Variables of a person's shell that are kept out of the build."""
@@ -48,6 +48,11 @@ class TestsBuild:
     """Carries out steps on the host."""
     programs: tuple[Path, ...]
     cases: tuple[TestCase, ...]
+
+    @property
+    def measure(self) -> Path:
+        """Measures in a guest; tests nothing."""
+        return self.dir / "measure"
 
 
 def tests(home: Home, commit: str, say: Callable[[str], None], folder: Path | None = None) -> TestsBuild:

@@ -238,6 +238,14 @@ def test_fill_and_clear(actor: Actor) -> None:
     assert actor.ask("clear", "d", "n ", "1")[0] == errno.ENOENT
 
 
+def test_stamps_are_readings_of_a_clock_that_goes_on(actor: Actor) -> None:
+    actor.do("mkdir", "d", "755")
+    actor.do("stamp", "d", "20", "10")
+    names = sorted(path.name for path in (actor.folder / "d").iterdir())
+    assert len(names) == 20 and all(len(name) == 16 for name in names)
+    assert len({int(name, 16) for name in names}) == 20
+
+
 def test_fill_minds_its_deadline(actor: Actor) -> None:
     actor.send(b"1 20 host fill . f 1000000\n")
     assert actor.line() == b"1 %d" % errno.ETIMEDOUT
@@ -293,6 +301,10 @@ REFUSALS: list[tuple[int, tuple[str, ...]]] = [
     (errno.EBADF, ("read", "0", "1")),
     (errno.EMSGSIZE, ("read", "0", "1025")),
     (errno.EINVAL, ("fill", ".", "x", "1000001")),
+    (errno.EXDEV, ("stamp", "..", "1", "0")),
+    (errno.ELOOP, ("stamp", "out", "1", "0")),
+    (errno.EINVAL, ("stamp", ".", "1000001", "0")),
+    (errno.EINVAL, ("stamp", ".", "1", "1000001")),
     (errno.EINVAL, ("fill", ".", "d/x", "1")),
     (errno.ENAMETOOLONG, ("create", "n" * 256, "644")),
     (errno.ENAMETOOLONG, ("fill", ".", "n" * 256, "1")),
@@ -453,7 +465,7 @@ PARTS = st.sampled_from([b"..", b".", b"", b"a", b"d", b"f", b"out", b"link", b"
 PATHS = st.lists(PARTS, min_size=1, max_size=4).map(b"/".join) | st.binary(max_size=8)
 VERBS = (
     "create write append truncate mkdir rmdir unlink rename link symlink chmod utimes "
-    "setxattr removexattr open read pwrite close stat fill clear nop pause"
+    "setxattr removexattr open read pwrite close stat fill clear stamp nop pause watches"
 )
 FIELDS = PATHS | st.sampled_from([b"0", b"1", b"7", b"644", b"r", b"w", b"rw", b"a", b"d", b"exchange"])
 STEPS = st.builds(

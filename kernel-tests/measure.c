@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What watching costs. Not a test: prints one line "NAME NUMBER..." for each
+ * thing that it measures, and judges nothing.
+ *
+ *	measure latency COUNT GAP_US	latency_ns: from just before the call of
+ *					another actor that creates a file to
+ *					after the read() that returned its event
+ *	measure getattr COUNT		getattr_ns: fstat() of an open file
+ *	measure watches COUNT		add_ns for each watch; slab_kib, rss_kib:
+ *					what COUNT watches take in this kernel and
+ *					in the server; close_ns of all of them
+ *	measure burst COUNT		burst: events, overflows, ns from first to
+ *					last, of COUNT creations by another actor
+ *	measure idle MS			idle: ms of CPU time of server and kernel
+ *	measure groups COUNT		groups: watches of the server when COUNT
+ *					groups watch one object
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "act.h"
+#include "events.h"
+
+#define SILENCE_MS	5000	/* nothing more is coming */
+#define ROOM		1000000	/* events in a queue */
+
+static struct act act;
+static struct events ev;
+
+static void fail(const char *what, const char *why)
+{
+	fprintf(stderr, "measure: %s: %s\n", what, why);
+	act_close(&act);
+	exit(1);
+}
+
+static void fine(const char *what, const char *why)
+{
+	if (why)
+		fail(what, why);
+}
+
+static int number(const char *what, int value)
+{
+	if (value < 0)
+		fail(what, strerror(-value));
+	return value;
+}
+
+static long long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* The counter's pace is measured against the clock while other things happen. */
+struct pace {
+	unsigned long long	ticks;
+	long long		ns;
+};
+
+static struct pace pace_begin(void)
+{
+	return (struct pace){ step_ticks(), now_ns() };
+}
+
+static double pace_end(struct pace since)
+{
+	return (double)(now_ns() - since.ns) / (step_ticks() - since.ticks);
+}
+
+static void set_stage(void)
+{
+	fine("folder", act_open(&act, true));
+	if (act.skip)
+		fail("actor", act.skip);
+	fine("mkdir", act_here(&act, "mkdir", "d", "777", NULL));
+	fine("create", act_here(&act, "create", "f", "666", NULL));
+	number("queue", act_swap_number("/proc/sys/fs/inotify/max_queued_events",
+					ROOM) < 0 ? -EPERM : 0);
+	number("max_user_watches",
+	       act_swap_number("/proc/sys/fs/inotify/max_user_watches",
+			       ROOM) < 0 ? -EPERM : 0);
+	number("inotify", events_inotify(&ev));
+	ev.sentinel = number("sentinels", events_watch(&ev, EVENTS_SENTINELS,
+						       IN_CREATE));
+}
+
+/* The next event, however long its way is; false if there is none. */
+static bool next(struct event *event)
+{
+	long long end = step_now() + SILENCE_MS;
+	int ret;
+
+	do {
+		ret = events_next(&ev, event);
+	} while (!ret && step_now() < end);
+	return number("read", ret) > 0;
+}
+
+/* Run in a process of its own, so that it reads while another one waits. */
+static pid_t in_child(void (*reader)(long count), long count)
+{
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (child < 0)
+		fail("fork", strerror(errno));
+	if (!child) {
+		reader(count);
+		fflush(stdout);
+		_exit(0);
+	}
+	return child;
+}
+
+static void read_stamps(long count)
+{
+	struct pace pace = pace_begin();
+	long long *ticks = calloc(count, sizeof(*ticks));
+	struct event event;
+	long i, seen = 0;
+	double ns;
+
+	while (seen < count && next(&event)) {
+		if (strlen(event.name) == 16)
+			ticks[seen++] = step_ticks() -
+				strtoull(event.name, NULL, 16);
+	}
+	ns = pace_end(pace);
+	printf("latency_ns");
+	for (i = 0; i < seen; i++)
+		printf(" %.0f", ticks[i] * ns);
+	printf("\n");
+}
+
+static void measure_latency(long count, const char *gap)
+{
+	char text[24];
+	pid_t child;
+
+	number("watch", events_watch(&ev, "d", IN_CREATE));
+	child = in_child(read_stamps, count);
+	snprintf(text, sizeof(text), "%ld", count);
+	fine("stamp", act_do(&act, "stamp", "d", text, gap, NULL));
+	waitpid(child, NULL, 0);
+}
+
+static void measure_getattr(long count)
+{
+	struct pace pace = pace_begin();
+	long long *ticks = calloc(count, sizeof(*ticks));
+	int fd = open("f", O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	double ns;
+	long i;
+
+	for (i = 0; i < count; i++) {
+		ticks[i] = step_ticks();
+		number("fstat", fstat(fd, &st) ? -errno : 0);
+		ticks[i] = step_ticks() - ticks[i];
+	}
+	ns = pace_end(pace);
+	printf("getattr_ns");
+	for (i = 0; i < count; i++)
+		printf(" %.0f", ticks[i] * ns);
+	printf("\n");
+}
+
+static long slab_kib(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	long kib = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, "Slab:", 5))
+			kib = atol(line + 5);
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+static void measure_watches(long count)
+{
+	struct pace pace = pace_begin();
+	long long *ticks = calloc(count, sizeof(*ticks));
+	long i, slab, rss, close_ticks;
+	char name[32], text[24];
+	double ns;
+
+	snprintf(text, sizeof(text), "%ld", count);
+	fine("fill", act_here(&act, "fill", "d", "f", text, NULL));
+	slab = slab_kib();
+	rss = number("rss", act_server_number(&act, "rss"));
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "d/f%ld", i);
+		ticks[i] = step_ticks();
+		if (inotify_add_watch(ev.fd, name, IN_MODIFY) < 0)
+			fail(name, strerror(errno));
+		ticks[i] = step_ticks() - ticks[i];
+	}
+	slab = slab_kib() - slab;
+	rss = number("rss", act_server_number(&act, "rss")) - rss;
+	close_ticks = step_ticks();
+	close(ev.fd);
+	close_ticks = step_ticks() - close_ticks;
+	ns = pace_end(pace);
+	printf("slab_kib %ld\nrss_kib %ld\nclose_ns %.0f\nadd_ns", slab, rss,
+	       close_ticks * ns);
+	for (i = 0; i < count; i++)
+		printf(" %.0f", ticks[i] * ns);
+	printf("\n");
+	fine("clear", act_here(&act, "clear", "d", "f", text, NULL));
+}
+
+static void read_burst(long count)
+{
+	struct pace pace = pace_begin();
+	unsigned long long first = 0, last = 0;
+	long seen = 0, overflows = 0;
+	struct event event;
+
+	(void)count;
+	while (next(&event) && event.on != ev.sentinel) {
+		if (event.mask & IN_Q_OVERFLOW) {
+			overflows++;
+			continue;
+		}
+		last = step_ticks();
+		if (!seen++)
+			first = last;
+	}
+	printf("burst %ld %ld %.0f\n", seen, overflows,
+	       (last - first) * pace_end(pace));
+}
+
+static void measure_burst(long count)
+{
+	char text[24];
+	pid_t child;
+
+	number("watch", events_watch(&ev, "d", IN_CREATE));
+	child = in_child(read_burst, count);
+	snprintf(text, sizeof(text), "%ld", count);
+	fine("fill", act_do(&act, "fill", "d", "f", text, NULL));
+	fine("sentinel", act_sentinel(&act));
+	waitpid(child, NULL, 0);
+	fine("clear", act_do(&act, "clear", "d", "f", text, NULL));
+}
+
+/* Of this kernel: everything but idle and iowait, in ms. */
+static long busy_ms(void)
+{
+	long user, nice, system, idle, wait, irq, softirq;
+	FILE *file = fopen("/proc/stat", "r");
+	int found;
+
+	if (!file)
+		fail("/proc/stat", strerror(errno));
+	found = fscanf(file, "cpu %ld %ld %ld %ld %ld %ld %ld", &user, &nice,
+		       &system, &idle, &wait, &irq, &softirq);
+	fclose(file);
+	if (found != 7)
+		fail("/proc/stat", "unknown format");
+	return (user + nice + system + irq + softirq) * 1000 /
+		sysconf(_SC_CLK_TCK);
+}
+
+static void measure_idle(long ms)
+{
+	long server, here;
+
+	number("watch", events_watch(&ev, "d", IN_ALL_EVENTS));
+	number("watch", events_watch(&ev, "f", IN_ALL_EVENTS));
+	server = number("cpu", act_server_number(&act, "cpu"));
+	here = busy_ms();
+	usleep(ms * 1000);
+	here = busy_ms() - here;
+	server = number("cpu", act_server_number(&act, "cpu")) - server;
+	printf("idle %ld %ld\n", server, here);
+}
+
+static void measure_groups(long count)
+{
+	struct events *groups = calloc(count, sizeof(*groups));
+	int watches;
+	long i;
+
+	for (i = 0; i < count; i++) {
+		number("inotify", events_inotify(&groups[i]));
+		number("watch", events_watch(&groups[i], "d", IN_CREATE));
+	}
+	watches = number("count", act_server_number(&act, "count"));
+	/* One of them is that of the sentinels */
+	printf("groups %d\n", watches ? watches - 1 : 0);
+}
+
+static void measure(const char *what, long count, const char *more)
+{
+	if (!strcmp(what, "latency") && more)
+		measure_latency(count, more);
+	else if (!strcmp(what, "getattr"))
+		measure_getattr(count);
+	else if (!strcmp(what, "watches"))
+		measure_watches(count);
+	else if (!strcmp(what, "burst"))
+		measure_burst(count);
+	else if (!strcmp(what, "idle"))
+		measure_idle(count);
+	else if (!strcmp(what, "groups"))
+		measure_groups(count);
+	else
+		fail(what, "unknown; see the head of measure.c");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 3 || atol(argv[2]) <= 0) {
+		fprintf(stderr, "usage: measure WHAT COUNT [GAP_US]\n");
+		return 2;
+	}
+	set_stage();
+	measure(argv[1], atol(argv[2]), argv[3]);
+	events_close(&ev);
+	act_close(&act);
+	return 0;
+}

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""bench events: what watching costs in each revision. Measures, never judges.
+
+A program in the guest (kernel-tests/measure.c) does the measuring, each thing in a fresh guest, while the
+host acts through the step protocol. Where a way from host to guest is measured, both read the processor's
+time-stamp counter: User Mode Linux runs the guest's programs on the host's processor, so the clocks are one.
+The counter's pace comes from the guest's CLOCK_MONOTONIC over the whole measurement.
+
+On the reference the "host" is another process of the same kernel and the share a tmpfs.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farwatch.errors import FarwatchError
+from farwatch.work import Wish
+
+if TYPE_CHECKING:
+    from farwatch.app import App
+    from farwatch.children import Run
+    from farwatch.model import Revision
+    from farwatch.session import Setting
+
+SCHEMA = 1
+STEP_MS = 60_000
+"""Longest step: 50,000 creations on a slow machine."""
+Samples = dict[str, list[float]]
+"""What measure.c printed: name -> numbers."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of each is measured."""
+
+    latency: int = 2000
+    gap_us: int = 1000
+    getattr: int = 2000
+    watches: tuple[int, ...] = (1000, 10_000)
+    burst: int = 50_000
+    idle_ms: int = 10_000
+    groups: int = 10
+
+
+QUICK = Sizes(50, 1000, 50, (50,), 200, 100, 3)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One revision's samples: words of the measurement -> what came out."""
+
+    revision: str
+    base: str
+    engine: str
+    flavor: str
+    samples: Mapping[tuple[str, ...], Samples]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. None: there is nothing to measure, no events or no server."""
+
+    key: str
+    title: str
+    of: Callable[[Column], float | None]
+    digits: int = 0
+
+
+def measurements(sizes: Sizes) -> list[tuple[str, ...]]:
+    """The arguments of measure.c, one run each."""
+    return [
+        ("latency", str(sizes.latency), str(sizes.gap_us)),
+        ("getattr", str(sizes.getattr)),
+        *(("watches", str(count)) for count in sizes.watches),
+        ("burst", str(sizes.burst)),
+        ("idle", str(sizes.idle_ms)),
+        ("groups", str(sizes.groups)),
+    ]
+
+
+def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Column]:
+    """Build what is not built, then measure column by column, one guest at a time."""
+    from farwatch.plan import setting_for
+
+    settings = [(revision, setting_for(app, wish, revision)) for revision in wish.revisions]
+    return [_column(app, wish, revision, setting, sizes) for revision, setting in settings]
+
+
+def _column(app: App, wish: Wish, revision: Revision, setting: Setting, sizes: Sizes) -> Column:
+    from farwatch.app import run_guests
+
+    base = app.catalog.base_of(revision, "linux", wish.base)
+    program = app.builder.tests(base).measure
+    samples = {}
+    for number, words in enumerate(measurements(sizes), start=1):
+        app.reporter.say(f"{revision.name}: {' '.join(words)}")
+        logs = Path(tempfile.mkdtemp(prefix=f"bench-{revision.name}-", dir=app.home.logs))
+        lines = run_guests(app.home, _job(setting, number, logs, program, words))
+        samples[words] = parse(lines)
+    return Column(revision.name, base.name, wish.engine, wish.flavor, samples)
+
+
+def _job(
+    setting: Setting, number: int, logs: Path, program: Path, words: Sequence[str]
+) -> Callable[[Run], Awaitable[list[bytes]]]:
+    return lambda run: _measure(run, setting, number, logs, program, words)
+
+
+async def _measure(
+    run: Run, setting: Setting, number: int, logs: Path, program: Path, words: Sequence[str]
+) -> list[bytes]:
+    """One measurement in a fresh guest: the lines that it printed."""
+    from farwatch.interactive import BOOT_LIMIT
+    from farwatch.session import GUEST_HOST_ROOT, BootFailure, Session
+    from farwatch.trace import LogSet, Trace
+
+    what = f"measure {' '.join(words)}"
+    session = Session(run, setting, number, logs, lambda _trace: None)
+    trace = Trace(what, number, LogSet(logs / "measure", run.clock))
+    try:
+        await session.boot(BOOT_LIMIT)
+        env = {"FARWATCH_STEP_MS": str(STEP_MS)}
+        await session.test(trace, [f"{GUEST_HOST_ROOT}{program}", *words], env)
+        await session.power_off()
+    except BootFailure as failure:
+        raise FarwatchError(failure.title, hint=f"the whole console: {logs}") from None
+    finally:
+        await session.close()
+    if trace.ended != "exit 0" or trace.guest_died:
+        said = b"\n".join(trace.output[-5:]).decode("utf-8", "replace")
+        how = trace.guest_ending or trace.stuck or trace.ended or "it did not end"
+        raise FarwatchError(f"'{what}' failed: {how}", cause=said, hint=f"its logs: {logs}")
+    return trace.output
+
+
+def parse(lines: Sequence[bytes]) -> Samples:
+    """ "NAME NUMBER..." lines, beside the steps' "# ..."; FarwatchError for anything else."""
+    samples: Samples = {}
+    for line in lines:
+        if line.startswith(b"#") or not line.strip():
+            continue
+        name, *numbers = line.decode("utf-8", "replace").split()
+        try:
+            samples[name] = [float(number) for number in numbers]
+        except ValueError:
+            raise FarwatchError(
+                f"measure printed '{line.decode('utf-8', 'replace')}'", cause="expected NAME NUMBER..."
+            ) from None
+    return samples
+
+
+# -- figures
+
+
+def rows(sizes: Sizes) -> list[Row]:
+    """The lines of the table."""
+    latency, getattr_, *watches, burst, idle, groups = measurements(sizes)
+
+    def event(column: Column) -> list[float]:
+        return _numbers(column, latency, "latency_ns")
+
+    def round_trip(column: Column) -> list[float]:
+        return _numbers(column, getattr_, "getattr_ns")
+
+    table = [
+        Row("event_us", "event: another's create to our read(), median us", _us(event, 0.5), 1),
+        Row("event_p99_us", "  99th percentile", _us(event, 0.99), 1),
+        Row("getattr_us", "one GETATTR, median us", _us(round_trip, 0.5), 1),
+        Row("getattr_p99_us", "  99th percentile", _us(round_trip, 0.99), 1),
+        Row("event_per_getattr", "event / GETATTR, medians", _ratio(event, round_trip), 2),
+    ]
+    for words in watches:
+        table += _watch_rows(words)
+    rest = f"CPU in {sizes.idle_ms / 1000:g} s of rest: server, ms"
+    table += [
+        Row("burst_seen", f"burst of {sizes.burst:,}: events seen", _cell(burst, "burst", 0)),
+        Row("burst_overflows", "  overflows reported", _cell(burst, "burst", 1)),
+        Row("burst_lost", "  lost", lambda column: _lost(column, burst, sizes.burst)),
+        Row("burst_per_s", "  events a second", lambda column: _pace(column, burst)),
+        Row("idle_server_ms", rest, _cell(idle, "idle", 0)),
+        Row("idle_guest_ms", "  guest, ms", _cell(idle, "idle", 1)),
+        Row(
+            "groups_watches",
+            f"server's watches for {sizes.groups} groups on one object",
+            _cell(groups, "groups", 0),
+        ),
+    ]
+    return table
+
+
+def _watch_rows(words: tuple[str, ...]) -> list[Row]:
+    count = int(words[1])
+
+    def added(column: Column) -> list[float]:
+        return _numbers(column, words, "add_ns")
+
+    def each(name: str) -> Callable[[Column], float | None]:
+        return lambda column: _numbers(column, words, name)[0] * 1024 / count
+
+    key = f"watch_{count}"
+    return [
+        Row(f"{key}_add_us", f"{count:,} watches: adding one, median us", _us(added, 0.5), 1),
+        Row(f"{key}_add_p99_us", "  99th percentile", _us(added, 0.99), 1),
+        Row(f"{key}_slab_bytes", "  slab of the guest for each, bytes", each("slab_kib")),
+        Row(f"{key}_server_bytes", "  memory of the server for each, bytes", each("rss_kib")),
+        Row(
+            f"{key}_close_ms",
+            "  closing the group, ms",
+            lambda column: _numbers(column, words, "close_ns")[0] / 1e6,
+            1,
+        ),
+    ]
+
+
+def _numbers(column: Column, words: tuple[str, ...], name: str) -> list[float]:
+    samples = column.samples[words]
+    if name not in samples:
+        raise FarwatchError(f"'measure {' '.join(words)}' of {column.revision} printed no {name}")
+    return samples[name]
+
+
+def percentile(numbers: Sequence[float], share: float) -> float | None:
+    """The number that so large a share is not above; None of nothing."""
+    if not numbers:
+        return None
+    ordered = sorted(numbers)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _us(of: Callable[[Column], list[float]], share: float) -> Callable[[Column], float | None]:
+    def figure(column: Column) -> float | None:
+        found = percentile(of(column), share)
+        return None if found is None else found / 1000
+
+    return figure
+
+
+def _ratio(
+    of: Callable[[Column], list[float]], against: Callable[[Column], list[float]]
+) -> Callable[[Column], float | None]:
+    return lambda column: (
+        statistics.median(of(column)) / statistics.median(against(column)) if of(column) else None
+    )
+
+
+def _cell(words: tuple[str, ...], name: str, place: int) -> Callable[[Column], float | None]:
+    return lambda column: _numbers(column, words, name)[place]
+
+
+def _lost(column: Column, words: tuple[str, ...], count: int) -> float:
+    return count - _numbers(column, words, "burst")[0]
+
+
+def _pace(column: Column, words: tuple[str, ...]) -> float | None:
+    seen, _, ns = _numbers(column, words, "burst")
+    return seen / ns * 1e9 if ns else None
+
+
+# -- output
+
+
+def render_text(columns: Sequence[Column], sizes: Sizes) -> str:
+    """A line for each figure; "-" where there is nothing to measure."""
+    table = rows(sizes)
+    width = max(len(row.title) for row in table)
+    lines = [" ".join([" " * width, *(f"{column.revision:>12}" for column in columns)])]
+    for row in table:
+        lines.append(
+            " ".join([f"{row.title:<{width}}", *(f"{_shown(row, column):>12}" for column in columns)])
+        )
+    return "\n".join(lines)
+
+
+def _shown(row: Row, column: Column) -> str:
+    figure = row.of(column)
+    return "-" if figure is None else f"{figure:,.{row.digits}f}"
+
+
+def render_json(columns: Sequence[Column], sizes: Sizes) -> str:
+    """{ "schema": 1, "sizes": {...}, "columns": [ { "revision", "base", "engine", "flavor": str,
+    "figures": { key: number or null } } ] }; keys may be added, any other change raises "schema"."""
+    document = {
+        "schema": SCHEMA,
+        "sizes": asdict(sizes),
+        "columns": [
+            {
+                "revision": column.revision,
+                "base": column.base,
+                "engine": column.engine,
+                "flavor": column.flavor,
+                "figures": {row.key: row.of(column) for row in rows(sizes)},
+            }
+            for column in columns
+        ],
+    }
+    return json.dumps(document, indent=1) + "\n"
