@@ -18,6 +18,7 @@ from farwatch.errors import FarwatchError, unknown
 from farwatch.model import Base, CellResult, Column, Revision, TestCase, hash_of
 from farwatch.results import Results
 from farwatch.selection import compile_expression
+from farwatch.server import command_line
 from farwatch.work import ColumnWork, Job, Wish
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _column_key(
     if revision.share == "virtiofs":
         base = app.catalog.base_of(revision, "virtiofsd")
         parts.append(app.builder.server_key(revision, base, sources.get("virtiofsd")))
-        parts.extend(revision.server_options)
+        parts.extend(command_line(Path("server"), Path("share"), 0, revision.server_options))
     return hash_of(*parts)
 
 

@@ -147,7 +147,11 @@ class Server:
 
 
 def command_line(binary: Path, share: Path, fd: int, options: Sequence[str]) -> list[str]:
-    """virtiofsd needs --tag for VHOST_USER_PROTOCOL_F_CONFIG, without which UML refuses it."""
+    """What any server is started with, so that it does the same for whoever starts it.
+
+    Without --tag it lacks VHOST_USER_PROTOCOL_F_CONFIG, and UML refuses it. File handles need a privilege;
+    with them a removed file is not kept open, and its deletion comes at another time.
+    """
     return [
         str(binary),
         f"--fd={fd}",
@@ -156,6 +160,7 @@ def command_line(binary: Path, share: Path, fd: int, options: Sequence[str]) -> 
         "--sandbox=none",
         "--cache=never",
         "--xattr",
+        "--inode-file-handles=never",
         *options,
     ]
 
