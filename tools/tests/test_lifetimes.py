@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""v1 with its real server when one of the two goes away: no hang, no splat, nothing left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from farwatch.app import App, run_guests
+from farwatch.children import Run
+from farwatch.fdinfo import watch_count
+from farwatch.plan import setting_for
+from farwatch.session import Session, Setting
+from farwatch.splat import scan
+from farwatch.trace import LogSet, Trace
+from farwatch.work import Wish
+
+pytestmark = pytest.mark.integration
+
+WATCHER = Path(__file__).parent / "forge" / "guest.py"
+LIMIT = 20.0
+UML_WARNS = "arch/um/drivers/virtio_uml.c"
+Between = Callable[[Session], Awaitable[None]]
+"""What the host does while the script runs."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """What the script printed, and what is on the guest's console."""
+
+    lines: list[str]
+    console: list[str]
+    ended: str
+    server: int
+    """Its pid."""
+    powered_off: bool
+
+
+async def nothing(_session: Session) -> None:
+    """The host only looks on."""
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    app = App.here()
+    return setting_for(app, Wish((), edited=False), app.catalog.revision("v1"))
+
+
+@dataclass
+class Stage:
+    setting: Setting
+    folder: Path
+
+    def play(self, script: str, between: Between = nothing) -> Played:
+        """Run a shell script in a fresh guest; $WATCH watches the folder of the test and prints events."""
+        return run_guests(App.here().home, lambda run: self._guest(run, script, between))
+
+    async def _guest(self, run: Run, script: str, between: Between) -> Played:
+        session = Session(run, self.setting, 1, self.folder / "logs", lambda _trace: None)
+        trace = Trace("lifetime", 1, LogSet(self.folder / "trace", run.clock))
+        watch = f"{os.path.realpath(sys.executable)} -I /mnt/host{WATCHER}"
+        try:
+            await session.boot(60)
+            server = next(child.pid for child in run.children if "server" in child.name)
+            task = asyncio.create_task(
+                session.test(trace, ["/bin/sh", "-c", f"cd $FARWATCH_SHARE\n{script}"], {"WATCH": watch})
+            )
+            await asyncio.wait_for(between(session), LIMIT)
+            await asyncio.wait_for(task, 2 * LIMIT)
+            await session.power_off()
+            powered_off = not trace.hung
+        finally:
+            await session.close()
+        console = [
+            line
+            for path in sorted(self.folder.rglob("console.log"))
+            for line in path.read_text("utf-8", "replace").splitlines()
+        ]
+        lines = [line.decode("utf-8", "replace") for line in trace.output]
+        return Played(lines, console, trace.ended, server, powered_off)
+
+
+@pytest.fixture
+def stage(setting: Setting, tmp_path: Path) -> Stage:
+    return Stage(setting, tmp_path)
+
+
+async def appears(path: Path) -> None:
+    """Until a file is there. The caller limits the wait."""
+    while not path.exists():
+        await asyncio.sleep(0.005)
+
+
+SYSFS = "mkdir -p /tmp/sys; mount -t sysfs sysfs /tmp/sys; DRIVER=/tmp/sys/bus/virtio/drivers/virtiofs\n"
+
+
+def test_unbound_while_it_is_watched(stage: Stage) -> None:
+    """The device goes under a mount with watches, and comes back for a new mount."""
+
+    async def act(session: Session) -> None:
+        await appears(session.share / "c1" / "watching")
+        (session.share / "c1" / "seen").touch()
+
+    played = stage.play(
+        SYSFS + "$WATCH 2 watching > /tmp/events &\n"
+        "until grep -q seen /tmp/events || ! kill -0 $!; do :; done 2>/dev/null\n"
+        "cd /; echo virtio0 > $DRIVER/unbind && echo unbound\n"
+        "stat $FARWATCH_SHARE >/dev/null 2>&1 || echo gone\n"
+        "wait; umount -l /mnt/share; echo virtio0 > $DRIVER/bind && echo bound",
+        act,
+    )
+    assert scan(played.console) == [] and played.powered_off
+    assert played.lines == ["unbound", "gone", "bound"]
+
+
+def test_bound_and_unbound_while_nothing_is_mounted(stage: Stage) -> None:
+    played = stage.play(
+        SYSFS + "cd /; umount -l /mnt/share; for i in 1 2 3 4 5; do\n"
+        "echo virtio0 > $DRIVER/unbind && echo virtio0 > $DRIVER/bind && echo again; done"
+    )
+    assert scan(played.console) == [] and played.powered_off
+    assert played.lines == ["again"] * 5
+
+
+def test_the_server_is_killed(stage: Stage) -> None:
+    """What the guest does then fails or is given up; its kernel goes on, and can be powered off."""
+
+    async def act(session: Session) -> None:
+        await appears(session.share / "c1" / "watching")
+        assert session._server is not None
+        await session._server.kill()
+
+    played = stage.play(
+        "$WATCH 2 watching > /tmp/events & wait; echo watched; cat /tmp/events\n"
+        "timeout -s KILL 3 stat new >/dev/null 2>&1; echo on",
+        act,
+    )
+    # Stock User Mode Linux warns, too, for each queue whose call pipe has lost its other end
+    others = [splat.title for splat in scan(played.console) if UML_WARNS not in splat.title]
+    assert others == []
+    assert "watched" in played.lines and played.lines[-1] == "on"
+
+
+def test_the_guest_is_killed(stage: Stage) -> None:
+    """The server ends with its guest; so its watches do."""
+
+    async def act(session: Session) -> None:
+        await appears(session.share / "c1" / "watching")
+        assert session._server is not None and session._guest is not None
+        server = session._server.child
+        assert watch_count(server.pid) == 1
+        os.kill(session._guest.child.pid, signal.SIGKILL)
+        await server.process.wait()
+        assert watch_count(server.pid) == 0
+
+    played = stage.play("$WATCH 20 watching & wait", act)
+    assert scan(played.console) == []
