@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -20,6 +21,10 @@ from farwatch.results import Results
 from farwatch.selection import compile_expression
 from farwatch.server import command_line
 from farwatch.work import ColumnWork, Job, Wish
+
+RUNS_CLIENTS = "program_test"
+"""The program of kernel-tests/ that runs what is installed, and which programs that is."""
+CLIENTS = ("inotifywait", "node")
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -119,7 +124,15 @@ def _column_key(
 def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
     """The files that take part in a test, and its name."""
     program = next(path for path in tests.programs if path.name == case.program)
-    return (case.name, file_hash(program), file_hash(tests.agent), file_hash(tests.actor))
+    others = _clients() if case.program == RUNS_CLIENTS else ()
+    return (case.name, file_hash(program), file_hash(tests.agent), file_hash(tests.actor), *others)
+
+
+@cache
+def _clients() -> tuple[str, ...]:
+    """What the tests of real programs run; the Python environment is named by its lock."""
+    found = [shutil.which(name) for name in CLIENTS]
+    return (sys.prefix, *(file_hash(Path(path).resolve()) if path else "missing" for path in found))
 
 
 @cache

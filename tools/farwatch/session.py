@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -234,6 +235,7 @@ class Session:
         variables = {
             "FARWATCH_STEPS": "/dev/ttyS0" if remote else "process",
             "FARWATCH_EVENT_MS": str(round(self._limits.event * 1000)),
+            "FARWATCH_PYTHON": f"{GUEST_HOST_ROOT}{sys.executable}",
             **env,
         }
         fields = [
