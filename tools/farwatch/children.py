@@ -3,7 +3,7 @@
 
 A run owns a folder in Home.runs with a lock that the kernel drops when the
 run dies. Each child is the leader of its own session, is recorded in the
-folder before anything depends on it, and is killed with its whole session on
+folder before its exec, and is killed with its whole session on
 every way out. After a SIGKILL of the run itself its direct children die with
 it (PR_SET_PDEATHSIG); what they left is found by the next run, which sees
 that the lock is free, kills the recorded sessions and removes the folder.
@@ -18,6 +18,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -131,7 +132,9 @@ class Run:
         (self.folder / "short").symlink_to(self.short)
         self._lock: IO[str] = (self.folder / "lock").open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._record = (self.folder / "sessions").open("a", buffering=1)
+        self._record = os.open(
+            self.folder / "sessions", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
         self._started = time.monotonic()
         self.children: list[Child] = []
 
@@ -160,14 +163,24 @@ class Run:
                 pass_fds=pass_fds,
                 env=dict(os.environ if env is None else env, FARWATCH_RUN=self.id),
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=self._before_exec,
             )
         except OSError as error:
             raise FarwatchError(f"cannot start {name}", cause=f"{argv[0]}: {error.strerror}") from error
-        self._record.write(f"{process.pid} {start_time(process.pid)}\n")
+        except subprocess.SubprocessError as error:
+            raise FarwatchError(
+                f"cannot start {name}",
+                cause=f"it could not be recorded in {self.folder / 'sessions'}",
+                hint="is there room on that disk?",
+            ) from error
         child = Child(name, process)
         self.children.append(child)
         return child
+
+    def _before_exec(self) -> None:
+        """preexec_fn. The child records itself, so a run that is killed at any moment has recorded it."""
+        die_with_parent()
+        os.write(self._record, f"{os.getpid()} {start_time(os.getpid())}\n".encode())
 
     async def stop(self, child: Child) -> None:
         """End one child now."""
@@ -186,7 +199,7 @@ class Run:
         for child in self.children:
             kill_session(child.pid)
         self.children.clear()
-        self._record.close()
+        os.close(self._record)
         shutil.rmtree(self.short, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.close()
