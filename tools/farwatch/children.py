@@ -132,9 +132,7 @@ class Run:
         (self.folder / "short").symlink_to(self.short)
         self._lock: IO[str] = (self.folder / "lock").open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._record = os.open(
-            self.folder / "sessions", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+        self._record = (self.folder / "sessions").open("ab", buffering=0)
         self._started = time.monotonic()
         self.children: list[Child] = []
 
@@ -180,7 +178,7 @@ class Run:
     def _before_exec(self) -> None:
         """preexec_fn. The child records itself, so a run that is killed at any moment has recorded it."""
         die_with_parent()
-        os.write(self._record, f"{os.getpid()} {start_time(os.getpid())}\n".encode())
+        self._record.write(f"{os.getpid()} {start_time(os.getpid())}\n".encode())
 
     async def stop(self, child: Child) -> None:
         """End one child now."""
@@ -199,7 +197,7 @@ class Run:
         for child in self.children:
             kill_session(child.pid)
         self.children.clear()
-        os.close(self._record)
+        self._record.close()
         shutil.rmtree(self.short, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.close()
