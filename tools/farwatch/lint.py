@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from farwatch import lint_compile, lint_kernel, lint_rust, lint_text
 from farwatch.lint_model import (
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Line", "LintReport", "lint_revision"]
 
+_Found = TypeVar("_Found", Finding, NotRun)
 Family = Callable[[Job], Iterator[Outcome]]
 
 QUICK: tuple[Family, ...] = (lint_text.check, lint_kernel.check, lint_rust.check_format)
@@ -70,6 +71,11 @@ class LintReport:
     def ok(self) -> bool:
         """Nothing is wrong, apart from what is waived."""
         return not any(line.wrong for line in self.lines)
+
+    @property
+    def unseen(self) -> tuple[NotRun, ...]:
+        """Rules that were not looked at, apart from what is waived."""
+        return tuple(entry for entry in self.not_run if not entry.waived)
 
 
 def lint_revision(
@@ -133,17 +139,22 @@ def _report(job: Job, outcomes: Sequence[Outcome]) -> LintReport:
         )
         for name in names
     )
-    not_run = dict.fromkeys(found for found in outcomes if isinstance(found, NotRun))
-    idle = [waiver for waiver in job.revision.waivers if not _needed(waiver, findings)]
+    not_run = dict.fromkeys(_waived(job.revision, found) for found in outcomes if isinstance(found, NotRun))
+    idle = [waiver for waiver in job.revision.waivers if not _needed(waiver, [*findings, *not_run])]
     return LintReport(job.revision.name, tuple(lines), tuple(not_run), tuple(idle))
 
 
-def _waived(revision: Revision, finding: Finding) -> Finding:
+def _waived(revision: Revision, found: _Found) -> _Found:
     for waiver in revision.waivers:
-        if waiver.covers(finding.rule, finding.patch):
-            return replace(finding, waived=waiver.reason)
-    return finding
+        if waiver.covers(found.rule, _patch(found)):
+            return replace(found, waived=waiver.reason)
+    return found
 
 
-def _needed(waiver: Waiver, findings: Sequence[Finding]) -> bool:
-    return any(waiver.covers(finding.rule, finding.patch) for finding in findings)
+def _needed(waiver: Waiver, found: Sequence[Finding | NotRun]) -> bool:
+    return any(waiver.covers(entry.rule, _patch(entry)) for entry in found)
+
+
+def _patch(found: Finding | NotRun) -> str:
+    """A rule that was not looked at was so for all patches: a waiver of it has patches = ["*"]."""
+    return found.patch if isinstance(found, Finding) else ""

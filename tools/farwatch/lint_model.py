@@ -41,10 +41,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class NotRun:
-    """A rule that was not looked at, and why."""
+    """A rule that was not looked at, and why.
+
+    waived: the revision's reason why that does not matter, or empty
+    """
 
     rule: str
     reason: str
+    waived: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from farwatch.columns import aligned
 from farwatch.escape import printable
 from farwatch.lint import Line, LintReport
-from farwatch.lint_model import Finding
+from farwatch.lint_model import Finding, NotRun
 
 
 def lint_text(report: LintReport) -> str:
@@ -19,7 +19,7 @@ def lint_text(report: LintReport) -> str:
         list(_findings("wrong:", report.lines, waived=False)),
         list(_findings("waived:", report.lines, waived=True)),
         list(_recipients(report.lines)),
-        [f"not looked at: {printable(entry.rule)}: {printable(entry.reason)}" for entry in report.not_run],
+        list(_not_run(report.not_run)),
         [
             f"idle waiver: {printable(waiver.rule)} for {printable(', '.join(waiver.patches))}"
             for waiver in report.idle
@@ -53,6 +53,13 @@ def _findings(title: str, lines: Sequence[Line], *, waived: bool) -> Iterator[st
         yield f"    {printable(_said(finding))}"
         if finding.waived:
             yield f"      because: {printable(finding.waived)}"
+
+
+def _not_run(entries: Sequence[NotRun]) -> Iterator[str]:
+    for entry in entries:
+        yield f"not looked at: {printable(entry.rule)}: {printable(entry.reason)}"
+        if entry.waived:
+            yield f"  which does not matter, because: {printable(entry.waived)}"
 
 
 def _said(finding: Finding) -> str:

@@ -94,6 +94,13 @@ def _require_clean(app: App, revision: Revision) -> None:
     except ImportError as error:
         raise FarwatchError("lint is not available", cause=str(error)) from error
     app.reporter.say(f"lint {revision.name}")
-    if not lint_revision(app, revision).ok:
+    report = lint_revision(app, revision)
+    if not report.ok:
         hint = f"farwatch lint {revision.name}"
         raise FarwatchError(f"{revision.name} is not clean", cause="lint found something wrong", hint=hint)
+    if report.unseen:
+        raise FarwatchError(
+            f"nothing shows that {revision.name} is clean",
+            cause="\n".join(f"lint did not look at {entry.rule}: {entry.reason}" for entry in report.unseen),
+            hint="install what is missing, or waive the rule in revision.toml with a reason",
+        )

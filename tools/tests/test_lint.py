@@ -519,7 +519,16 @@ def test_a_sparse_that_the_kernel_does_not_take_is_said(app: App, monkeypatch: p
     old = "src/Makefile:1311: C=2 specified, but sparse is not available or not up to date\n"
     monkeypatch.setattr(f"{__name__}.warn", lambda _file, _content: old)
     report, _ = compile_lint(app, GOOD)
-    assert ("sparse", "too old") in [(entry.rule, entry.reason[21:28]) for entry in report.not_run]
+    assert ("sparse", "too old") in [(entry.rule, entry.reason[21:28]) for entry in report.unseen]
+
+
+def test_a_rule_that_was_not_looked_at_can_be_waived(app: App) -> None:
+    waive = '[[waive]]\nrule = "W=1*"\npatches = ["*"]\nreason = "for a moment"\n'
+    revision(app, "v1", waive, linux=[GOOD])
+    report = lint_revision(app, app.catalog.revision("v1"), build=False)
+    assert [entry.rule for entry in report.not_run if entry.waived] == ["W=1, sparse, clippy"]
+    assert report.unseen == () and report.idle == ()
+    assert "which does not matter, because: for a moment" in shown(report)
 
 
 def test_a_file_that_the_config_leaves_out_is_said(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

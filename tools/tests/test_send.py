@@ -23,6 +23,8 @@ from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.identity import Identity
 from farwatch.letters import finished
+from farwatch.lint import LintReport
+from farwatch.lint_model import NotRun
 from farwatch.roundtrip import Proof
 from farwatch.send import Mode, Parcel, Wish, send
 from farwatch.series import save
@@ -392,6 +394,16 @@ def test_a_failed_lint(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("farwatch.lint.lint_revision", lambda app, revision: SimpleNamespace(ok=False))
     with pytest.raises(FarwatchError, match="is not clean"):
         really(ready)
+
+
+@pytest.mark.usefixtures("person")
+def test_a_rule_that_was_not_looked_at(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = LintReport("v1", (), (NotRun("sparse", "it is not installed"),), ())
+    monkeypatch.setattr(send_gate, "_require_clean", _REQUIRE_CLEAN)
+    monkeypatch.setattr("farwatch.lint.lint_revision", lambda app, revision: report)
+    with pytest.raises(FarwatchError, match="nothing shows that v1 is clean") as caught:
+        really(ready)
+    assert caught.value.cause == "lint did not look at sparse: it is not installed"
 
 
 @pytest.mark.usefixtures("person")
