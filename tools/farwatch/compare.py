@@ -69,12 +69,12 @@ def _base(app: App, chosen: Side, component: str) -> Base:
 
 def _series(app: App, old: Side, new: Side, component: str, *, color: bool) -> Section:
     """The range-diff of one component."""
-    ranges, bases, counts = [], [], []
+    ranges, bases, counts = list[tuple[str, str]](), [], []
     for chosen in (old, new):
         base = _base(app, chosen, component)
         commit = app.trees.base_commit(base)
         tip = app.trees.tip(chosen.revision, component, base).commit
-        ranges.append(f"{commit}..{tip}")
+        ranges.append((commit, tip))
         bases.append(base.name)
         counts.append(len(app.trees.commits(chosen.revision, component, base)))
     lines = _range_diff(app.trees.repository(component), *ranges, color=color)
@@ -83,12 +83,18 @@ def _series(app: App, old: Side, new: Side, component: str, *, color: bool) -> S
     return Section(f"{component}, on {where}", _counted(plain, *counts), tuple(lines), ranged=True)
 
 
-def _range_diff(repository: Path, old: str, new: str, *, color: bool) -> list[str]:
-    """git's range-diff of two ranges of commits; either may be empty."""
+def _range_diff(repository: Path, old: tuple[str, str], new: tuple[str, str], *, color: bool) -> list[str]:
+    """git's range-diff of two series, each (base, tip); either may be empty."""
     options = ("--color=always", "--dual-color") if color else ("--no-color",)
     settings = ("-c", "core.abbrev=12", "-c", "diff.renames=true")
     fixed = ("--diff-algorithm=myers", "--no-notes", "--no-ext-diff", "--no-textconv")
-    made = git.git(*settings, "range-diff", *options, *fixed, old, new, cwd=repository)
+    if old[0] == old[1]:
+        ranges = [new[0], new[0], new[1]]  # git refuses a range A..A, but not this form of it
+    elif new[0] == new[1]:
+        ranges = [old[0], old[1], old[0]]
+    else:
+        ranges = [f"{base}..{tip}" for base, tip in (old, new)]
+    made = git.git(*settings, "range-diff", *options, *fixed, *ranges, cwd=repository)
     return made.decode("utf-8", "replace").rstrip("\n").split("\n") if made else []
 
 

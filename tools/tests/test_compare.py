@@ -55,6 +55,15 @@ def compared(bench: Desk, *, color: bool = False, old: str = "v1", new: str = "v
     return {section.title: section for section in compare(app, *sides, color=color)}
 
 
+@pytest.mark.parametrize(("old", "new", "word"), [("none", "v1", "2 new"), ("v1", "none", "2 dropped")])
+def test_a_revision_without_patches(bench: Desk, old: str, new: str, word: str) -> None:
+    folder = bench.root / "patches/none"
+    folder.mkdir(exist_ok=True)
+    (folder / "revision.toml").write_text('title = "None"\n[bases]\nthing = "1.0"\n')
+    section = compared(bench, old=old, new=new)["thing, on 1.0"]
+    assert section.summary.endswith(f": {word}") and len(section.lines) == 2
+
+
 def test_patches_texts_and_expectations(bench: Desk) -> None:
     found = compared(bench)
     letters = ["cover-letter.txt", "changelog.txt", "thing/cover-letter.txt"]
