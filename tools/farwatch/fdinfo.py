@@ -7,9 +7,14 @@ Source: proc_pid_fdinfo(5): one line a mark, "inotify wd:... ino:..." or "fanoti
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
 _MARKS = (b"inotify wd:", b"fanotify ino:", b"fanotify mnt_id:", b"fanotify sdev:")
+_MASK = re.compile(rb"^fanotify ino:.* mask:([0-9a-f]+)")
+_ENDINGS = 0x200 | 0x1000_0000 | 0x4000_0000
+"""FAN_DELETE, FAN_RENAME, FAN_ONDIR: with nothing else, a mark looks for the end of directories in the marked
+one, and reports nothing to anybody."""
 
 
 def watch_count(pid: int) -> int:
@@ -18,5 +23,10 @@ def watch_count(pid: int) -> int:
     for file in Path(f"/proc/{pid}/fdinfo").glob("*"):
         # A descriptor can be closed, or the process be gone, since it was listed
         with contextlib.suppress(OSError):
-            total += sum(line.startswith(_MARKS) for line in file.read_bytes().splitlines())
+            total += sum(map(_is_watch, file.read_bytes().splitlines()))
     return total
+
+
+def _is_watch(line: bytes) -> bool:
+    mask = _MASK.match(line)
+    return line.startswith(_MARKS) and not (mask and int(mask[1], 16) | _ENDINGS == _ENDINGS)

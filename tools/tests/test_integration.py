@@ -350,6 +350,31 @@ def test_a_patched_kernel_is_another_kernel_and_a_broken_one_names_its_first_err
     assert "fs/fuse/dir.c:" in done.stderr and "unknown type name" in done.stderr and ".log" in done.stderr
 
 
+BUGS = {
+    "kasan": (
+        "KASAN: slab-use-after-free",
+        "{ char *p = kmalloc(8, GFP_KERNEL); kfree(p); OPTIMIZER_HIDE_VAR(p); READ_ONCE(*p); }",
+    ),
+    "lockdep": (
+        "possible circular locking dependency",
+        "{ static DEFINE_MUTEX(a); static DEFINE_MUTEX(b); mutex_lock(&a); mutex_lock(&b); mutex_unlock(&b); "
+        "mutex_unlock(&a); mutex_lock(&b); mutex_lock(&a); mutex_unlock(&a); mutex_unlock(&b); }",
+    ),
+}
+
+
+@pytest.mark.skipif("FARWATCH_TEST_FLAVORS" not in os.environ, reason="FARWATCH_TEST_FLAVORS is not set")
+@pytest.mark.parametrize("flavor", BUGS)
+def test_a_flavor_reports_the_bug_that_it_is_for(own_checkout: Path, flavor: str) -> None:
+    """A kernel build each, about eight minutes: too long to be part of every check."""
+    title, bug = BUGS[flavor]
+    old = "\tinode->i_op = &fuse_common_inode_operations;"
+    add_revision(own_checkout, "buggy", old, f"\t{bug}{old}")
+    done = in_checkout(own_checkout, "test", "buggy", "--flavor", flavor, "-k", ONE)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "crash" in done.stdout and title in done.stdout
+
+
 def test_a_patch_that_does_not_apply_is_named(own_checkout: Path) -> None:
     add_revision(own_checkout, "stale", '#include "fuse_i.h"', "something")
     [patch] = (own_checkout / "patches" / "stale" / "linux").iterdir()
