@@ -8,7 +8,7 @@
     "queues": int         num_request_queues
     "made": [message]     sent when the first directory is made
     "early": [message]    sent as soon as there is a buffer, before anything is mounted
-    "messages": [message] sent after the first watch
+    "messages": [message] sent when GO is looked up and something is watched
     "late": [message] }   sent after DESTROY
 
 message: { "data": hex, "used": int (length that is claimed), "id": int (descriptor that is claimed) }
@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+GO = "go"
 VERSION, REPLY, NEED_REPLY = 1, 4, 8
 F_NOTIFICATION, F_PROTOCOL, F_VERSION_1 = 1 << 0, 1 << 30, 1 << 32
 PROTOCOL_MQ, PROTOCOL_CONFIG = 1 << 0, 1 << 9
@@ -271,9 +272,7 @@ class Device:
             return self.entry(opcode, data)
         if opcode == FSNOTIFY:
             print(f"watch {nodeid} {struct.unpack_from('<Q', data)[0]:#x}", file=sys.stderr, flush=True)
-            if not self.watched:
-                self.watched = True
-                self.pending += self.plan["messages"]
+            self.watched = True
             return 0, b""
         return (0, b"") if opcode in (FORGET, BATCH_FORGET) else (ENOSYS, b"")
 
@@ -281,6 +280,8 @@ class Device:
         name = data[8 if opcode == MKDIR else 0 :].split(b"\0")[0].decode("ascii", "replace")
         known = {text: node for node, text in self.nodes.items()}
         if opcode == LOOKUP and name not in known:
+            if name == GO and self.watched:
+                self.pending += self.plan.pop("messages", [])
             return ENOENT, b""
         node = known.get(name) or len(self.nodes) + 1
         if opcode == MKDIR and len(self.nodes) == 1:

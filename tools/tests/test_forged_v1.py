@@ -7,29 +7,18 @@ patches/v1/linux), and not taken from the kernel.
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import struct
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from forged_stage import Message, Stage, setting_of
 
-from farwatch.app import App, run_guests
-from farwatch.children import Run
-from farwatch.plan import setting_for
-from farwatch.session import Session, Setting
-from farwatch.splat import scan
-from farwatch.trace import LogSet, Trace
-from farwatch.work import Wish
+from farwatch.session import Setting
 
 pytestmark = pytest.mark.integration
 
-FORGE = Path(__file__).parent / "forge"
 WATCHED = 2
 """nodeid of the folder of the test, which is the first that is made."""
 CREATE, DELETE, MODIFY, ATTRIB = 0x100, 0x200, 0x2, 0x4
@@ -37,7 +26,6 @@ MOVED_FROM, MOVED_TO, DELETE_SELF, MOVE_SELF = 0x40, 0x80, 0x400, 0x800
 ISDIR, ALL = 0x40000000, 0xFFF
 NAMED, UNNAMED = CREATE | DELETE | MOVED_FROM | MOVED_TO, DELETE_SELF | MOVE_SELF
 EVENT = 10
-Message = dict[str, Any]
 
 
 def message(
@@ -83,60 +71,9 @@ def meaning(sent: Message) -> str | None:
     return f"{event if event & UNNAMED else mask:x} {cookie:x} {name!r}"
 
 
-@dataclass(frozen=True)
-class Played:
-    """What came of it."""
-
-    events: list[str]
-    """Lines of guest.py."""
-    console: list[str]
-    ended: str
-    watches: list[str] = field(default_factory=list)
-    """What the device was asked to watch."""
-
-
 @pytest.fixture(scope="module")
 def setting() -> Setting:
-    app = App.here()
-    return setting_for(app, Wish((), edited=False), app.catalog.revision("v1"))
-
-
-@dataclass
-class Stage:
-    """Plays one plan in a fresh guest."""
-
-    setting: Setting
-    folder: Path
-
-    def play(self, *, silence: float = 5.0, **plan: Any) -> Played:
-        full = {"notify": True, "grant": True, "buf_size": 512, "queues": 1, "messages": [], **plan}
-        (self.folder / "plan.json").write_text(json.dumps(full))
-        device = self.folder / "device"
-        device.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{FORGE / "device.py"}" "$@"\n')
-        device.chmod(0o755)
-        options = (f"--forge={self.folder / 'plan.json'}",)
-        changed = replace(self.setting, server=device, server_options=options)
-        return run_guests(App.here().home, lambda run: self._guest(run, changed, silence))
-
-    async def _guest(self, run: Run, setting: Setting, silence: float) -> Played:
-        logs = self.folder / "logs"
-        session = Session(run, setting, 1, logs, lambda _trace: None)
-        trace = Trace("forged", 1, LogSet(self.folder / "trace", run.clock))
-        try:
-            await session.boot(60)
-            python = os.path.realpath(sys.executable)
-            program = f"/mnt/host{FORGE / 'guest.py'}"
-            await session.test(trace, [python, "-I", program, str(silence)], {})
-            await session.power_off()
-        finally:
-            await session.close()
-        assert not trace.guest_died and not trace.hung, trace
-        text = [path.read_text("utf-8", "replace") for path in sorted(self.folder.rglob("console.log"))]
-        console = "".join(text).splitlines()
-        assert scan(console) == []
-        said = [path.read_text("utf-8", "replace") for path in sorted(self.folder.rglob("server.log"))]
-        watches = [line.partition("watch ")[2] for line in "".join(said).splitlines() if "watch " in line]
-        return Played([line.decode() for line in trace.output], console, trace.ended, watches)
+    return setting_of("v1")
 
 
 @pytest.fixture

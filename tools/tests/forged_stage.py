@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A patched kernel and a device that lies (forge/device.py), with a program in the guest that watches."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from farwatch.app import App, run_guests
+from farwatch.children import Run
+from farwatch.plan import setting_for
+from farwatch.session import Session, Setting
+from farwatch.splat import scan
+from farwatch.trace import LogSet, Trace
+from farwatch.work import Wish
+
+FORGE = Path(__file__).parent / "forge"
+Message = dict[str, Any]
+"""What device.py sends: "data" in hex, and what it claims falsely about that."""
+
+
+def setting_of(revision: str) -> Setting:
+    app = App.here()
+    return setting_for(app, Wish((), edited=False), app.catalog.revision(revision))
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of it."""
+
+    events: list[str]
+    """Lines of guest.py."""
+    console: list[str]
+    ended: str
+    watches: list[str] = field(default_factory=list)
+    """What the device was asked to watch."""
+
+
+@dataclass
+class Stage:
+    """Plays one plan in a fresh guest."""
+
+    setting: Setting
+    folder: Path
+
+    def play(self, *, silence: float = 5.0, **plan: Any) -> Played:
+        full = {"notify": True, "grant": True, "buf_size": 512, "queues": 1, "messages": [], **plan}
+        (self.folder / "plan.json").write_text(json.dumps(full))
+        device = self.folder / "device"
+        device.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{FORGE / "device.py"}" "$@"\n')
+        device.chmod(0o755)
+        options = (f"--forge={self.folder / 'plan.json'}",)
+        changed = replace(self.setting, server=device, server_options=options)
+        return run_guests(App.here().home, lambda run: self._guest(run, changed, silence))
+
+    async def _guest(self, run: Run, setting: Setting, silence: float) -> Played:
+        logs = self.folder / "logs"
+        session = Session(run, setting, 1, logs, lambda _trace: None)
+        trace = Trace("forged", 1, LogSet(self.folder / "trace", run.clock))
+        try:
+            await session.boot(60)
+            python = os.path.realpath(sys.executable)
+            program = f"/mnt/host{FORGE / 'guest.py'}"
+            await session.test(trace, [python, "-I", program, str(silence)], {})
+            await session.power_off()
+        finally:
+            await session.close()
+        assert not trace.guest_died and not trace.hung, trace
+        text = [path.read_text("utf-8", "replace") for path in sorted(self.folder.rglob("console.log"))]
+        console = "".join(text).splitlines()
+        assert scan(console) == []
+        said = [path.read_text("utf-8", "replace") for path in sorted(self.folder.rglob("server.log"))]
+        watches = [line.partition("watch ")[2] for line in "".join(said).splitlines() if "watch " in line]
+        return Played([line.decode() for line in trace.output], console, trace.ended, watches)
