@@ -131,6 +131,18 @@ static const char *judge(struct act *act, bool remote, const struct step *step,
 	return act->problem;
 }
 
+int act_try(struct act *act, bool remote, const char *verb, ...)
+{
+	struct step step;
+	va_list args;
+
+	va_start(args, verb);
+	fill_step(act, &step, verb, args);
+	va_end(args);
+	return remote && act->remote ? step_there(act, &step) :
+				       step_here(act, &step);
+}
+
 const char *act_here(struct act *act, const char *verb, ...)
 {
 	struct step step;

@@ -44,6 +44,9 @@ const char *act_do(struct act *act, const char *verb, ...);
 /* One step by the actor that is to fail with this errno. */
 const char *act_fails(struct act *act, int error, const char *verb, ...);
 
+/* One step by this process, or by the actor: 0, or its errno. */
+int act_try(struct act *act, bool remote, const char *verb, ...);
+
 /* A step that concerns the server of the share, if there is one. */
 const char *act_server(struct act *act, const char *verb);
 /* What the server's keeper knows of it ("rss", "cpu"): a number, or -errno. */

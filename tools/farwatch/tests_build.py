@@ -26,7 +26,7 @@ _LIMIT = 300.0
 """Seconds that the build of all programs may take."""
 _LIST_LIMIT = 20.0
 """Seconds that a program may take to list its cases."""
-_NOT_TESTS = ("agent", "actor", "measure")
+_NOT_TESTS = ("agent", "actor", "measure", "replay")
 _LOG = "build.log"
 _SHELL = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LDFLAGS", "LDLIBS", "CPPFLAGS")
 """Variables of a person's shell that are kept out of the build."""
@@ -48,6 +48,10 @@ class TestsBuild:
     """Carries out steps on the host."""
     programs: tuple[Path, ...]
     cases: tuple[TestCase, ...]
+
+    @property
+    def replay(self) -> Path:
+        return self.dir / "replay"
 
     @property
     def measure(self) -> Path:

@@ -48,10 +48,10 @@ int main(void)
 }
 """
 MAKEFILE = """\
-all: $(OUTPUT)/some_test $(OUTPUT)/agent $(OUTPUT)/actor $(OUTPUT)/measure
+all: $(OUTPUT)/some_test $(OUTPUT)/agent $(OUTPUT)/actor $(OUTPUT)/measure $(OUTPUT)/replay
 $(OUTPUT)/some_test: some_test.c
 	$(CC) $(CFLAGS) '-DTEST_F(a,b)=' -I $(KSELFTEST) -o $@ $<
-$(OUTPUT)/agent $(OUTPUT)/actor $(OUTPUT)/measure: $(OUTPUT)/%:
+$(OUTPUT)/agent $(OUTPUT)/actor $(OUTPUT)/measure $(OUTPUT)/replay: $(OUTPUT)/%:
 	echo run >> $(COUNT)
 	cp $(KSELFTEST)/ksft_more.h $@
 """
@@ -168,7 +168,7 @@ def _mark(home: Home) -> list[str]:
 def test_an_edit_of_one_program_makes_only_that(home: Home) -> None:
     sources = home.root.parent / "kernel-tests"
     _build(home)
-    assert _mark(home) == ["actor", "agent", "measure", "some_test"]
+    assert _mark(home) == ["actor", "agent", "measure", "replay", "some_test"]
     text = (sources / "some_test.c").read_text()
     (sources / "some_test.c").write_text(f"{text}\n")
     os.utime(sources / "some_test.c", ns=(1, 1))
@@ -176,7 +176,7 @@ def test_an_edit_of_one_program_makes_only_that(home: Home) -> None:
     assert _mark(home) == ["some_test"]
     (sources / "helper.h").write_text("int x;\n")
     _build(home)
-    assert _mark(home) == ["actor", "agent", "measure", "some_test"]
+    assert _mark(home) == ["actor", "agent", "measure", "replay", "some_test"]
 
 
 def test_a_removed_program_is_no_longer_there(home: Home) -> None:

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a watcher sees while this process and another actor work on one small
+ * tree. Not a test: prints, and judges nothing; two runs of the same steps on
+ * two file systems can be compared.
+ *
+ *	replay STEP...		STEP: "g VERB ARG..." by this process, or
+ *				"h VERB ARG..." by the other actor, or "-" for
+ *				a new tree; the fields with a blank between
+ *
+ * The tree has the directories d, d/sub and e, and the files d/f and e/g. All
+ * five are watched for everything by one inotify group. For each step it prints
+ *
+ *	step ERRNO
+ *	event WATCH MASK COOKIE [NAME]	MASK: hex; COOKIE: 0, or 1, 2, ... in the
+ *					order in which they came
+ *	...
+ *
+ * where the events are those that came until one by the other actor did that
+ * was made last.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "act.h"
+#include "events.h"
+
+#define WORDS_MAX	5
+#define COOKIES_MAX	256
+
+static const char *const watched[] = { "d", "d/sub", "d/f", "e", "e/g" };
+
+#define WATCHED		(sizeof(watched) / sizeof(watched[0]))
+
+static struct act act;
+static struct events ev;
+static int watches[WATCHED];
+static __u32 cookies[COOKIES_MAX];
+
+static void fail(const char *what, const char *why)
+{
+	fprintf(stderr, "replay: %s: %s\n", what, why);
+	act_close(&act);
+	exit(1);
+}
+
+static void fine(const char *what, const char *why)
+{
+	if (why)
+		fail(what, why);
+}
+
+static int number(const char *what, int value)
+{
+	if (value < 0)
+		fail(what, strerror(-value));
+	return value;
+}
+
+static void begin(void)
+{
+	size_t i;
+
+	memset(&act, 0, sizeof(act));
+	memset(&ev, 0, sizeof(ev));
+	memset(cookies, 0, sizeof(cookies));
+	fine("folder", act_open(&act, true));
+	if (act.skip)
+		fail("actor", act.skip);
+	fine("mkdir", act_here(&act, "mkdir", "d", "777", NULL));
+	fine("mkdir", act_here(&act, "mkdir", "d/sub", "777", NULL));
+	fine("mkdir", act_here(&act, "mkdir", "e", "777", NULL));
+	fine("create", act_here(&act, "create", "d/f", "666", NULL));
+	fine("create", act_here(&act, "create", "e/g", "666", NULL));
+	number("inotify", events_inotify(&ev));
+	ev.sentinel = number("sentinels", events_watch(&ev, EVENTS_SENTINELS,
+						       IN_CREATE));
+	for (i = 0; i < WATCHED; i++)
+		watches[i] = number(watched[i], events_watch(&ev, watched[i],
+							     IN_ALL_EVENTS));
+}
+
+static void end(void)
+{
+	events_close(&ev);
+	act_close(&act);
+}
+
+static int cookie_number(__u32 cookie)
+{
+	int i;
+
+	if (!cookie)
+		return 0;
+	for (i = 1; i < COOKIES_MAX && cookies[i]; i++) {
+		if (cookies[i] == cookie)
+			return i;
+	}
+	if (i == COOKIES_MAX)
+		fail("cookies", "too many");
+	cookies[i] = cookie;
+	return i;
+}
+
+static void show(const struct event *event)
+{
+	size_t i;
+
+	if (event->mask & IN_Q_OVERFLOW)
+		fail("queue", "overflow");
+	for (i = 0; i < WATCHED; i++) {
+		if (event->on == watches[i])
+			printf("event %s %llx %d %s\n", watched[i],
+			       (unsigned long long)event->mask,
+			       cookie_number(event->cookie), event->name);
+	}
+}
+
+static void show_events(void)
+{
+	struct event event;
+	int ret;
+
+	fine("sentinel", act_sentinel(&act));
+	do {
+		ret = number("read", events_next(&ev, &event));
+		if (!ret)
+			fail("events", "the last one did not come");
+		show(&event);
+	} while (event.on != ev.sentinel);
+}
+
+static void play(char *text)
+{
+	char *words[WORDS_MAX + 2] = { NULL };
+	size_t count = 0;
+	char *word;
+
+	for (word = strtok(text, " "); word; word = strtok(NULL, " ")) {
+		if (count > WORDS_MAX)
+			fail(text, "too many words");
+		words[count++] = word;
+	}
+	if (count < 2)
+		fail(text, "no step");
+	printf("step %d\n",
+	       number(words[1], act_try(&act, *words[0] == 'h', words[1],
+					words[2], words[3], words[4], NULL)));
+	show_events();
+}
+
+int main(int argc, char *argv[])
+{
+	int i;
+
+	begin();
+	for (i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-")) {
+			play(argv[i]);
+			continue;
+		}
+		end();
+		begin();
+	}
+	end();
+	return 0;
+}

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""v2 against the reference: random steps of guest and host on a small tree, and what inotify says of them.
+
+kernel-tests/replay.c does the steps and prints the events, after each step all that it has caused. The two
+streams must be equal, but for what these rules allow:
+
+  merge   what the host does in one step can be merged by the host's fanotify, as long as it is about the same
+          object and name: then each kind of event comes once, in the order of the protocol
+  cross   the events of one step on two watched objects need not be in the same order, those on one must be
+
+FARWATCH_SEQUENCES says how many sequences to try (default 40).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from forged_stage import setting_of
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from farwatch.app import App
+from farwatch.children import Run
+from farwatch.plan import setting_for
+from farwatch.session import GUEST_HOST_ROOT, Session, Setting
+from farwatch.trace import LogSet, Trace
+from farwatch.work import Wish
+
+pytestmark = pytest.mark.integration
+
+SEQUENCES = int(os.environ.get("FARWATCH_SEQUENCES", "40"))
+TESTS_PER_GUEST = 400
+PATHS = ["d", "d/f", "d/x", "d/sub", "d/sub/y", "e", "e/g", "e/x"]
+Event = tuple[str, int, int, str]
+"""Watched object, mask, number of its cookie, name."""
+PLACE = {bit: place for place, bit in enumerate((0x100, 0x20, 0x1, 0x2, 0x4, 0x10, 0x8, 0x800, 0x200))}
+"""Bit of an event -> its place in a message of several."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, and what came of it."""
+
+    errno: int
+    events: tuple[Event, ...]
+
+
+def paths() -> st.SearchStrategy[str]:
+    return st.sampled_from(PATHS)
+
+
+def verbs() -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.builds("create {} 644".format, paths()),
+        st.builds("write {} 0 text".format, paths()),
+        st.builds("append {} more".format, paths()),
+        st.builds("truncate {} 1".format, paths()),
+        st.builds("mkdir {} 755".format, paths()),
+        st.builds("rmdir {}".format, paths()),
+        st.builds("unlink {}".format, paths()),
+        st.builds("rename {} {}".format, paths(), paths()),
+        st.builds("rename {} {} exchange".format, paths(), paths()),
+        st.builds("link {} {}".format, paths(), paths()),
+        st.builds("symlink here {}".format, paths()),
+        st.builds("chmod {} 700".format, paths()),
+        st.builds("utimes {} 1000 2000".format, paths()),
+        st.builds("open {} {} {}".format, paths(), st.sampled_from(["r", "w", "a", "d"]), handles()),
+        st.builds("read {} 10".format, handles()),
+        st.builds("pwrite {} 0 text".format, handles()),
+        st.builds("close {}".format, handles()),
+    )
+
+
+def handles() -> st.SearchStrategy[int]:
+    return st.integers(0, 1)
+
+
+def steps() -> st.SearchStrategy[list[str]]:
+    return st.lists(st.builds("{} {}".format, st.sampled_from("gh"), verbs()), min_size=1, max_size=12)
+
+
+@dataclass
+class Player:
+    """A guest in which sequences are played."""
+
+    loop: asyncio.AbstractEventLoop
+    run: Run
+    setting: Setting
+    program: Path
+    logs: Path
+    session: Session | None = None
+    number: int = 0
+    died: list[str] = field(default_factory=list)
+
+    def play(self, sequence: list[str]) -> list[Step]:
+        return self.loop.run_until_complete(self._play(sequence))
+
+    async def _play(self, sequence: list[str]) -> list[Step]:
+        if self.session is None or not self.session.usable or self.session.tests_run >= TESTS_PER_GUEST:
+            await self.close()
+            self.number += 1
+            folder = self.logs / f"guest-{self.number}"
+            self.session = Session(
+                self.run, self.setting, id(self) + self.number, folder, lambda _trace: None
+            )
+            await self.session.boot(60)
+        self.number += 1
+        trace = Trace("replay", self.number, LogSet(self.logs / f"{self.number}", self.run.clock))
+        await self.session.test(trace, [f"{GUEST_HOST_ROOT}{self.program}", *sequence], {})
+        said = b"\n".join(trace.output).decode("utf-8", "replace")
+        assert trace.ended == "exit 0" and not trace.guest_died, f"{trace.ended}: {said}"
+        return list(parsed(said.splitlines()))
+
+    async def close(self) -> None:
+        if self.session is not None:
+            await self.session.power_off()
+            await self.session.close()
+            self.session = None
+
+
+def parsed(lines: list[str]) -> Iterator[Step]:
+    errno, events = None, list[Event]()
+    for line in lines:
+        words = line.split(" ", 4)
+        if words[0] == "step":
+            if errno is not None:
+                yield Step(errno, tuple(events))
+            errno, events = int(words[1]), []
+        elif words[0] == "event":
+            events.append((words[1], int(words[2], 16), int(words[3]), words[4]))
+    assert errno is not None
+    yield Step(errno, tuple(events))
+
+
+def allowed(step: Step, actor: str) -> tuple[int, dict[str, list[Event]]]:
+    """What a step's events are after the rules were applied: two steps that agree in this are equal."""
+    streams: dict[str, list[Event]] = {}
+    for event in step.events:
+        streams.setdefault(event[0], []).append(event)
+    if actor == "h":
+        streams = {watched: merged(events) for watched, events in streams.items()}
+    return step.errno, streams
+
+
+def merged(events: list[Event]) -> list[Event]:
+    """Each run of mergeable events on one name: each kind once, in the order of the protocol."""
+    out: list[Event] = []
+    run: list[Event] = []
+    for event in [*events, ("", 0, 0, "")]:
+        if run and (event[3] != run[0][3] or event[1] & 0xFFF not in PLACE):
+            out += sorted(set(run), key=lambda entry: PLACE[entry[1] & 0xFFF])
+            run = []
+        (run if event[1] & 0xFFF in PLACE else out).append(event)
+    return out[:-1]
+
+
+@pytest.fixture(scope="module")
+def players(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Player, Player]]:
+    app = App.here()
+    program = app.builder.tests(app.catalog.base("linux")).replay
+    folder = tmp_path_factory.mktemp("differential")
+    reference = setting_for(app, Wish((), edited=False), app.catalog.revision("reference"))
+    loop = asyncio.new_event_loop()
+    made: list[Player] = []
+
+    async def start() -> Run:
+        return Run(app.home)
+
+    run = loop.run_until_complete(start())
+    try:
+        for name, setting in (("reference", reference), ("v2", setting_of("v2"))):
+            made.append(Player(loop, run, setting, program, folder / name))
+        yield made[0], made[1]
+    finally:
+        for player in made:
+            loop.run_until_complete(player.close())
+        loop.run_until_complete(run.close())
+        loop.close()
+
+
+@settings(
+    max_examples=SEQUENCES,
+    deadline=None,
+    derandomize="FARWATCH_SEED" not in os.environ,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+@given(steps())
+def test_the_same_steps_give_the_same_events(players: tuple[Player, Player], sequence: list[str]) -> None:
+    reference, v2 = (player.play(sequence) for player in players)
+    for text, wanted, came in zip(sequence, reference, v2, strict=True):
+        assert allowed(came, text[0]) == allowed(wanted, text[0]), (text, wanted, came)
