@@ -12,8 +12,8 @@ from pathlib import Path
 
 _MARKS = (b"inotify wd:", b"fanotify ino:", b"fanotify mnt_id:", b"fanotify sdev:")
 _MASK = re.compile(rb"^fanotify ino:.* mask:([0-9a-f]+)")
-_ENDINGS = 0x200 | 0x1000_0000 | 0x4000_0000
-"""FAN_DELETE, FAN_RENAME, FAN_ONDIR: with nothing else, a mark looks for the end of directories in the marked
+_ENDINGS = 0x200 | 0x4000_0000
+"""FAN_DELETE, FAN_ONDIR: with nothing else, a mark looks for the end of directories in the marked
 one, and reports nothing to anybody."""
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from event_rules import Event, merged
 from forged_stage import setting_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -36,10 +37,6 @@ pytestmark = pytest.mark.integration
 SEQUENCES = int(os.environ.get("FARWATCH_SEQUENCES", "40"))
 TESTS_PER_GUEST = 400
 PATHS = ["d", "d/f", "d/x", "d/sub", "d/sub/y", "e", "e/g", "e/x"]
-Event = tuple[str, int, int, str]
-"""Watched object, mask, number of its cookie, name."""
-PLACE = {bit: place for place, bit in enumerate((0x100, 0x20, 0x1, 0x2, 0x4, 0x10, 0x8, 0x800, 0x200))}
-"""Bit of an event -> its place in a message of several."""
 
 
 @dataclass(frozen=True)
@@ -145,18 +142,6 @@ def allowed(step: Step, actor: str) -> tuple[int, dict[str, list[Event]]]:
     if actor == "h":
         streams = {watched: merged(events) for watched, events in streams.items()}
     return step.errno, streams
-
-
-def merged(events: list[Event]) -> list[Event]:
-    """Each run of mergeable events on one name: each kind once, in the order of the protocol."""
-    out: list[Event] = []
-    run: list[Event] = []
-    for event in [*events, ("", 0, 0, "")]:
-        if run and (event[3] != run[0][3] or event[1] & 0xFFF not in PLACE):
-            out += sorted(set(run), key=lambda entry: PLACE[entry[1] & 0xFFF])
-            run = []
-        (run if event[1] & 0xFFF in PLACE else out).append(event)
-    return out[:-1]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two guests on one folder, each with a server of its own: each sees what the other does, and itself once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from event_rules import Event, merged
+from forged_stage import setting_of
+
+from farwatch.app import App, run_guests
+from farwatch.children import Run
+from farwatch.session import GUEST_HOST_ROOT, Session
+from farwatch.trace import LogSet, Trace
+
+pytestmark = pytest.mark.integration
+
+PROGRAM = Path(__file__).parent / "programs" / "pair.py"
+WORK = """\
+100 NAME
+20 NAME
+2 NAME
+8 NAME
+4 NAME
+20 NAME
+1 NAME
+10 NAME
+2 NAME
+40 NAME
+80 NAME.new
+200 NAME.new
+40000100 NAME-folder
+40000200 NAME-folder
+"""
+"""What inotify says of pair.py's work() on a local file system. (A read that finds the end is no access.)"""
+
+
+async def both(run: Run, folder: Path) -> list[list[str]]:
+    setting = setting_of("v2")
+    share = run.folder / "share"
+    sessions = [
+        Session(run, setting, number, folder / f"g{number}", lambda _trace: None, share) for number in (1, 2)
+    ]
+    traces = [
+        Trace("pair", number, LogSet(folder / f"t{number}", run.clock))
+        for number in range(1, len(sessions) + 1)
+    ]
+    words = [os.path.realpath(sys.executable), "-I", f"{GUEST_HOST_ROOT}{PROGRAM}"]
+    words[0] = f"{GUEST_HOST_ROOT}{words[0]}"
+    try:
+        for session in sessions:
+            await session.boot(60)
+        names = (("a", "b"), ("b", "a"))
+        plays = zip(sessions, traces, names, strict=True)
+        await asyncio.gather(*(session.test(trace, [*words, *pair], {}) for session, trace, pair in plays))
+        for session in sessions:
+            await session.power_off()
+    finally:
+        for session in sessions:
+            await session.close()
+    for trace in traces:
+        assert trace.ended == "exit 0", b"\n".join(trace.output).decode()
+    return [[line.decode() for line in trace.output] for trace in traces]
+
+
+def parsed(lines: list[str], name: str) -> list[Event]:
+    """The events on what one of the two has worked on."""
+    words = [line.split(" ") for line in lines]
+    return [("d", int(mask, 16), 0, entry) for mask, entry in words if entry.startswith(name)]
+
+
+def test_each_sees_the_other_and_itself_once(tmp_path: Path) -> None:
+    seen = run_guests(App.here().home, lambda run: both(run, tmp_path))
+    for me, events in zip(("a", "b"), seen, strict=True):
+        for name in ("a", "b"):
+            work, came = parsed(WORK.replace("NAME", name).splitlines(), name), parsed(events, name)
+            assert came == work if name == me else merged(came) == merged(work), (me, name)
+        last = [line for line in events if "last-" in line]
+        assert sorted(last) == ["40000100 last-a", "40000100 last-b"]
