@@ -23,9 +23,13 @@ Message = dict[str, Any]
 """What device.py sends: "data" in hex, and what it claims falsely about that."""
 
 
+FLAVOR = os.environ.get("FARWATCH_TEST_FLAVOR", "plain")
+"""Of all kernels with which these tests are done."""
+
+
 def setting_of(revision: str) -> Setting:
     app = App.here()
-    return setting_for(app, Wish((), edited=False), app.catalog.revision(revision))
+    return setting_for(app, Wish((), edited=False, flavor=FLAVOR), app.catalog.revision(revision))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ streams must be equal, but for what these rules allow:
   merge   what the host does in one step can be merged by the host's fanotify, as long as it is about the same
           object and name: then each kind of event comes once, in the order of the protocol
   cross   the events of one step on two watched objects need not be in the same order, those on one must be
-  end     an object without a name ends for the guest when nobody in the guest uses it, even if the host has it
-          open: so a watch may end sooner than on the reference, but never later
+  end     an object without a name ends for the guest when nobody in the guest uses it, even if the host has
+          it open: so a watch may end sooner than on the reference, but never later
 
 FARWATCH_SEQUENCES says how many sequences to try (default 40).
 """
@@ -157,9 +157,7 @@ def difference(sequence: list[str], reference: list[Step], other: list[Step]) ->
     over, over_here = set[str](), set[str]()
     for text, wanted, came in zip(sequence, reference, other, strict=True):
         want, got = streams(wanted, text[0]), streams(came, text[0])
-        differ = [
-            watched for watched in WATCHED if watched not in over_here and want[watched] != got[watched]
-        ]
+        differ = [entry for entry in WATCHED if entry not in over_here and want[entry] != got[entry]]
         over |= ended(wanted)
         over_here |= ended(came)
         if wanted.errno != came.errno or differ or over - over_here:

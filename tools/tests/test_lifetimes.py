@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""v1 with its real server when one of the two goes away: no hang, no splat, nothing left."""
+"""A revision with its real server when one of the two goes away: no hang, no splat, nothing left."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from forged_stage import setting_of
 
 from farwatch.app import App, run_guests
 from farwatch.children import Run
 from farwatch.fdinfo import watch_count
-from farwatch.plan import setting_for
 from farwatch.session import Session, Setting
 from farwatch.splat import scan
 from farwatch.trace import LogSet, Trace
-from farwatch.work import Wish
 
 pytestmark = pytest.mark.integration
 
@@ -47,10 +46,9 @@ async def nothing(_session: Session) -> None:
     """The host only looks on."""
 
 
-@pytest.fixture(scope="module")
-def setting() -> Setting:
-    app = App.here()
-    return setting_for(app, Wish((), edited=False), app.catalog.revision("v1"))
+@pytest.fixture(scope="module", params=["v1", "v2"])
+def setting(request: pytest.FixtureRequest) -> Setting:
+    return setting_of(request.param)
 
 
 @dataclass
