@@ -424,7 +424,10 @@ FIXTURE_TEARDOWN(queue)
 	act_close(&self->act);
 }
 
-/* When a group with room for all has seen all, the other one is full. */
+/*
+ * When a group with room for all has seen one more event than it was to see, the
+ * other one is full, and the last one was too much for it as well.
+ */
 static void overflow(struct __test_metadata *_metadata,
 		     FIXTURE_DATA(queue) *self)
 {
@@ -436,6 +439,8 @@ static void overflow(struct __test_metadata *_metadata,
 		snprintf(name, sizeof(name), "f%d", i);
 		SEE_IN(&self->all, EV(self->all_d, IN_CREATE, name));
 	}
+	NOTHING_MORE_IN(&self->all);
+	self->ev.sentinels = self->act.sentinels;
 }
 
 static void see_overflow(struct __test_metadata *_metadata,

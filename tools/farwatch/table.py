@@ -62,7 +62,7 @@ class Cell:
             return False
         if self.expectation is None:
             return self.result.verdict is not Verdict.PASS
-        return not self.expectation.met_by(self.result.verdict, f"{self.result.title}\n{self.result.detail}")
+        return not self.expectation.met_by(self.result.verdict, _said(self.result))
 
     @property
     def expected_failure(self) -> bool:
@@ -259,9 +259,13 @@ def _row(
 def _settled(result: CellResult, revision: Revision | None) -> Verdict:
     """What a result counts as against others."""
     expectation = revision.expectation(result.test) if revision else None
-    if expectation and expectation.race and result.verdict is Verdict.PASS:
+    if expectation and expectation.race and expectation.met_by(result.verdict, _said(result)):
         return expectation.verdict
     return result.verdict
+
+
+def _said(result: CellResult) -> str:
+    return f"{result.title}\n{result.detail}"
 
 
 def _left(place: int, columns: Sequence[Column], revisions: dict[str, Revision]) -> int | None:

@@ -67,6 +67,20 @@ def test_a_race_may_be_won_but_won_is_not_fixed(verdict: Verdict) -> None:
     assert cell.change == (None if verdict is Verdict.ERROR else Change.BREAKS)
 
 
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("title", ["came too late", "something else"])
+def test_a_race_may_be_lost_but_lost_is_not_broken(verdict: Verdict, title: str) -> None:
+    expectation = Expectation(("inotify:*",), Verdict.PASS, "by design", says="too late", race=True)
+    known = (revision("baseline"), revision("v1", expectation))
+    results = [result(BASELINE, Verdict.PASS), result(V1, verdict, title)]
+    (row,) = build_table(results, list(known), [BASELINE, V1]).rows
+    lost = verdict is Verdict.FAIL and title == "came too late"
+    assert row.cells[1].surprising == (verdict is not Verdict.PASS and not lost)
+    assert row.cells[1].expected_failure == lost
+    if verdict is not Verdict.ERROR:
+        assert row.cells[1].change == (None if lost or verdict is Verdict.PASS else Change.BREAKS)
+
+
 def test_what_was_won_by_a_race_is_nothing_to_compare_with() -> None:
     expectation = Expectation(("inotify:*",), Verdict.FAIL, "by design", race=True)
     known = (revision("baseline", expectation), revision("v1"))
