@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""v2's server in other ways than the table's: with threads, without privileges, with caches that never expire."""
+"""v2's server in other ways than the table's: with threads, without privileges, with lasting caches."""
 
 from __future__ import annotations
 
