@@ -258,4 +258,52 @@ TEST_F(program, watchfiles)
 	PRINTS("added last");
 }
 
+#define GIO								\
+	"exec gio monitor -d d | sed -u '/^$/d; /changes done/d; s,/[^ ]*/,,g'"
+#define PROBE_MS	200
+
+/*
+ * It does not say when it has begun: change the directory here until it sees
+ * that, which it does on any file system.
+ */
+static const char *await_probe(FIXTURE_DATA(program) *self)
+{
+	long long end = step_now() + START_MS;
+	char name[32];
+	int i;
+
+	for (i = 0; step_now() < end; i++) {
+		snprintf(name, sizeof(name), "d/probe%d", i);
+		if (act_here(&self->act, "mkdir", name, "755", NULL))
+			return self->act.problem;
+		if (next_line(self, PROBE_MS))
+			break;
+	}
+	if (act_here(&self->act, "mkdir", "d/start", "755", NULL))
+		return self->act.problem;
+	return await_start(self, "start: created");
+}
+
+/*
+ * Rule: created, changed, renamed with both names, deleted.
+ * Source: gio(1), monitor; GFileMonitor, G_FILE_MONITOR_WATCH_MOVES.
+ */
+TEST_F(program, gio)
+{
+	char *const argv[] = { "sh", "-c", GIO, NULL };
+
+	ASSERT_EQ(0, start(self, argv));
+	ASSERT_FINE(await_probe(self));
+	ACT("create", "d/new", "644");
+	PRINTS("d: new: created");
+	ACT("write", "d/new", "0", "text");
+	PRINTS("d: new: changed");
+	ACT("rename", "d/new", "d/newer");
+	PRINTS("d: new: renamed to newer");
+	ACT("unlink", "d/newer");
+	PRINTS("d: newer: deleted");
+	ACT("mkdir", "d/last", "755");
+	PRINTS("d: last: created");
+}
+
 TEST_HARNESS_MAIN

@@ -24,7 +24,7 @@ from farwatch.work import ColumnWork, Job, Wish
 
 RUNS_CLIENTS = "program_test"
 """The program of kernel-tests/ that runs what is installed, and which programs that is."""
-CLIENTS = ("inotifywait", "node")
+CLIENTS = ("inotifywait", "node", "gio")
 
 if TYPE_CHECKING:
     from farwatch.app import App
