@@ -133,6 +133,8 @@ def test_the_server_is_killed(stage: Stage) -> None:
     async def act(session: Session) -> None:
         await appears(session.share / "c1" / "watching")
         assert session._server is not None
+        # A directory can be seen before the guest has been told that it was made
+        await session._server.quiet(200)
         await session._server.kill()
 
     played = stage.play(

@@ -30,7 +30,8 @@ def main() -> int:
         return 1
     for made in sys.argv[2:]:
         Path(made).mkdir()
-    Path("go").exists()  # the device waits for this
+    if not sys.argv[2:]:
+        Path("go").exists()  # the device that lies waits for this
     name = b""
     while name != b"last":
         if not select.select([group], [], [], seconds)[0]:
