@@ -381,7 +381,8 @@ FIXTURE(queue)
 {
 	struct act act;
 	struct events ev, all;
-	int d, all_d;
+	int d, all_d, all_end;
+	int ends;
 };
 
 FIXTURE_VARIANT(queue)
@@ -405,6 +406,7 @@ FIXTURE_SETUP(queue)
 
 	SET_THE_STAGE();
 	HERE("mkdir", "d", "777");
+	HERE("mkdir", "end", "777");
 	OPEN_INOTIFY(&self->all);
 	usual = act_swap_number(QUEUE_SYSCTL, QUEUE_LENGTH);
 	if (usual < 0) {
@@ -415,6 +417,8 @@ FIXTURE_SETUP(queue)
 	ASSERT_EQ(QUEUE_LENGTH, act_swap_number(QUEUE_SYSCTL, usual));
 	self->d = WATCH("d", IN_CREATE);
 	self->all_d = WATCH_IN(&self->all, "d", IN_CREATE);
+	self->all_end = WATCH_IN(&self->all, "end", IN_CREATE);
+	self->ends = 0;
 }
 
 FIXTURE_TEARDOWN(queue)
@@ -426,12 +430,14 @@ FIXTURE_TEARDOWN(queue)
 
 /*
  * When a group with room for all has seen one more event than it was to see, the
- * other one is full, and the last one was too much for it as well.
+ * other one is full, and the last one was too much for it as well. An event is
+ * given to one group after the other, so there is one at the end that only the
+ * large group sees: when it has come, all earlier ones are with both.
  */
 static void overflow(struct __test_metadata *_metadata,
 		     FIXTURE_DATA(queue) *self)
 {
-	char name[32];
+	char name[32], path[40];
 	int i;
 
 	ACT("fill", "d", "f", "40");
@@ -440,6 +446,10 @@ static void overflow(struct __test_metadata *_metadata,
 		SEE_IN(&self->all, EV(self->all_d, IN_CREATE, name));
 	}
 	NOTHING_MORE_IN(&self->all);
+	snprintf(name, sizeof(name), "%d", self->ends++);
+	snprintf(path, sizeof(path), "end/%s", name);
+	ACT("create", path, "644");
+	SEE_IN(&self->all, EV(self->all_end, IN_CREATE, name));
 	self->ev.sentinels = self->act.sentinels;
 }
 
