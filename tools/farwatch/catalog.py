@@ -29,6 +29,7 @@ BASES_FILE = "bases.toml"
 
 _KIND_KEYS: dict[str, tuple[str, ...]] = {
     "deb": ("package", "suite", "version", "sha256"),
+    "deb-source": ("package", "suite", "version", "sha256"),
     "crate": ("package", "version", "sha256"),
     "tarball": ("location", "sha256"),
     "git": ("location", "commit"),

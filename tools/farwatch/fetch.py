@@ -28,7 +28,7 @@ _NO_SPACE = "No space left on device"
 
 
 def fetch(base: Base, home: Home, say: Say) -> Path:
-    """The archive of a base of kind deb, crate or tarball, its checksum verified.
+    """The archive of a base of any kind but git, its checksum verified.
 
     FarwatchError: no network or no such host, a version that the archive no longer has, a checksum that
     differs, no space left, a missing tool; each with what to do next.
@@ -44,7 +44,7 @@ def fetch(base: Base, home: Home, say: Say) -> Path:
         if kept.is_file() and checksum(kept) == base.sha256:
             return kept
         with space_reported(home.downloads), _partial(home) as folder:
-            if base.kind == "deb":
+            if base.kind in ("deb", "deb-source"):
                 found = fetch_deb.download(base, home, folder, say)
             elif base.kind == "crate":
                 found = fetch_cargo.download(base, home, folder, say)

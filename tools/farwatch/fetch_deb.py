@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Source packages of the Debian archive that this machine already uses, of any of its suites.
+"""Sources in the Debian archive that this machine already uses, in any of its suites.
 
+Kind deb is a package that holds a tarball of sources; kind deb-source is a source package, of which the
+upstream tarball is taken, without what Debian changed: any Debian revision of the pinned version will do.
 apt works on private lists, so neither the system's own lists nor root are needed. The address is the
 one in the machine's apt settings; signatures are checked against the Debian archive's keyring.
 """
@@ -24,26 +26,33 @@ Say = Callable[[str], None]
 _UPDATE_LIMIT = 600.0
 _DOWNLOAD_LIMIT = 3600.0
 _KEYRINGS = tuple(Path("/usr/share/keyrings") / f"debian-archive-keyring.{end}" for end in ("gpg", "pgp"))
+_FORMS = {
+    "deb": (("download",), "*.deb"),
+    "deb-source": (("source", "--download-only", "--only-source"), "*.orig.tar.?z"),
+}
+"""Kind -> words of apt-get, and the file that they bring."""
 _INSTALL = (
     "install apt and dpkg (this kind of base needs a Debian system), or use a base of kind git or tarball"
 )
 
 
 def download(base: Base, home: Home, folder: Path, say: Say) -> Path:
-    """The tarball inside the package, in `folder`. Not verified against the pin yet."""
+    """The tarball of the package, in `folder`. Not verified against the pin yet."""
     options = _private_apt(base, home)
+    words, pattern = _FORMS[base.kind]
     with locked(home.downloads / f"apt-{base.suite}.lock", lambda: say(f"waiting for apt ({base.suite})")):
         say(f"reading the package list of {base.suite}")
         _apt(base, home, folder, "apt-get", *options, "update", limit=_UPDATE_LIMIT)
-        _require_version(base, home, folder, options)
+        wanted = f"{base.package}={_version_there(base, home, folder, options)}"
         say(f"downloading {base.package} {base.version}")
-        wanted = f"{base.package}={base.version}"
-        _apt(base, home, folder, "apt-get", *options, "download", wanted, limit=_DOWNLOAD_LIMIT)
-    packages = list(folder.glob("*.deb"))
-    if len(packages) != 1:
-        raise FarwatchError(f"apt-get download {wanted} left no package", hint="run the command again")
+        _apt(base, home, folder, "apt-get", *options, *words, wanted, limit=_DOWNLOAD_LIMIT)
+    files = list(folder.glob(pattern))
+    if len(files) != 1:
+        raise FarwatchError(f"apt-get {words[0]} {wanted} left no {pattern}", hint="run the command again")
+    if base.kind == "deb-source":
+        return files[0]
     say(f"unpacking {base.package}")
-    return _tarball_inside(packages[0], folder)
+    return _tarball_inside(files[0], folder)
 
 
 def mirror(suite: str, targets: str) -> str:
@@ -68,11 +77,12 @@ def mirror(suite: str, targets: str) -> str:
 
 def _private_apt(base: Base, home: Home) -> list[str]:
     """apt options that keep to a private folder, with a one-line sources list in it."""
-    private = home.downloads / "apt" / base.suite
+    private = home.downloads / "apt" / f"{base.suite}-{base.kind}"
     for part in ("lists/partial", "cache/archives/partial"):
         (private / part).mkdir(parents=True, exist_ok=True)
     keyring = next((f"[signed-by={path}] " for path in _KEYRINGS if path.is_file()), "")
-    (private / "sources.list").write_text(f"deb {keyring}{_address(base)} {base.suite} main\n")
+    archive = "deb-src" if base.kind == "deb-source" else "deb"
+    (private / "sources.list").write_text(f"{archive} {keyring}{_address(base)} {base.suite} main\n")
     settings = {
         "Dir::Etc::sourcelist": private / "sources.list",
         "Dir::Etc::sourceparts": "-",
@@ -100,14 +110,15 @@ def _address(base: Base) -> str:
     return found
 
 
-def _require_version(base: Base, home: Home, folder: Path, options: list[str]) -> None:
-    """FarwatchError with the versions that are there, when the pinned one is not."""
+def _version_there(base: Base, home: Home, folder: Path, options: list[str]) -> str:
+    """The archive's version that is the pinned one; FarwatchError with those that are there if none is."""
     listing = _apt(base, home, folder, "apt-cache", *options, "madison", base.package, limit=60)
     rows = [[part.strip() for part in row.split("|")] for row in listing.splitlines() if "|" in row]
     # the local dpkg status is in it too, but only the suite can be downloaded from
     there = [row[1] for row in rows if len(row) >= 3 and f" {base.suite}/" in f" {row[2]}"]
-    if base.version in there:
-        return
+    fitting = [version for version in there if _pinned_part(base, version) == base.version]
+    if fitting:
+        return fitting[0]
     if not there:
         raise FarwatchError(
             f"{base.suite} has no package {base.package}",
@@ -117,8 +128,17 @@ def _require_version(base: Base, home: Home, folder: Path, options: list[str]) -
     raise FarwatchError(
         f"{base.package} {base.version} is no longer in {base.suite}",
         cause=f"versions there: {', '.join(there)}",
-        hint=pin_lines(base, version=there[0], sha256="that of its tarball: the next run tells it"),
+        hint=pin_lines(
+            base, version=_pinned_part(base, there[0]), sha256="that of its tarball: the next run tells it"
+        ),
     )
+
+
+def _pinned_part(base: Base, version: str) -> str:
+    """What of a Debian version a base pins: all of it, or upstream's part, without epoch and revision."""
+    if base.kind == "deb":
+        return version
+    return version.partition(":")[2].rpartition("-")[0] if ":" in version else version.rpartition("-")[0]
 
 
 def _apt(base: Base, home: Home, folder: Path, *command: str, limit: float) -> str:

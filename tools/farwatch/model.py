@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-BaseKind = Literal["deb", "git", "tarball", "crate"]
+BaseKind = Literal["deb", "deb-source", "git", "tarball", "crate"]
 ShareKind = Literal["virtiofs", "tmpfs"]
 
 COVER = "cover-letter.txt"
@@ -41,7 +41,7 @@ class Base:
     name: str
     kind: BaseKind
     sha256: str = ""
-    """Of the archive (deb: of the tarball inside the package). Empty for kind git."""
+    """Of the archive (deb, deb-source: of the tarball in the package). Empty for kind git."""
     package: str = ""
     suite: str = ""
     version: str = ""

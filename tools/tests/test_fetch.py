@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ echo "$@" >> "$FAKE/apt.log"
 case "$*" in
 *indextargets*) cat "$FAKE/targets";;
 *update*) cat "$FAKE/update.err" >&2 2>/dev/null; exit $(cat "$FAKE/update.rc" 2>/dev/null || echo 0);;
+*--download-only*) for last; do :; done; cp "$FAKE/upstream" "./thing_9.orig.tar.xz"; touch "./thing_9-3.dsc";;
 *download*) for last; do :; done; cat "$FAKE/download.err" >&2 2>/dev/null && exit 100
     cp "$FAKE/package.deb" "./$(echo $last | tr = _)_all.deb";;
 esac
@@ -82,10 +84,26 @@ def test_deb_gives_the_tarball_inside(fake: Path, deb: Base, home: Home) -> None
     found = fetch(deb, home, silent)
     assert sha256(found) == deb.sha256
     log = (fake / "apt.log").read_text()
-    private = home.downloads / "apt" / "new-suite"
+    private = home.downloads / "apt" / "new-suite-deb"
     assert f"Dir::Etc::sourcelist={private}/sources.list" in log and "Dir::Etc::sourceparts=-" in log
     assert "APT::Get::AllowUnauthenticated=false" in log and "allow-unauth" not in log
     assert "mirror/debian new-suite main" in (private / "sources.list").read_text()
+
+
+def test_deb_source_gives_the_upstream_tarball(fake: Path, tmp_path: Path, home: Home) -> None:
+    archive = write_tar(fake / "upstream.tar.xz", files={"file": b"x"})
+    archive.rename(fake / "upstream")
+    row = "thing | 1:9+dfsg-3+deb12u1 | http://mirror/debian new-suite/main Sources\n"
+    (fake / "madison").write_text(row)
+    pinned = {"package": "thing", "suite": "new-suite"}
+    base = Base("thing", "x", "deb-source", sha256(fake / "upstream"), version="9+dfsg", **pinned)
+    assert sha256(fetch(base, home, silent)) == base.sha256
+    assert "--download-only --only-source thing=1:9+dfsg-3+deb12u1" in (fake / "apt.log").read_text()
+    private = home.downloads / "apt" / "new-suite-deb-source"
+    assert (private / "sources.list").read_text().startswith("deb-src ")
+    with pytest.raises(FarwatchError, match="versions there: 1:9") as gone:
+        fetch(replace(base, version="8", sha256="0" * 64), home, silent)
+    assert 'version = "9+dfsg"' in str(gone.value)
 
 
 def test_what_was_fetched_once_needs_no_network(fake: Path, deb: Base, home: Home) -> None:
