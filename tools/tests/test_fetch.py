@@ -23,7 +23,7 @@ echo "$@" >> "$FAKE/apt.log"
 case "$*" in
 *indextargets*) cat "$FAKE/targets";;
 *update*) cat "$FAKE/update.err" >&2 2>/dev/null; exit $(cat "$FAKE/update.rc" 2>/dev/null || echo 0);;
-*--download-only*) for last; do :; done; cp "$FAKE/upstream" "./thing_9.orig.tar.xz"; touch "./thing_9-3.dsc";;
+*--download-only*) for last; do :; done; cp "$FAKE/upstream" "./thing_9.orig.tar.xz";;
 *download*) for last; do :; done; cat "$FAKE/download.err" >&2 2>/dev/null && exit 100
     cp "$FAKE/package.deb" "./$(echo $last | tr = _)_all.deb";;
 esac
