@@ -7,6 +7,7 @@ missing, so nothing here costs time once all is in place.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -77,6 +78,19 @@ def _prepare(tools: Path, home: Home, stamp: Path, venv: Path) -> None:
 
 
 # System packages
+
+
+def ensure_engine(packages: Path, home: Home) -> None:
+    """Install what only an engine needs: its list `packages`, which is looked through once a machine."""
+    content = packages.read_bytes() + os.uname().nodename.encode()
+    stamp = home.root / f"system-{hashlib.sha256(content).hexdigest()[:16]}"
+    if stamp.exists():
+        return
+    with locked(
+        home.root / "bootstrap.lock", lambda: say("waiting for another farwatch to finish its setup")
+    ):
+        ensure_system(load_needs(packages), home.root / "bootstrap.log")
+        stamp.touch()
 
 
 def ensure_system(needs: list[Need], log: Path) -> None:

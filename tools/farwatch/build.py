@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import builds, kernel_build, proc, server_build, tests_build
+from farwatch import builds, kernel_build, proc, qemu_build, server_build, tests_build
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.home import Home, locked
 from farwatch.kernel_build import KernelBuild, KernelBuilder, KernelOrder
 from farwatch.model import Base, Revision, hash_of
+from farwatch.qemu_build import QemuBuild, QemuBuilder
 from farwatch.server_build import ServerBuild, ServerBuilder
 from farwatch.tests_build import TestsBuild
 
 if TYPE_CHECKING:
     from farwatch.trees import Source, Trees
 
-__all__ = ["Builder", "Checked", "KernelBuild", "ServerBuild", "TestsBuild"]
+__all__ = ["Builder", "Checked", "KernelBuild", "QemuBuild", "ServerBuild", "TestsBuild"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,28 @@ class Builder:
                 return done
             builder = ServerBuilder(self._home, revision, base, tree, self._say, self._jobs)
             built = builder.build(key, lambda: self._unchanged(revision, source))
+        self._say(f"{label}: built in {built.seconds:.0f} s")
+        return built
+
+    def vmm_key(self, revision: Revision, base: Base, source: Source | None = None) -> str:
+        """Hash over everything that could change the QEMU of a revision; builds nothing."""
+        return qemu_build.key((source or self._trees.tip(revision, base.component, base)).tree)
+
+    def vmm(self, revision: Revision, base: Base, source: Source | None = None) -> QemuBuild:
+        """The QEMU of a revision that has patches for it."""
+        source = source or self._trees.tip(revision, base.component, base)
+        key = qemu_build.key(source.tree)
+        if done := qemu_build.finished(self._home, key):
+            return done
+        label = f"{base.component} {base.name} of {revision.name}"
+        objects = f"{base.label}-objects"
+        if source.path is not None:
+            objects += f"-{revision.name}-{hash_of(str(source.path))[:8]}"
+        with self._held(source, objects, label) as tree:
+            if done := qemu_build.finished(self._home, key):
+                return done
+            builder = QemuBuilder(self._home, label, objects, tree, self._say)
+            built = builder.build(key, self._jobs, lambda: self._unchanged(revision, source))
         self._say(f"{label}: built in {built.seconds:.0f} s")
         return built
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from farwatch.engine import Engine
 
-GUESTS_A_CORE = 4
-"""A test spends most of its time waiting: for its guest to boot, or for an event that does not come."""
 GUEST_MEMORY = 256 << 20
 """Bytes that a guest with its server may take."""
 
@@ -29,4 +27,4 @@ def cores() -> int:
 def guests_at_once(engine: Engine) -> int:
     """By cores, memory, and what the engine needs besides; 0 when there is no room for any."""
     room = min(available_memory() * 4 // 5, engine.memory_room())
-    return min(GUESTS_A_CORE * cores(), room // GUEST_MEMORY)
+    return min(engine.guests(cores()), room // GUEST_MEMORY)

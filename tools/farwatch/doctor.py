@@ -23,10 +23,11 @@ from typing import Literal
 
 from farwatch import bootstrap
 from farwatch.capacity import GUEST_MEMORY, available_memory, cores, guests_at_once
+from farwatch.engine import Engine
 from farwatch.engine_uml import memory_folder, on_tmpfs
 from farwatch.engines import ENGINES
 from farwatch.home import Home, checkout_root
-from farwatch.system import load_needs, probe
+from farwatch.system import load_needs, missing, probe
 
 State = Literal["ok", "warn", "missing"]
 
@@ -226,7 +227,11 @@ def _kvm() -> Finding:
 
 
 def _engine(name: str) -> list[Finding]:
-    trouble = ENGINES[name]().examine()
+    """An engine with a list of packages of its own is an offer: farwatch works without it."""
+    engine = ENGINES[name]()
+    if engine.packages:
+        return [_offered(engine)]
+    trouble = engine.examine()
     checks = [check() for check in _ENGINE_CHECKS.get(name, [])]
     if trouble:
         return [*checks, Finding(f"engine {name}", "missing", trouble)]
@@ -234,6 +239,19 @@ def _engine(name: str) -> list[Finding]:
     if lacking:
         return [*checks, Finding(f"engine {name}", "missing", f"cannot run: see {', '.join(lacking)}")]
     return [*checks, Finding(f"engine {name}", "ok", "can run here")]
+
+
+def _offered(engine: Engine) -> Finding:
+    name = f"engine {engine.name}"
+    lacking = missing(load_needs(checkout_root() / "tools" / engine.packages))
+    if lacking:
+        detail = f"lacks {', '.join(found.need.label for found in lacking)}"
+        hint = f"any command with --engine {engine.name} installs it: {bootstrap.install_hint(lacking)}"
+        return Finding(name, "warn", detail, hint)
+    trouble = engine.examine()
+    if trouble:
+        return Finding(name, "warn", trouble, f"put a newer one in front on the PATH, or do without {name}")
+    return Finding(name, "ok", "can run here")
 
 
 def _uml_machine() -> Finding:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from farwatch.channel import Channel
 from farwatch.children import Child, Run
+from farwatch.errors import FarwatchError
 
 LINES = ("steps", "control", "output")
 """The serial lines of a guest beside its console."""
@@ -46,6 +47,12 @@ class GuestSpec:
     """MiB."""
     options: tuple[str, ...] = ()
     """Further words for the kernel command line."""
+    vmm: Path | None = None
+    """The revision's own virtual machine monitor; None: the installed one, if the engine needs any."""
+    network: bool = False
+    """Let the guest reach what the host reaches."""
+    debugger: Path | None = None
+    """Socket on which a debugger is served."""
 
 
 @dataclass
@@ -99,6 +106,21 @@ class Engine(ABC):
     """ARCH of the kernel build."""
     recipe: str
     """Changes whenever the engine runs a guest differently: part of every cell's inputs."""
+    packages: str = ""
+    """The list in tools/ of what it needs from the system besides what farwatch itself does."""
+    runs_vmm: bool = False
+    """Guests run in a virtual machine monitor, which a revision may have patches for."""
+    devices: tuple[str, ...]
+    """What the guest calls the lines of LINES."""
+
+    @property
+    def boot_weight(self) -> float:
+        """How much longer it boots than User Mode Linux does: limits follow from a boot's time."""
+        return 1.0
+
+    @abstractmethod
+    def guests(self, cores: int) -> int:
+        """How many guests that many cores carry at once."""
 
     @abstractmethod
     async def start(self, run: Run, spec: GuestSpec, listeners: Listeners) -> Guest:
@@ -108,6 +130,10 @@ class Engine(ABC):
     def examine(self) -> str:
         """Empty if this machine can run the engine, else what is in the way."""
 
+    def version(self) -> str:
+        """Of the installed program that runs guests; "" if the kernel itself is that program."""
+        return ""
+
     @abstractmethod
     def memory_room(self) -> int:
         """Bytes that its guests can have together where the engine keeps their memory."""
@@ -115,6 +141,18 @@ class Engine(ABC):
     @abstractmethod
     def panicked(self, console: bytes) -> bool:
         """Whether the last lines of a console show that the kernel gave up by itself."""
+
+
+def command_word(path: Path) -> str:
+    """A path as one word of a kernel command line, which knows no quoting that all its readers agree on."""
+    text = str(path)
+    if any(char.isspace() or char in '",:' for char in text):
+        raise FarwatchError(
+            f"cannot put '{text}' on a kernel command line",
+            cause="it has a blank, a quote, a comma or a colon in it",
+            hint="set TMPDIR to a folder without them",
+        )
+    return text
 
 
 async def settle(guest: Guest, limit: float) -> bool:

@@ -15,16 +15,18 @@ from pathlib import Path
 
 from farwatch.channel import Channel, attach, pair
 from farwatch.children import Run
-from farwatch.engine import LINES, Engine, Guest, GuestSpec, Listeners
-from farwatch.errors import FarwatchError
+from farwatch.engine import LINES, Engine, Guest, GuestSpec, Listeners, command_word
 
 VIRTIO_ID_FS = 26
+GUESTS_A_CORE = 4
+"""A test spends most of its time waiting: for its guest to boot, or for an event that does not come."""
 
 
 class UmlEngine(Engine):
     name = "uml"
     arch = "um"
     recipe = "uml-1"
+    devices = ("/dev/ttyS0", "/dev/ttyS1", "/dev/ttyS2")
 
     async def start(self, run: Run, spec: GuestSpec, listeners: Listeners) -> Guest:
         ours, theirs = zip(*(pair() for _ in ("console", *LINES)), strict=True)
@@ -50,6 +52,9 @@ class UmlEngine(Engine):
         ]
         return Guest(child, tuple(command), *channels)
 
+    def guests(self, cores: int) -> int:
+        return GUESTS_A_CORE * cores
+
     def command(self, spec: GuestSpec, lines: list[int]) -> list[str]:
         """The command line; lines: file descriptors of the serial lines, in the order of LINES."""
         return [
@@ -58,14 +63,14 @@ class UmlEngine(Engine):
             "rootfstype=hostfs",
             "rootflags=/",
             "ro",
-            f"init={_word(spec.agent)}",
+            f"init={command_word(spec.agent)}",
             "con=null",
             "con0=null,fd:1",
             "ssl=null",
             *(f"ssl{index}=fd:{fd},fd:{fd}" for index, fd in enumerate(lines)),
-            *(f"farwatch.{name}=/dev/ttyS{index}" for index, name in enumerate(LINES)),
-            *(f"virtio_uml.device={_word(path)}:{VIRTIO_ID_FS}" for path in spec.shares.values()),
-            f"uml_dir={_word(spec.folder)}/",
+            *(f"farwatch.{name}={device}" for name, device in zip(LINES, self.devices, strict=True)),
+            *(f"virtio_uml.device={command_word(path)}:{VIRTIO_ID_FS}" for path in spec.shares.values()),
+            f"uml_dir={command_word(spec.folder)}/",
             "umid=uml",
             *spec.options,
         ]
@@ -106,18 +111,6 @@ def on_tmpfs(folder: Path) -> bool:
     except OSError:
         return False
     return any(fields[1] == str(folder) and fields[2] == "tmpfs" for fields in mounts)
-
-
-def _word(path: Path) -> str:
-    """A path as one word of a kernel command line, which knows no quoting that init= and UML agree on."""
-    text = str(path)
-    if any(char.isspace() or char in '",:' for char in text):
-        raise FarwatchError(
-            f"cannot put '{text}' on a kernel command line",
-            cause="it has a blank, a quote, a comma or a colon in it",
-            hint="set TMPDIR to a folder without them",
-        )
-    return text
 
 
 def _close(sockets: tuple[socket.socket, ...]) -> None:

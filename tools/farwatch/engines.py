@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from farwatch.engine import Engine
 from farwatch.engine_uml import UmlEngine
+from farwatch.engine_vng import VngEngine
 from farwatch.errors import unknown
 
-ENGINES: dict[str, type[Engine]] = {UmlEngine.name: UmlEngine}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (UmlEngine, VngEngine)}
 
 
 def engine_named(name: str) -> Engine:

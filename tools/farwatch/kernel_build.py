@@ -52,15 +52,23 @@ class Recipe:
     target:   what make is asked for: not "all", which has more to look at
     image:    the file to boot, below the object folder
     objects:  lines of a build from nothing, until a first build has counted them
+    tools:    programs below tools/ take part; their makefiles want the way to the sources from the root
     """
 
     arch: str
     target: str
     image: str
     objects: int
+    tools: bool = False
 
 
-RECIPES = {recipe.arch: recipe for recipe in (Recipe("um", "linux", "linux", 640),)}
+RECIPES = {
+    recipe.arch: recipe
+    for recipe in (
+        Recipe("um", "linux", "linux", 640),
+        Recipe("x86_64", "vmlinux", "vmlinux", 1251, tools=True),
+    )
+}
 
 
 def recipe_for(arch: str) -> Recipe:
@@ -280,24 +288,29 @@ class KernelBuilder:
         argv = ["make", "--no-print-directory", f"-j{jobs}", "-f", f"{_LINK}/Makefile"]
         argv += [
             f"ARCH={self._order.recipe.arch}",
-            f"srctree={_LINK}",
-            f"srcroot={_LINK}",
+            f"srctree={self._sources}",
+            f"srcroot={self._sources}",
             f"CC={compiler()}",
         ]
         return proc.run_logged(
             [*argv, *targets],
             cwd=self._objects,
             log=self._log,
-            env={**dict.fromkeys(_SHELL), **_FIXED, **ccache_environ(self._home)},
+            env={**dict.fromkeys(_SHELL), **_FIXED, **ccache_environ(self._home, self._objects)},
             on_line=on_line,
             timeout=_LIMIT,
             append=True,
         )
 
+    @property
+    def _sources(self) -> str:
+        """What make and compilers call the source folder."""
+        return str(self._objects / _LINK) if self._order.recipe.tools else _LINK
+
     def _failure(self, what: str) -> FarwatchError:
         from farwatch.diagnose import failure  # no need of a build that works
 
-        return failure(what, self._log, prefix=f"{_LINK}/")
+        return failure(what, self._log, prefix=f"{self._sources}/")
 
     def _expected(self) -> int:
         """Objects of a build from nothing; 0 when there are some already, who knows how stale."""
@@ -374,9 +387,10 @@ def compiler() -> str:
     return "ccache gcc" if shutil.which("ccache") else "gcc"
 
 
-def ccache_environ(home: Home) -> dict[str, str | None]:
-    """Our own cache. No working folder in its hashes: compilers see paths relative to it."""
-    return {"CCACHE_DIR": str(home.ccache), "CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "5G"}
+def ccache_environ(home: Home, folder: Path) -> dict[str, str | None]:
+    """Our own cache. No working folder in its hashes: compilers see paths relative to it, or ccache does."""
+    settings = {"CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "5G"}
+    return {"CCACHE_DIR": str(home.ccache), "CCACHE_BASEDIR": str(folder), **settings}
 
 
 def _older(path: Path, than: int) -> bool:

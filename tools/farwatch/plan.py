@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farwatch import bootstrap
 from farwatch.engine import Engine
 from farwatch.engines import engine_named
 from farwatch.errors import FarwatchError, unknown
@@ -22,6 +23,8 @@ from farwatch.selection import compile_expression
 from farwatch.server import command_line
 from farwatch.work import ColumnWork, Job, Wish
 
+VMM = "qemu"
+"""The component that an engine with a virtual machine monitor may run in a patched form."""
 RUNS_CLIENTS = "program_test"
 """The program of kernel-tests/ that runs what is installed, and which programs that is."""
 CLIENTS = ("inotifywait", "node", "gio")
@@ -100,7 +103,11 @@ def select(cases: Sequence[TestCase], expression: str) -> tuple[TestCase, ...]:
 def edited_sources(app: App, revision: Revision, linux: Base) -> dict[str, Source]:
     """The checkouts of a revision that differ from its patches; each is announced."""
     sources = {}
-    for component, base in (("linux", linux), ("virtiofsd", app.catalog.base_of(revision, "virtiofsd"))):
+    bases = [linux, app.catalog.base_of(revision, "virtiofsd")]
+    if revision.patches(VMM):
+        bases.append(app.catalog.base_of(revision, VMM))
+    for base in bases:
+        component = base.component
         source = app.trees.working(revision, component, base)
         if source is not None:
             print(f"building {component} from {source.path} ({source.label})", file=sys.stderr)
@@ -118,7 +125,20 @@ def _column_key(
         base = app.catalog.base_of(revision, "virtiofsd")
         parts.append(app.builder.server_key(revision, base, sources.get("virtiofsd")))
         parts.extend(command_line(Path("server"), Path("share"), 0, revision.server_options))
+    if engine.runs_vmm:
+        parts.append(_vmm_key(app, wish, revision, engine, sources))
     return hash_of(*parts)
+
+
+def _needs_vmm(wish: Wish, revision: Revision, engine: Engine) -> bool:
+    """Whether the guest runs in a QEMU with the revision's own patches."""
+    return engine.runs_vmm and not wish.stock and bool(revision.patches(VMM))
+
+
+def _vmm_key(app: App, wish: Wish, revision: Revision, engine: Engine, sources: dict[str, Source]) -> str:
+    if _needs_vmm(wish, revision, engine):
+        return app.builder.vmm_key(revision, app.catalog.base_of(revision, VMM), sources.get(VMM))
+    return engine.version()
 
 
 def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
@@ -157,18 +177,30 @@ def setting_for(app: App, wish: Wish, revision: Revision) -> Setting:
     return _setting(app, wish, revision, linux, sources, app.builder.tests(linux))
 
 
-def _setting(
-    app: App, wish: Wish, revision: Revision, linux: Base, sources: dict[str, Source], tests: TestsBuild
-) -> Setting:
-    engine = engine_named(wish.engine)
+def usable_engine(app: App, name: str) -> Engine:
+    """The engine, with what it needs installed; FarwatchError if it cannot run here."""
+    engine = engine_named(name)
+    if engine.packages:
+        bootstrap.ensure_engine(app.root / "tools" / engine.packages, app.home)
     trouble = engine.examine()
     if trouble:
         raise FarwatchError(f"cannot run engine {engine.name}", cause=trouble, hint="farwatch doctor")
+    return engine
+
+
+def _setting(
+    app: App, wish: Wish, revision: Revision, linux: Base, sources: dict[str, Source], tests: TestsBuild
+) -> Setting:
+    engine = usable_engine(app, wish.engine)
     kernel = app.builder.kernel(revision, linux, engine.arch, wish.flavor, sources.get("linux"))
     server = None
     if revision.share == "virtiofs":
         base = app.catalog.base_of(revision, "virtiofsd")
         server = app.builder.server(revision, base, sources.get("virtiofsd")).binary
+    vmm = None
+    if _needs_vmm(wish, revision, engine):
+        base = app.catalog.base_of(revision, VMM)
+        vmm = app.builder.vmm(revision, base, sources.get(VMM)).binary
     from farwatch.session import Setting
 
     return Setting(
@@ -179,4 +211,5 @@ def _setting(
         revision.share,
         server,
         server_options=revision.server_options,
+        vmm=vmm,
     )

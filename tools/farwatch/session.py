@@ -21,7 +21,7 @@ from typing import Any
 
 from farwatch.broker import Broker
 from farwatch.children import Run
-from farwatch.engine import Ending, Engine, Guest, GuestSpec, Listeners, settle
+from farwatch.engine import LINES, Ending, Engine, Guest, GuestSpec, Listeners, settle
 from farwatch.errors import FarwatchError
 from farwatch.model import ShareKind
 from farwatch.server import TAG, Server
@@ -53,6 +53,9 @@ class Setting:
     server: Path | None
     memory: int = 192
     server_options: tuple[str, ...] = ()
+    vmm: Path | None = None
+    network: bool = False
+    debugger: Path | None = None
 
 
 @dataclass(eq=False)
@@ -114,8 +117,7 @@ class Session:
         shares = {}
         if self._setting.share == "virtiofs":
             shares[TAG] = await self._start_server()
-        spec = GuestSpec(self._setting.image, self._agent(), self._short, shares, memory=self._setting.memory)
-        self._guest = await self._setting.engine.start(self._run, spec, self._listeners())
+        self._guest = await self._setting.engine.start(self._run, self._spec(shares), self._listeners())
         self._broker = Broker(
             self._run,
             self._setting.actor,
@@ -125,7 +127,20 @@ class Session:
         self._broker.server = self._server
         await self._await_ready(limit)
         self.boot_seconds = self._run.clock() - started
-        self._limits = Limits.measured(self.boot_seconds)
+        self._limits = Limits.measured(self.boot_seconds / self._setting.engine.boot_weight)
+
+    def _spec(self, shares: dict[str, Path]) -> GuestSpec:
+        setting = self._setting
+        return GuestSpec(
+            setting.image,
+            self._agent(),
+            self._short,
+            shares,
+            memory=setting.memory,
+            vmm=setting.vmm,
+            network=setting.network,
+            debugger=setting.debugger,
+        )
 
     def _agent(self) -> Path:
         """The agent under a short name: the kernel command line knows no blanks."""
@@ -233,7 +248,7 @@ class Session:
     def _request(self, trace: Trace, argv: Sequence[str], env: dict[str, str]) -> bytes:
         remote = self._setting.share == "virtiofs"
         variables = {
-            "FARWATCH_STEPS": "/dev/ttyS0" if remote else "process",
+            "FARWATCH_STEPS": self._setting.engine.devices[LINES.index("steps")] if remote else "process",
             "FARWATCH_EVENT_MS": str(round(self._limits.event * 1000)),
             "FARWATCH_PYTHON": f"{GUEST_HOST_ROOT}{sys.executable}",
             **env,

@@ -18,18 +18,20 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.engines import engine_named
-    from farwatch.plan import edited_sources
+    from farwatch.plan import VMM, edited_sources, usable_engine
 
     revision = app.catalog.revision(args.revision)
     linux = app.catalog.base_of(revision, "linux", args.base)
     sources = {} if args.patches else edited_sources(app, revision, linux)
-    arch = engine_named(args.engine).arch
-    kernel = app.builder.kernel(revision, linux, arch, args.flavor, sources.get("linux"))
+    engine = usable_engine(app, args.engine)
+    kernel = app.builder.kernel(revision, linux, engine.arch, args.flavor, sources.get("linux"))
     print(f"kernel  {kernel.image}")
     if revision.share == "virtiofs":
         base = app.catalog.base_of(revision, "virtiofsd")
         server = app.builder.server(revision, base, sources.get("virtiofsd"))
         print(f"server  {server.binary}")
+    if engine.runs_vmm and revision.patches(VMM):
+        base = app.catalog.base_of(revision, VMM)
+        print(f"qemu    {app.builder.vmm(revision, base, sources.get(VMM)).binary}")
     print(f"tests   {app.builder.tests(linux).dir}")
     return 0

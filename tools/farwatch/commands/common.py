@@ -98,6 +98,7 @@ def wish_from(args: argparse.Namespace, revisions: Sequence[Revision], *, edited
         args.flavor,
         getattr(args, "expression", ""),
         getattr(args, "fresh", False),
+        getattr(args, "stock_qemu", False),
         edited,
     )
 
