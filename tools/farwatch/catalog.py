@@ -34,6 +34,7 @@ _KIND_KEYS: dict[str, tuple[str, ...]] = {
     "tarball": ("location", "sha256"),
     "git": ("location", "commit"),
 }
+_OPTIONAL_KEYS = {"deb-source": ("updates",)}
 _SHAPES = {
     "sha256": (r"[0-9a-f]{64}", "64 lower case hex digits"),
     "commit": (r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id: 40 or 64 lower case hex digits"),
@@ -201,8 +202,10 @@ def _base(table: Table, component: str, name: str) -> Base:
             "kind", f"base name '{name}' is wrong", cause="expected letters, digits and . _ + -"
         )
     kind = table.choice("kind", list(_KIND_KEYS))
-    table.only(("kind", *_KIND_KEYS[kind]))
+    optional = _OPTIONAL_KEYS.get(kind, ())
+    table.only(("kind", *_KIND_KEYS[kind], *optional))
     pinned = {key: _pin(table, key) for key in _KIND_KEYS[kind]}
+    pinned.update({key: _pin(table, key) for key in optional if key in table.names()})
     if "location" in pinned:
         pinned["location"] = _location(pinned["location"], table.document.path.parent)
     return Base(component=component, name=name, kind=cast(BaseKind, kind), **pinned)

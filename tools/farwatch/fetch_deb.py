@@ -2,7 +2,8 @@
 """Sources in the Debian archive that this machine already uses, in any of its suites.
 
 Kind deb is a package that holds a tarball of sources; kind deb-source is a source package, of which the
-upstream tarball is taken, without what Debian changed: any Debian revision of the pinned version will do.
+upstream tarball is taken, with as much of Debian's series of patches as the base asks for: upstream's stable
+releases come first in it. Any Debian revision of the pinned version that has those patches will do.
 apt works on private lists, so neither the system's own lists nor root are needed. The address is the
 one in the machine's apt settings; signatures are checked against the Debian archive's keyring.
 """
@@ -25,6 +26,8 @@ Say = Callable[[str], None]
 
 _UPDATE_LIMIT = 600.0
 _DOWNLOAD_LIMIT = 3600.0
+_UNPACK_LIMIT = 600.0
+_PATCH = ("patch", "-t", "-s", "-N", "-F0", "-p1", "-u", "-E", "-V", "never", "-i")
 _KEYRINGS = tuple(Path("/usr/share/keyrings") / f"debian-archive-keyring.{end}" for end in ("gpg", "pgp"))
 _FORMS = {
     "deb": (("download",), "*.deb"),
@@ -50,7 +53,7 @@ def download(base: Base, home: Home, folder: Path, say: Say) -> Path:
     if len(files) != 1:
         raise FarwatchError(f"apt-get {words[0]} {wanted} left no {pattern}", hint="run the command again")
     if base.kind == "deb-source":
-        return files[0]
+        return _updated(base, files[0], folder, say) if base.updates else files[0]
     say(f"unpacking {base.package}")
     return _tarball_inside(files[0], folder)
 
@@ -174,6 +177,60 @@ def _run(*command: str, cwd: Path, limit: float) -> subprocess.CompletedProcess[
         raise FarwatchError(
             f"{command[0]} hangs", cause=cause, hint="look at the network, try again"
         ) from error
+
+
+def _updated(base: Base, upstream: Path, folder: Path, say: Say) -> Path:
+    """A tarball of upstream's sources with the patches up to base.updates; the same bytes every time."""
+    say(f"patching {base.package} up to {base.updates}")
+    debian, tree = folder / "packaging", folder / "tree"
+    for found, target in ((next(folder.glob("*.debian.tar.?z"), None), debian), (upstream, tree)):
+        if found is None:
+            raise FarwatchError(
+                f"{base.package} {base.version} brings no patches", hint=pin_lines(base, updates="")
+            )
+        target.mkdir()
+        _run_or_fail(base, folder, "tar", "-xf", str(found), "-C", str(target))
+    (source,) = tree.iterdir()
+    for patch in _series(base, debian / "debian" / "patches"):
+        # as dpkg-source does it: no fuzz, and binary test data, of which a diff has nothing, is left as it is
+        _run_or_fail(base, source, *_PATCH, str(patch))
+    return _packed(source, folder / "updated.tar")
+
+
+def _series(base: Base, patches: Path) -> list[Path]:
+    """The patches to apply, in order."""
+    listed = (patches / "series").read_text().split()
+    if base.updates not in listed:
+        raise FarwatchError(
+            f"{base.package} {base.version} has no patch {base.updates}",
+            cause=f"first patches there: {', '.join(listed[:30])}",
+            hint=pin_lines(base, updates="one of them", sha256="the next run tells it"),
+        )
+    return [patches / name for name in listed[: listed.index(base.updates) + 1]]
+
+
+def _packed(source: Path, target: Path) -> Path:
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        member.mtime = 0
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        return member
+
+    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
+        tar.add(source, source.name, filter=plain)  # sorts
+    return target
+
+
+def _run_or_fail(base: Base, folder: Path, *command: str) -> None:
+    done = _run(*command, cwd=folder, limit=_UNPACK_LIMIT)
+    if done.returncode != 0:
+        raise tool_failed(
+            f"{command[0]} cannot make the sources of {base.label}",
+            done.stdout + done.stderr,
+            folder=folder,
+            hint="run the command again; if it fails again, see updates in patches/bases.toml",
+        )
 
 
 def _tarball_inside(package: Path, folder: Path) -> Path:

@@ -45,6 +45,8 @@ class Base:
     package: str = ""
     suite: str = ""
     version: str = ""
+    updates: str = ""
+    """Of deb-source: the last one of the package's own patches that belong to the base."""
     location: str = ""
     """Path or URL (git, tarball)."""
     commit: str = ""
