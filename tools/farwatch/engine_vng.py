@@ -36,6 +36,8 @@ CONNECT_LIMIT = 30.0
 """Seconds until QEMU has opened the lines: before it starts the guest."""
 CONNECT_TICK = 0.2
 """How often it is looked whether QEMU has ended instead."""
+_EMULATED = "Nehalem"
+"""All that programs of today insist on, and none of the wide registers, which are slow when emulated."""
 _CACHE = "cache=loose"
 """The host's root does not change under a guest, so what was read of it once is kept."""
 
@@ -109,7 +111,8 @@ class VngEngine(Engine):
         ]
 
     def _qemu_options(self, spec: GuestSpec) -> list[str]:
-        options = ["-no-reboot", "-device", "virtio-serial-pci,id=farwatch"]
+        options = [] if self.kvm else ["-cpu", _EMULATED]
+        options += ["-no-reboot", "-device", "virtio-serial-pci,id=farwatch"]
         for name in LINES:
             options += ["-chardev", f"socket,id={name},path={_value(spec.folder / f'{name}.sock')}"]
             options += ["-device", f"virtconsole,bus=farwatch.0,chardev={name}"]
