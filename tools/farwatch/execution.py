@@ -21,15 +21,20 @@ if TYPE_CHECKING:
     from farwatch.children import Run
 
 
-def execute(app: App, wish: Wish, guests: int | None) -> Table:
-    """Fill every cell of the wish, from the store or by running it, and make the table of them."""
+def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
+    """Fill every cell of the wishes, from the store or by running it, and make the table of them.
+
+    wishes: of the same revisions, one for each engine; the engines of a revision get columns side by side
+    """
     with Results.open(app.home.results) as results:
-        columns = plan(app, wish, results)
+        plans = zip(*(plan(app, wish, results) for wish in wishes), strict=True)
+        pairs = [pair for side_by_side in plans for pair in zip(wishes, side_by_side, strict=True)]
+        columns = [column for _, column in pairs]
         collected = [result for column in columns for result in column.found.values()]
-        if any(column.todo for column in columns):
-            works = [prepare(app, wish, column) for column in columns if column.todo]
+        works = [prepare(app, wish, column) for wish, column in pairs if column.todo]
+        if works:
             collected += run_works(app, results, works, guests)
-    return _table(columns, collected, whole=not wish.expression)
+    return _table(columns, collected, whole=not wishes[0].expression)
 
 
 def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whole: bool) -> Table:
@@ -41,13 +46,16 @@ def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whol
 def run_works(
     app: App, results: Results, works: Sequence[ColumnWork], guests: int | None
 ) -> list[CellResult]:
-    """Run the queues; every verdict is in the store before anything else happens to it."""
+    """Run the queues, an engine after the other; every verdict is in the store before anything else happens."""
     from farwatch.app import run_guests
     from farwatch.capacity import guests_at_once
     from farwatch.runner import Runner
 
-    at_once = guests or guests_at_once(works[0].setting.engine)
-    if not at_once:
+    batches: dict[str, list[ColumnWork]] = {}
+    for each in works:
+        batches.setdefault(each.column.engine, []).append(each)
+    at_once = {name: guests or guests_at_once(batch[0].setting.engine) for name, batch in batches.items()}
+    if not all(at_once.values()):
         raise FarwatchError("no room for a guest", cause="memory is short", hint="farwatch doctor")
     run_id = results.begin_run(sys.argv, platform.platform())
     collected: list[CellResult] = []
@@ -63,7 +71,8 @@ def run_works(
 
             async def work(run: Run) -> None:
                 runner = Runner(run, _log_folder(app, run_id), on_result, run_id)
-                await runner.work(works, at_once)
+                for name, batch in batches.items():
+                    await runner.work(batch, at_once[name])
 
             run_guests(app.home, work)
         ended = "done"

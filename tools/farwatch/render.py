@@ -89,6 +89,8 @@ def _remarks(cell: Cell) -> Iterator[tuple[str, str]]:
         yield "known", "~"
     if cell.won_race:
         yield "race", "?"
+    if cell.differs:
+        yield "differs", "#"
     if cell.surprising:
         yield "!", "!"
 
@@ -111,7 +113,20 @@ def listed_surprises(table: Table, all_rows: bool) -> tuple[Sequence[Cell], str]
 
 
 def notes(table: Table) -> list[str]:
-    return [f"no test is covered by the expectation {entry}" for entry in table.idle_expectations]
+    """What else there is to say: tests on which engines disagree, expectations that cover nothing."""
+    labels = {heading.column: heading.label for heading in table.headings}
+    differing = [
+        f"engines differ: {row.test}: {', '.join(f'{labels[cell.column]} {cell.word}' for cell in cells)}"
+        for row in table.rows
+        for cells in row.differing
+    ]
+    return differing + [f"no test is covered by the expectation {entry}" for entry in table.idle_expectations]
+
+
+def legend(table: Table, text: str, *, sign: str = "differs") -> str:
+    """LEGEND or SHORT_LEGEND, with what only a table of several engines needs."""
+    several = len({heading.column.engine for heading in table.headings}) > 1
+    return f"{text}; {sign}: from another engine" if several else text
 
 
 def headline(table: Table) -> str:
@@ -131,7 +146,7 @@ def render_text(table: Table, all_rows: bool = True) -> str:
         ["test", *(printable(heading.label) for heading in table.headings)],
         *(line for group in table.groups for line in _text_group(group, all_rows)),
     ]
-    lines = [printable(headline(table)), "", *_lined_up(body), "", LEGEND, ""]
+    lines = [printable(headline(table)), "", *_lined_up(body), "", legend(table, LEGEND), ""]
     lines += _lined_up([f"{label}:", summary] for label, summary in summaries(table, printable))
     lines += _text_surprises(table, all_rows)
     lines += [printable(note) for note in notes(table)]
@@ -181,7 +196,7 @@ def render_markdown(table: Table, all_rows: bool = True) -> str:
             _markdown_row([markdown(line.label), *(_markdown_cell(cell) for cell in line.cells)])
             for line in group_lines(group, all_rows)
         ]
-    lines += ["", markdown(LEGEND), ""]
+    lines += ["", markdown(legend(table, LEGEND)), ""]
     lines += [f"- **{label}**: {summary}" for label, summary in summaries(table, markdown)]
     lines += _markdown_surprises(table, all_rows)
     lines += [f"- {markdown(note)}" for note in notes(table)]

@@ -21,6 +21,7 @@ from farwatch.render import (
     cell_words,
     group_lines,
     headline,
+    legend,
     listed_surprises,
     notes,
     show_command,
@@ -44,11 +45,12 @@ def draw_table(table: Table, stream: TextIO, all_rows: bool = False, width: int 
     """Draw the table with colours. Every colour is also said by a symbol and a word."""
     console = Console(file=stream, highlight=False, width=width)
     console.print(Text(printable(headline(table)), "bold"))
-    drawn, legend = _rich_table(table, all_rows, cell_words), LEGEND
+    drawn, signs = _rich_table(table, all_rows, cell_words), legend(table, LEGEND)
     if Measurement.get(console, console.options.update(max_width=10_000), drawn).maximum > console.width:
-        drawn, legend = _rich_table(table, all_rows, cell_marks), SHORT_LEGEND
+        drawn = _rich_table(table, all_rows, cell_marks)
+        signs = legend(table, SHORT_LEGEND, sign="#")
     console.print(drawn)
-    console.print(Text(legend, "dim"))
+    console.print(Text(signs, "dim"))
     console.print()
     for heading, (label, summary) in zip(table.headings, summaries(table, printable), strict=True):
         style = "bold red" if heading.surprises else "green"

@@ -55,7 +55,7 @@ def _anchors(table: Table) -> dict[str, str]:
 
 
 def _calm(row: Row) -> bool:
-    return not any(cell.surprising or _changed(cell) for cell in row.cells)
+    return not any(cell.surprising or cell.differs or _changed(cell) for cell in row.cells)
 
 
 def _changed(cell: Cell) -> bool:
@@ -85,6 +85,8 @@ def _words(cell: Cell) -> Markup:
         tags.append("known")
     if cell.won_race:
         tags.append("race")
+    if cell.differs:
+        tags.append("differs")
     if cell.surprising:
         tags.append("surprising")
     spans = (Markup(' <span class="tag">{}</span>').format(tag) for tag in tags)

@@ -13,6 +13,7 @@
                  { "name": str, the argument of `show`
                    "verdict": str or null (not run), "surprising": bool,
                    "change": "fixes" | "breaks" | "still fails" | null,
+                   "differs": { engine that says something else: its verdict },
                    "expectation": { "verdict", "reason", "says": str, "race": bool } or null,
                    "result": { "title", "detail", "inputs", "logs", "run": str, "duration": seconds,
                                "started": Unix time, "attempts": int, "cached": bool } or null } ] } ] }
@@ -81,6 +82,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "verdict": str(cell.result.verdict) if cell.result else None,
         "surprising": cell.surprising,
         "change": str(cell.change) if cell.change else None,
+        "differs": {engine: str(verdict) for engine, verdict in cell.differs},
         "expectation": _expectation(cell.expectation) if cell.expectation else None,
         "result": _result(cell.result) if cell.result else None,
     }

@@ -7,6 +7,10 @@ Surprising is a cell that differs from what the revision's expectations say: wit
 does not meet it, a pass included; without one, whatever is not a pass. That includes a skip, because the
 table is a proof and a skipped test proves nothing.
 
+A cell is compared with the nearest column to the left of the same engine. Where two engines say different
+things of the same test of the same revision, the cells differ: that is pointed out, but is no surprise by
+itself. The one that is not what is expected is.
+
 A test whose outcome is a race by the revision's own account counts as what is expected of it: that it passed
 once is nothing fixed.
 """
@@ -16,7 +20,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain
@@ -46,6 +50,8 @@ class Cell:
     expectation: Expectation | None
     change: Change | None
     """None: nothing worth a word, or nothing to compare with."""
+    differs: tuple[tuple[str, Verdict], ...] = ()
+    """Engines that came to another verdict of the same test of the same revision, and to which."""
 
     @property
     def name(self) -> str:
@@ -110,7 +116,16 @@ class Row:
     @property
     def pattern(self) -> tuple[object, ...]:
         """Equal for rows that say the same."""
-        return tuple((cell.word, cell.surprising, cell.change) for cell in self.cells)
+        return tuple((cell.word, cell.surprising, cell.change, cell.differs) for cell in self.cells)
+
+    @property
+    def differing(self) -> tuple[tuple[Cell, ...], ...]:
+        """The cells of a revision on which engines disagree, for each such revision."""
+        groups: dict[Column, list[Cell]] = {}
+        for cell in self.cells:
+            if cell.differs:
+                groups.setdefault(replace(cell.column, engine=""), []).append(cell)
+        return tuple(map(tuple, groups.values()))
 
 
 @dataclass(frozen=True)
@@ -252,8 +267,24 @@ def _row(
         if before and result:
             left_revision = revisions.get(before.column.revision)
             change = _change(_settled(before, left_revision), _settled(result, revision))
-        cells.append(Cell(column, test, result, expectation, change))
+        cells.append(Cell(column, test, result, expectation, change, _differs(result, columns, found)))
     return Row(case_of(test), tuple(cells))
+
+
+def _differs(
+    result: CellResult | None, columns: Sequence[Column], found: dict[tuple[Column, str], CellResult]
+) -> tuple[tuple[str, Verdict], ...]:
+    if result is None:
+        return ()
+    own = result.column
+    others = (
+        found.get((column, result.test)) for column in columns if replace(column, engine=own.engine) == own
+    )
+    return tuple(
+        (other.column.engine, other.verdict)
+        for other in others
+        if other and other.verdict is not result.verdict
+    )
 
 
 def _settled(result: CellResult, revision: Revision | None) -> Verdict:
@@ -269,11 +300,11 @@ def _said(result: CellResult) -> str:
 
 
 def _left(place: int, columns: Sequence[Column], revisions: dict[str, Revision]) -> int | None:
-    """The column to compare with. The reference says what is right: no state to fix or break."""
+    """The column to compare with: of the same engine. The reference says what is right: no state to fix."""
     if _is_reference(columns[place], revisions):
         return None
     for left in range(place - 1, -1, -1):
-        if not _is_reference(columns[left], revisions):
+        if columns[left].engine == columns[place].engine and not _is_reference(columns[left], revisions):
             return left
     return None
 
@@ -344,7 +375,7 @@ def _differing(columns: Sequence[Column]) -> list[str]:
 
 def _labels(columns: Sequence[Column]) -> list[str]:
     parts = ["revision", *_differing(columns)]
-    return [" ".join(getattr(column, part) for part in parts) for column in columns]
+    return ["/".join(getattr(column, part) for part in parts) for column in columns]
 
 
 def _setting(columns: Sequence[Column]) -> str:

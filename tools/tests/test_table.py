@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farwatch.model import CellResult, Column, Expectation, Revision, Verdict
+from farwatch.render import notes, render_text
 from farwatch.table import Cell, Change, Table, build_table
 
 REFERENCE, BASELINE, V1, V2 = (Column(name, "7.3") for name in ("reference", "baseline", "v1", "v2"))
@@ -65,6 +67,41 @@ def test_a_race_may_be_won_but_won_is_not_fixed(verdict: Verdict) -> None:
     assert cell.won_race == (verdict is Verdict.PASS)
     assert before.change is None
     assert cell.change == (None if verdict is Verdict.ERROR else Change.BREAKS)
+
+
+def test_engines_are_compared_with_their_own_kind_and_with_each_other() -> None:
+    emulated = [replace(column, engine="vng") for column in (BASELINE, V1)]
+    table, cells = one_row(
+        (BASELINE, Verdict.FAIL),
+        (emulated[0], Verdict.PASS),
+        (V1, Verdict.PASS),
+        (emulated[1], Verdict.HANG),
+    )
+    assert [cell.change for cell in cells] == [None, None, Change.FIXES, Change.BREAKS]
+    assert [heading.compared_with for heading in table.headings] == ["", "", "baseline/uml", "baseline/vng"]
+    assert [cell.differs for cell in cells] == [
+        (("vng", Verdict.PASS),),
+        (("uml", Verdict.FAIL),),
+        (("vng", Verdict.HANG),),
+        (("uml", Verdict.PASS),),
+    ]
+    assert cells[0].differs and not cells[1].surprising
+    assert notes(table) == [
+        f"engines differ: {TEST}: baseline/uml fail, baseline/vng pass",
+        f"engines differ: {TEST}: v1/uml pass, v1/vng hang",
+    ]
+    assert "differs: from another engine" in render_text(table)
+
+
+def test_engines_that_agree_do_not_differ() -> None:
+    table, cells = one_row((V1, Verdict.PASS), (replace(V1, engine="vng"), Verdict.PASS))
+    assert not any(cell.differs for cell in cells)
+    assert notes(table) == []
+
+
+def test_a_cell_that_was_not_run_differs_from_nothing() -> None:
+    table = build_table([result(V1, Verdict.PASS)], [], [V1, replace(V1, engine="vng")])
+    assert not any(cell.differs for cell in table.rows[0].cells)
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
@@ -185,7 +222,7 @@ def test_tests_without_a_place_follow_by_natural_name() -> None:
 def test_headings_say_only_what_differs() -> None:
     columns = [Column("v1", "6.12"), Column("v1", "7.3"), Column("v2", "7.3")]
     table = build_table([], [], columns)
-    assert [heading.label for heading in table.headings] == ["v1 6.12", "v1 7.3", "v2 7.3"]
+    assert [heading.label for heading in table.headings] == ["v1/6.12", "v1/7.3", "v2/7.3"]
     assert table.setting == "uml, plain"
     assert build_table([], [], [V1, V2]).setting == "linux 7.3, uml, plain"
 

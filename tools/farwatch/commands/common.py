@@ -39,13 +39,16 @@ def add_revision(parser: argparse.ArgumentParser, many: bool = False) -> None:
     action.completer = _completer("revision")  # type: ignore[attr-defined]
 
 
-def add_setting(parser: argparse.ArgumentParser) -> None:
-    """--base, --engine, --flavor: what a column is beside its revision."""
+def add_setting(parser: argparse.ArgumentParser, many: bool = False) -> None:
+    """--base, --engine, --flavor: what a column is beside its revision. many: several engines."""
     base = parser.add_argument(
         "--base", metavar="BASE", help="linux base, e.g. 7.2 (default: the revision's own)"
     )
     base.completer = _completer("base")  # type: ignore[attr-defined]
-    parser.add_argument("--engine", default="uml", help="how the kernel is run (default: %(default)s)")
+    several = "; uml,vng: each in a column" if many else ""
+    parser.add_argument(
+        "--engine", default="uml", help=f"how the kernel is run: uml or vng{several} (default: %(default)s)"
+    )
     parser.add_argument("--flavor", default="plain", help="set of config fragments (default: %(default)s)")
 
 
@@ -89,12 +92,25 @@ def chosen_revisions(app: App, names: Sequence[str]) -> tuple[Revision, ...]:
     return tuple(sorted(named, key=lambda revision: revision.order))
 
 
-def wish_from(args: argparse.Namespace, revisions: Sequence[Revision], *, edited: bool) -> Wish:
-    engine_named(args.engine)
+def engine_names(args: argparse.Namespace) -> tuple[str, ...]:
+    """What --engine names, of a command that takes several."""
+    names = dict.fromkeys(name.strip() for name in args.engine.split(","))
+    return tuple(engine_named(name).name for name in names)
+
+
+def wishes_from(args: argparse.Namespace, revisions: Sequence[Revision], *, edited: bool) -> list[Wish]:
+    """One for each engine."""
+    return [wish_from(args, revisions, edited=edited, engine=name) for name in engine_names(args)]
+
+
+def wish_from(
+    args: argparse.Namespace, revisions: Sequence[Revision], *, edited: bool, engine: str | None = None
+) -> Wish:
+    """What was asked for; engine: instead of the one that --engine names."""
     return Wish(
         tuple(revisions),
         args.base,
-        args.engine,
+        engine or engine_named(args.engine).name,
         args.flavor,
         getattr(args, "expression", ""),
         getattr(args, "fresh", False),

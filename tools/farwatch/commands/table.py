@@ -12,7 +12,7 @@ from farwatch.errors import FarwatchError
 
 def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser, many=True)
-    common.add_setting(parser)
+    common.add_setting(parser, many=True)
     common.add_reports(parser)
 
 
@@ -23,11 +23,11 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.table import build_table
 
     revisions = common.chosen_revisions(app, args.revisions)
+    engines = common.engine_names(args)
     columns = [
-        Column(
-            revision.name, app.catalog.base_of(revision, "linux", args.base).name, args.engine, args.flavor
-        )
+        Column(revision.name, app.catalog.base_of(revision, "linux", args.base).name, engine, args.flavor)
         for revision in revisions
+        for engine in engines
     ]
     with Results.open(app.home.results) as results:
         stored = results.latest(columns)

@@ -11,7 +11,7 @@ from farwatch.commands import common
 
 def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser)
-    common.add_setting(parser)
+    common.add_setting(parser, many=True)
     common.add_running(parser)
     common.add_reports(parser)
     parser.add_argument(
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.report import publish
 
     revision = app.catalog.revision(args.revision)
-    wish = common.wish_from(args, [revision], edited=not args.patches)
-    table = execute(app, wish, args.jobs)
+    wishes = common.wishes_from(args, [revision], edited=not args.patches)
+    table = execute(app, wishes, args.jobs)
     publish(table, args)
     return table.exit_status(complete=True)

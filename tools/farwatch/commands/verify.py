@@ -11,7 +11,7 @@ from farwatch.commands import common
 
 def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser, many=True)
-    common.add_setting(parser)
+    common.add_setting(parser, many=True)
     common.add_running(parser)
     common.add_reports(parser)
 
@@ -20,7 +20,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.execution import execute
     from farwatch.report import publish
 
-    wish = common.wish_from(args, common.chosen_revisions(app, args.revisions), edited=False)
-    table = execute(app, wish, args.jobs)
+    wishes = common.wishes_from(args, common.chosen_revisions(app, args.revisions), edited=False)
+    table = execute(app, wishes, args.jobs)
     publish(table, args)
     return table.exit_status(complete=True)
