@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from farwatch import bootstrap
+from farwatch import bootstrap, kvm
 from farwatch.capacity import GUEST_MEMORY, available_memory, cores, guests_at_once
 from farwatch.engine import Engine
 from farwatch.engine_uml import memory_folder, on_tmpfs
@@ -58,7 +58,7 @@ def examine(home: Home, network: bool = False) -> list[Finding]:
     findings = [_python(), _libraries(tools / "requirements.lock")]
     findings += _needs(tools / "system-packages.txt")
     findings += [_disk(home.root), _runs_programs(home.root), _guests(), _apt()]
-    findings += _kernel()
+    findings += [*_kernel(), _kvm(home)]
     findings += [finding for name in ENGINES for finding in _engine(name)]
     return findings + (_network() if network else [])
 
@@ -179,7 +179,6 @@ def _kernel() -> list[Finding]:
         Finding("kernel", "ok", f"{platform.release()} {platform.machine()}"),
         _inotify(),
         _fanotify(),
-        _kvm(),
     ]
 
 
@@ -214,13 +213,21 @@ def _limit(name: str) -> int:
         return 0
 
 
-def _kvm() -> Finding:
-    """A device that opens may still be useless in a nested guest: only booting something tells."""
-    device = Path("/dev/kvm")
-    if not device.exists():
-        return Finding("kvm", "ok", "no /dev/kvm; engine uml does not use it")
-    opens = "opens" if os.access(device, os.R_OK | os.W_OK) else "may not be opened by this user"
-    return Finding("kvm", "ok", f"{device} is there and {opens}; engine uml does not use it")
+def _kvm(home: Home) -> Finding:
+    """Only engine vng uses it, and a device that opens may still be useless: see kvm.py."""
+    engine = ENGINES["vng"]()
+    if reason := kvm.not_offered():
+        return Finding("kvm", "ok", f"{reason}: engine vng emulates, engine uml does not need it")
+    if missing(load_needs(checkout_root() / "tools" / engine.packages)):
+        return Finding("kvm", "ok", f"{kvm.DEVICE} opens; engine vng will try whether it works")
+    trouble = kvm.remembered(home, engine)
+    if trouble is None:
+        return Finding(
+            "kvm", "ok", f"{kvm.DEVICE} opens; the first guest of engine vng tries whether it works"
+        )
+    if trouble:
+        return Finding("kvm", "ok", f"{kvm.DEVICE} opens but does not work, engine vng emulates: {trouble}")
+    return Finding("kvm", "ok", "works: a kernel has booted with it; engine vng uses it")
 
 
 # Engines

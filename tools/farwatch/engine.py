@@ -109,7 +109,9 @@ class Engine(ABC):
     packages: str = ""
     """The list in tools/ of what it needs from the system besides what farwatch itself does."""
     runs_vmm: bool = False
-    """Guests run in a virtual machine monitor, which a revision may have patches for."""
+    """Guests run in a virtual machine monitor: the revision's own, if it has patches for that."""
+    without_vmm: str = ""
+    """What a guest lacks where its revision has patches for the monitor, but runs in the installed one."""
     devices: tuple[str, ...]
     """What the guest calls the lines of LINES."""
 
@@ -129,6 +131,10 @@ class Engine(ABC):
     @abstractmethod
     def examine(self) -> str:
         """Empty if this machine can run the engine, else what is in the way."""
+
+    def with_kvm(self) -> Engine | None:
+        """The same with KVM; None if it has no use for it, or uses it already."""
+        return None
 
     def version(self) -> str:
         """Of the installed program that runs guests; "" if the kernel itself is that program."""

@@ -54,6 +54,9 @@ class VngEngine(Engine):
         """kvm: use it. That it is there does not mean that it works: see kvm.py."""
         self.kvm = kvm
 
+    def with_kvm(self) -> Engine | None:
+        return None if self.kvm else type(self)(kvm=True)
+
     @property
     def boot_weight(self) -> float:
         return 2.0 if self.kvm else 20.0
@@ -176,6 +179,14 @@ def _virtme(image: Path, memory: int, qemu: Path, kvm: bool, network: bool) -> t
                 "virtme-run gave no command line", cause=said[-1] if said else done.stdout.strip()
             )
     return tuple(shlex.split(done.stdout))
+
+
+class StockVngEngine(VngEngine):
+    """What a user has who takes a patched kernel and server, and the distribution's QEMU."""
+
+    name = "vng-stock"
+    runs_vmm = False
+    without_vmm = "it passes no notification queue through, so the guest hears of nothing that others do"
 
 
 def _value(path: Path) -> str:

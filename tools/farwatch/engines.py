@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from farwatch.engine import Engine
 from farwatch.engine_uml import UmlEngine
-from farwatch.engine_vng import VngEngine
+from farwatch.engine_vng import StockVngEngine, VngEngine
 from farwatch.errors import unknown
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (UmlEngine, VngEngine)}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (UmlEngine, VngEngine, StockVngEngine)}
 
 
 def engine_named(name: str) -> Engine:

@@ -46,7 +46,7 @@ def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whol
 def run_works(
     app: App, results: Results, works: Sequence[ColumnWork], guests: int | None
 ) -> list[CellResult]:
-    """Run the queues, an engine after the other; every verdict is in the store before anything else happens."""
+    """Run the queues, one engine at a time; a verdict is in the store before anything else happens to it."""
     from farwatch.app import run_guests
     from farwatch.capacity import guests_at_once
     from farwatch.runner import Runner

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,18 +125,12 @@ def _column_key(
         base = app.catalog.base_of(revision, "virtiofsd")
         parts.append(app.builder.server_key(revision, base, sources.get("virtiofsd")))
         parts.extend(command_line(Path("server"), Path("share"), 0, revision.server_options))
-    if engine.runs_vmm:
-        parts.append(_vmm_key(app, wish, revision, engine, sources))
-    return hash_of(*parts)
+    parts.append(_vmm_key(app, revision, engine, sources))
+    return hash_of(*filter(None, parts))
 
 
-def _needs_vmm(wish: Wish, revision: Revision, engine: Engine) -> bool:
-    """Whether the guest runs in a QEMU with the revision's own patches."""
-    return engine.runs_vmm and not wish.stock and bool(revision.patches(VMM))
-
-
-def _vmm_key(app: App, wish: Wish, revision: Revision, engine: Engine, sources: dict[str, Source]) -> str:
-    if _needs_vmm(wish, revision, engine):
+def _vmm_key(app: App, revision: Revision, engine: Engine, sources: dict[str, Source]) -> str:
+    if engine.runs_vmm and revision.patches(VMM):
         return app.builder.vmm_key(revision, app.catalog.base_of(revision, VMM), sources.get(VMM))
     return engine.version()
 
@@ -198,12 +192,15 @@ def _setting(
         base = app.catalog.base_of(revision, "virtiofsd")
         server = app.builder.server(revision, base, sources.get("virtiofsd")).binary
     vmm = None
-    if _needs_vmm(wish, revision, engine):
+    if engine.runs_vmm and revision.patches(VMM):
         base = app.catalog.base_of(revision, VMM)
         vmm = app.builder.vmm(revision, base, sources.get(VMM)).binary
+    elif engine.without_vmm and revision.patches(VMM):
+        app.reporter.say(f"{revision.name} without its patches for {VMM}: {engine.without_vmm}")
+    from farwatch.kvm import accelerated
     from farwatch.session import Setting
 
-    return Setting(
+    setting = Setting(
         engine,
         kernel.image,
         tests.agent,
@@ -213,3 +210,4 @@ def _setting(
         server_options=revision.server_options,
         vmm=vmm,
     )
+    return replace(setting, engine=accelerated(app.home, setting, app.reporter.say))

@@ -25,8 +25,6 @@ class Wish:
     flavor: str = "plain"
     expression: str = ""
     fresh: bool = False
-    stock: bool = False
-    """Run in the installed QEMU although the revision has patches for it."""
     edited: bool = False
     """Build from a person's checkout where there is one that differs from the patches."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.app import App
-from farwatch.engines import engine_named
+from farwatch.engines import ENGINES, engine_named
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
 from farwatch.work import Wish
@@ -47,7 +47,9 @@ def add_setting(parser: argparse.ArgumentParser, many: bool = False) -> None:
     base.completer = _completer("base")  # type: ignore[attr-defined]
     several = "; uml,vng: each in a column" if many else ""
     parser.add_argument(
-        "--engine", default="uml", help=f"how the kernel is run: uml or vng{several} (default: %(default)s)"
+        "--engine",
+        default="uml",
+        help=f"how the kernel is run: {', '.join(ENGINES)}{several} (default: %(default)s)",
     )
     parser.add_argument("--flavor", default="plain", help="set of config fragments (default: %(default)s)")
 
@@ -114,7 +116,6 @@ def wish_from(
         args.flavor,
         getattr(args, "expression", ""),
         getattr(args, "fresh", False),
-        getattr(args, "stock_qemu", False),
         edited,
     )
 

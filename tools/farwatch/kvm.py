@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether KVM works here, which only a boot tells.
+
+In a nested guest /dev/kvm may open, create a virtual machine and run it without ever getting anywhere. So
+a kernel that has been built is booted with it, under a limit, and what came of it is remembered until the
+host's kernel or QEMU is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farwatch.engine import Engine
+from farwatch.home import Home, locked
+from farwatch.model import hash_of
+
+if TYPE_CHECKING:
+    from farwatch.children import Run
+    from farwatch.session import Setting
+
+DEVICE = Path("/dev/kvm")
+BOOT_LIMIT = 20.0
+"""Seconds that a boot may take which with a KVM that works takes one, and emulated six on a slow machine."""
+WORKS = ""
+
+
+def accelerated(home: Home, setting: Setting, say: Callable[[str], None]) -> Engine:
+    """The engine of the setting, with KVM if the setting's kernel boots with it."""
+    engine = setting.engine
+    faster = engine.with_kvm()
+    if faster is None or not_offered():
+        return engine
+    with locked(home.root / "kvm.lock"):
+        trouble = remembered(home, engine)
+        if trouble is None:
+            say("trying whether KVM works")
+            trouble = _boot(home, replace(setting, engine=faster, share="tmpfs", server=None, vmm=None))
+            _remember(home, engine, trouble)
+            say(f"KVM does not work, guests are emulated: {trouble}" if trouble else "KVM works")
+    return engine if trouble else faster
+
+
+def not_offered() -> str:
+    """Why KVM is out of the question before anything is booted; "" if it is not."""
+    if not DEVICE.exists():
+        return f"there is no {DEVICE}"
+    if not os.access(DEVICE, os.R_OK | os.W_OK):
+        return f"{DEVICE} may not be opened by this user"
+    return ""
+
+
+def remembered(home: Home, engine: Engine) -> str | None:
+    """What the last boot with KVM came to: WORKS, or why it does not. None: nobody has tried."""
+    try:
+        known = json.loads(_file(home).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    trouble = known.get("trouble") if isinstance(known, dict) and known.get("of") == _host(engine) else None
+    return trouble if isinstance(trouble, str) else None
+
+
+def _remember(home: Home, engine: Engine, trouble: str) -> None:
+    target = _file(home)
+    part = target.with_suffix(".part")
+    part.write_text(json.dumps({"of": _host(engine), "trouble": trouble}) + "\n", encoding="utf-8")
+    part.replace(target)
+
+
+def _file(home: Home) -> Path:
+    return home.root / "kvm.json"
+
+
+def _host(engine: Engine) -> str:
+    """What the answer depends on."""
+    return hash_of(platform.node(), platform.release(), platform.version(), engine.version())
+
+
+def _boot(home: Home, setting: Setting) -> str:
+    from farwatch.app import run_guests
+    from farwatch.session import BootFailure, Session
+
+    logs = Path(tempfile.mkdtemp(prefix="kvm-", dir=home.logs))
+
+    async def work(run: Run) -> str:
+        session = Session(run, setting, 1, logs, lambda _trace: None)
+        try:
+            await session.boot(BOOT_LIMIT)
+        except BootFailure as failure:
+            return f"{failure.title} (see {logs})"
+        finally:
+            await session.close()
+        return WORKS
+
+    return run_guests(home, work)
