@@ -25,6 +25,7 @@ from farwatch import bootstrap, kvm
 from farwatch.capacity import GUEST_MEMORY, available_memory, cores, guests_at_once
 from farwatch.engine import Engine
 from farwatch.engine_uml import memory_folder, on_tmpfs
+from farwatch.engine_vng import VngEngine
 from farwatch.engines import ENGINES
 from farwatch.home import Home, checkout_root
 from farwatch.system import load_needs, missing, probe
@@ -215,7 +216,7 @@ def _limit(name: str) -> int:
 
 def _kvm(home: Home) -> Finding:
     """Only engine vng uses it, and a device that opens may still be useless: see kvm.py."""
-    engine = ENGINES["vng"]()
+    engine = VngEngine()
     if reason := kvm.not_offered():
         return Finding("kvm", "ok", f"{reason}: engine vng emulates, engine uml does not need it")
     if missing(load_needs(checkout_root() / "tools" / engine.packages)):

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from farwatch.app import App
+from farwatch.engines import ENGINES
+from farwatch.errors import FarwatchError
 from farwatch.home import Home, checkout_root
+from farwatch.plan import usable_engine
 
 # A slow machine is no failure. A CI service sees the same examples each time; people see new ones.
 settings.register_profile("farwatch", deadline=None, derandomize="CI" in os.environ)
@@ -32,6 +36,16 @@ def actor_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = [checkout_root() / "kernel-tests" / name for name in ("actor.c", "steps.c")]
     subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, *sources], check=True)
     return program
+
+
+def need_engine(name: str) -> None:
+    """Skip where an engine that is an offer cannot be had, and say why; the one that is not must work."""
+    if not ENGINES[name].packages:
+        return
+    try:
+        usable_engine(App.here(), name)
+    except FarwatchError as error:
+        pytest.skip(f"no engine {name} here: {error}")
 
 
 def script(path: Path, text: str) -> Path:

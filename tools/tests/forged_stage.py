@@ -27,9 +27,10 @@ FLAVOR = os.environ.get("FARWATCH_TEST_FLAVOR", "plain")
 """Of all kernels with which these tests are done."""
 
 
-def setting_of(revision: str) -> Setting:
+def setting_of(revision: str, engine: str = "uml") -> Setting:
     app = App.here()
-    return setting_for(app, Wish((), edited=False, flavor=FLAVOR), app.catalog.revision(revision))
+    wish = Wish((), engine=engine, edited=False, flavor=FLAVOR)
+    return setting_for(app, wish, app.catalog.revision(revision))
 
 
 @dataclass(frozen=True)

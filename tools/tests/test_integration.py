@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import interruptible
+from conftest import interruptible, need_engine
 
 from farwatch.app import App, run_guests
 from farwatch.children import Run
@@ -56,7 +56,7 @@ def farwatch(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str
 
 
 def guests_left() -> list[str]:
-    """Command lines of guests and servers that still run out of our home."""
+    """Command lines of guests and servers that still run with something of our home."""
     builds = str(Home.from_env().builds)
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -64,7 +64,7 @@ def guests_left() -> list[str]:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if words[0].decode("utf-8", "replace").startswith(builds):
+        if any(word.decode("utf-8", "replace").startswith(builds) for word in words):
             found.append(" ".join(word.decode("utf-8", "replace") for word in words))
     return found
 
@@ -191,11 +191,17 @@ def integrity() -> str:
 # -- programs that misbehave, in a real guest ------------------------------------------------
 
 
+@pytest.fixture(scope="module", params=["uml", "vng"])
+def engine(request: pytest.FixtureRequest) -> str:
+    need_engine(request.param)
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def misbehaved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellResult]:
+def misbehaved(engine: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellResult]:
     """Result of each case of programs/misbehave, all in one column, as few guests as possible."""
     app = App.here()
-    setting = setting_for(app, Wish((), edited=False), app.catalog.revision("baseline"))
+    setting = setting_for(app, Wish((), engine=engine, edited=False), app.catalog.revision("baseline"))
     program = Path(__file__).parent / "programs" / "misbehave"
     names = [line.split(")")[0] for line in program.read_text().splitlines() if line.startswith("program.")]
     cases = [TestCase("misbehave", "program", "", name.removeprefix("program.")) for name in names]
@@ -235,6 +241,7 @@ def run_all(home: Home, work: ColumnWork, logs: Path) -> dict[str, CellResult]:
         ("lies", Verdict.ERROR, ""),
         ("hangs", Verdict.HANG, ""),
         ("panics", Verdict.CRASH, "sysrq"),
+        ("resets", Verdict.CRASH, "the guest died: exit status 0"),
         ("splats", Verdict.CRASH, "sleeping function"),
         ("floods", Verdict.CRASH, "console"),
         ("runs_away", Verdict.ERROR, "output"),
@@ -250,7 +257,7 @@ def test_misbehaviour_gets_its_own_verdict(
 
 def test_every_misbehaving_case_was_run(misbehaved: dict[str, CellResult]) -> None:
     """A guest that dies takes nothing with it: the rest is run in a fresh one."""
-    assert len(misbehaved) == 11
+    assert len(misbehaved) == 12
 
 
 @pytest.mark.parametrize(
@@ -260,12 +267,12 @@ def test_every_misbehaving_case_was_run(misbehaved: dict[str, CellResult]) -> No
         ("exec sleep 1000", "the server never took the guest's connection"),
     ],
 )
-def test_a_server_that_does_not_serve(tmp_path: Path, server: str, says: str) -> None:
+def test_a_server_that_does_not_serve(engine: str, tmp_path: Path, server: str, says: str) -> None:
     program = tmp_path / "server"
     program.write_text(f"#!/bin/sh\n{server}\n")
     program.chmod(0o755)
     app = App.here()
-    setting = setting_for(app, Wish((), edited=False), app.catalog.revision("baseline"))
+    setting = setting_for(app, Wish((), engine=engine, edited=False), app.catalog.revision("baseline"))
     case = TestCase("misbehave", "program", "", "passes")
     job = Job(case, Path(__file__).parent / "programs" / "misbehave", "made up")
     work = ColumnWork(Column("baseline", "7.3"), replace(setting, server=program), deque([job]))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Engine vng for real: what User Mode Linux says, an x86 kernel in QEMU says, too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import need_engine
+from test_integration import farwatch
+
+pytestmark = pytest.mark.integration
+
+REMOTE = "dnotify_test or program_test"
+"""What needs events of others, and is quickly done."""
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The JSON table of two revisions on both engines."""
+    need_engine("vng")
+    target = tmp_path_factory.mktemp("vng") / "table.json"
+    done = farwatch("verify", "baseline", "v2", "--engine", "uml,vng", "--json", target)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    loaded: dict[str, Any] = json.loads(target.read_text())
+    return loaded
+
+
+def test_columns_of_a_revision_are_side_by_side(table: dict[str, Any]) -> None:
+    labels = [column["label"] for column in table["columns"]]
+    assert labels == ["baseline/uml", "baseline/vng", "v2/uml", "v2/vng"]
+    assert [column["compared_with"] for column in table["columns"]] == ["", "", *labels[:2]]
+
+
+def test_engines_agree_but_on_races(table: dict[str, Any]) -> None:
+    cells = [cell for test in table["tests"] for cell in test["cells"]]
+    assert len(cells) == 4 * len(table["tests"]) > 1000
+    assert not [cell["name"] for cell in cells if cell["result"] is None]
+    differing = [cell for cell in cells if cell["differs"]]
+    assert not [cell["name"] for cell in differing if not (cell["expectation"] or {}).get("race")]
+    assert table["columns"][3]["fixes"] > 100 and table["columns"][3]["breaks"] == 0
+
+
+def test_in_everybodys_qemu_v2_does_as_baseline_does(table: dict[str, Any], tmp_path: Path) -> None:
+    """No hang, no crash, no other verdict; and farwatch and the server say what is missing."""
+    target = tmp_path / "table.json"
+    done = farwatch("test", "v2", "--engine", "vng-stock", "-k", REMOTE, "--fresh", "--json", target)
+    assert done.returncode == 1, done.stdout[-5000:] + done.stderr[-5000:]
+    assert "v2 without its patches for qemu: it passes no notification queue through" in done.stderr
+    baseline = {test["name"]: test["cells"][1]["verdict"] for test in table["tests"]}
+    degraded = {test["name"]: test["cells"][0] for test in json.loads(target.read_text())["tests"]}
+    verdicts = {name: cell["verdict"] for name, cell in degraded.items()}
+    assert verdicts == {name: baseline[name] for name in degraded}
+    assert set(verdicts.values()) == {"pass", "fail"}
+    shown = farwatch("show", next(iter(degraded.values()))["name"])
+    assert "Cannot enable fsnotify" in shown.stdout
