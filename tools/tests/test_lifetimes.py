@@ -156,7 +156,7 @@ def test_the_server_is_killed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> 
     )
     assert played.server_died == "killed by SIGKILL"
     if stage.setting.engine.runs_vmm:
-        assert (scan(played.console), played.ended) == ([], "")
+        assert (scan(played.console), played.ended) == ([], "timeout")
         return
     # Stock User Mode Linux warns, too, for each queue whose call pipe has lost its other end
     others = [splat.title for splat in scan(played.console) if UML_WARNS not in splat.title]
