@@ -126,6 +126,9 @@ class VngEngine(Engine):
         for tag, path in spec.shares.items():
             options += ["-chardev", f"socket,id=share-{tag},path={_value(path)}"]
             options += ["-device", f"vhost-user-fs-pci,chardev=share-{tag},tag={tag}{queue}"]
+        if spec.network:
+            # nobody boots from it, so nobody needs the firmware that would
+            options += ["-global", "virtio-net-pci.romfile="]
         if spec.debugger:
             options += ["-chardev", f"socket,id=gdb,path={_value(spec.debugger)},server=on,wait=off"]
             options += ["-gdb", "chardev:gdb"]

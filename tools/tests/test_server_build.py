@@ -7,20 +7,20 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
+from tree_samples import FakeTrees
 
 from farwatch import proc, server_build
 from farwatch.build import Builder
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.home import Home
-from farwatch.model import Base, Revision, hash_of
-from farwatch.trees import Source, Trees
+from farwatch.model import Base, Revision
+from farwatch.trees import Trees
 
 BASE = Base("virtiofsd", "1.14.0", "crate")
 CARGO = """\
@@ -32,21 +32,6 @@ echo "$*" >> "$CARGO_HOME/calls"
 grep -q nonsense src/main.rs && { cat "$ERRORS"; exit 101; }
 mkdir -p "$CARGO_TARGET_DIR/release" && cp src/main.rs "$CARGO_TARGET_DIR/release/virtiofsd"
 """
-
-
-@dataclass
-class FakeTrees:
-    """One tree, whose content is hashed anew each time."""
-
-    tree: Path
-
-    def tip(self, revision: Revision, component: str, base: Base) -> Source:
-        content = hash_of(*(path.read_text() for path in sorted(self.tree.rglob("*")) if path.is_file()))
-        return Source(component, base, revision.name, "c", content, None, "label")
-
-    @contextmanager
-    def managed(self, _source: Source) -> Iterator[Path]:
-        yield self.tree
 
 
 @dataclass

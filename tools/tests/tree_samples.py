@@ -8,15 +8,16 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch import git
 from farwatch.catalog import Catalog
 from farwatch.home import Home
-from farwatch.model import Base, Revision
-from farwatch.trees import Trees
+from farwatch.model import Base, Revision, hash_of
+from farwatch.trees import Source, Trees
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 31))
 FILES: dict[str, bytes | Path] = {
@@ -159,3 +160,18 @@ def contents(path: Path) -> dict[str, bytes | Path]:
                 key = str(file.relative_to(path))
                 found[key] = file.readlink() if file.is_symlink() else file.read_bytes()
     return found
+
+
+@dataclass
+class FakeTrees:
+    """One tree, whose content is hashed anew each time."""
+
+    tree: Path
+
+    def tip(self, revision: Revision, component: str, base: Base) -> Source:
+        content = hash_of(*(path.read_text() for path in sorted(self.tree.rglob("*")) if path.is_file()))
+        return Source(component, base, revision.name, "c", content, None, "label")
+
+    @contextmanager
+    def managed(self, _source: Source) -> Iterator[Path]:
+        yield self.tree
