@@ -4,6 +4,7 @@ from __future__ import annotations
 import http.server
 import os
 import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +24,8 @@ echo "$@" >> "$FAKE/apt.log"
 case "$*" in
 *indextargets*) cat "$FAKE/targets";;
 *update*) cat "$FAKE/update.err" >&2 2>/dev/null; exit $(cat "$FAKE/update.rc" 2>/dev/null || echo 0);;
-*--download-only*) for last; do :; done; cp "$FAKE/upstream" "./thing_9.orig.tar.xz";;
+*--download-only*) for last; do :; done; cp "$FAKE/upstream" "./thing_9.orig.tar.xz"
+    cp "$FAKE/packaging" "./thing_9-3.debian.tar.xz" 2>/dev/null; true;;
 *download*) for last; do :; done; cat "$FAKE/download.err" >&2 2>/dev/null && exit 100
     cp "$FAKE/package.deb" "./$(echo $last | tr = _)_all.deb";;
 esac
@@ -104,6 +106,71 @@ def test_deb_source_gives_the_upstream_tarball(fake: Path, tmp_path: Path, home:
     with pytest.raises(FarwatchError, match="versions there: 1:9") as gone:
         fetch(replace(base, version="8", sha256="0" * 64), home, silent)
     assert 'version = "9+dfsg"' in str(gone.value)
+
+
+@pytest.fixture
+def patched(fake: Path) -> Base:
+    """A source package with three patches, of which two are asked for."""
+    archive = write_tar(fake / "upstream.tar.xz", files={"file": b"one\n", "tool.sh": b"#!/bin/sh\n"})
+    archive.rename(fake / "upstream")
+    packaging = fake / "packaging-tree" / "debian" / "patches"
+    packaging.mkdir(parents=True)
+    for before, after in (("one", "two"), ("two", "three"), ("three", "four")):
+        (packaging / f"{after}.diff").write_text(
+            f"--- a/file\n+++ b/file\n@@ -1 +1 @@\n-{before}\n+{after}\n"
+        )
+    (packaging / "series").write_text("two.diff\nthree.diff\nfour.diff\n")
+    with tarfile.open(fake / "packaging", "w:xz") as tar:
+        tar.add(packaging.parent, "debian")
+    (fake / "madison").write_text("thing | 9-3 | http://mirror/debian new-suite/main Sources\n")
+    return Base(
+        "thing",
+        "x",
+        "deb-source",
+        "0" * 64,
+        package="thing",
+        suite="new-suite",
+        version="9",
+        updates="three.diff",
+    )
+
+
+def found_checksum(base: Base, home: Home) -> str:
+    """What an error says that was found instead of the pinned sum."""
+    lines = failure(base, home).cause.splitlines()
+    return next(line.split()[-1] for line in lines if line.startswith("found"))
+
+
+def test_a_series_is_applied_as_far_as_asked_and_gives_the_same_bytes(
+    patched: Base, fake: Path, home: Home
+) -> None:
+    checksum = found_checksum(patched, home)
+    for path in fake.rglob("*"):
+        os.utime(path, (1, 1))
+    assert found_checksum(patched, home) == checksum
+    assert found_checksum(replace(patched, updates="four.diff"), home) != checksum
+    archive = fetch(replace(patched, sha256=checksum), home, silent)
+    with tarfile.open(archive) as tar:
+        files = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
+        content = tar.extractfile(files["file"])
+        assert content is not None and content.read() == b"three\n"
+
+
+def test_a_patch_that_the_package_does_not_have(patched: Base, home: Home) -> None:
+    error = failure(replace(patched, updates="five.diff"), home)
+    assert error.what == "thing 9 has no patch five.diff"
+    assert "two.diff, three.diff, four.diff" in error.cause
+
+
+def test_a_patch_that_does_not_apply(patched: Base, fake: Path, home: Home) -> None:
+    write_tar(fake / "upstream.tar.xz", files={"file": b"other\n"}).rename(fake / "upstream")
+    error = failure(patched, home)
+    assert error.what == "patch cannot make the sources of thing-x" and "FAILED" in error.cause
+
+
+def test_a_package_without_patches(patched: Base, fake: Path, home: Home) -> None:
+    (fake / "packaging").unlink()
+    assert failure(patched, home).what == "thing 9 brings no patches"
 
 
 def test_what_was_fetched_once_needs_no_network(fake: Path, deb: Base, home: Home) -> None:
