@@ -18,6 +18,9 @@ from farwatch.channel import Channel
 from farwatch.children import Child, Run
 from farwatch.errors import FarwatchError
 
+NETWORK = "network"
+DEBUGGER = "debugger"
+
 LINES = ("steps", "control", "output")
 """The serial lines of a guest beside its console."""
 
@@ -112,6 +115,8 @@ class Engine(ABC):
     """Guests run in a virtual machine monitor: the revision's own, if it has patches for that."""
     without_vmm: str = ""
     """What a guest lacks where its revision has patches for the monitor, but runs in the installed one."""
+    offers: frozenset[str] = frozenset()
+    """Of NETWORK and DEBUGGER, what a guest can have."""
     devices: tuple[str, ...]
     """What the guest calls the lines of LINES."""
 

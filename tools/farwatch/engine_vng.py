@@ -23,7 +23,7 @@ from pathlib import Path
 
 from farwatch.channel import Channel, attach, pair
 from farwatch.children import Child, Run
-from farwatch.engine import LINES, Engine, Guest, GuestSpec, Listeners, command_word
+from farwatch.engine import DEBUGGER, LINES, NETWORK, Engine, Guest, GuestSpec, Listeners, command_word
 from farwatch.errors import FarwatchError
 from farwatch.proc import version_line
 
@@ -48,6 +48,7 @@ class VngEngine(Engine):
     recipe = "vng-1"
     runs_vmm = True
     packages = "system-packages.vng.txt"
+    offers = frozenset({NETWORK, DEBUGGER})
     devices = ("/dev/hvc0", "/dev/hvc1", "/dev/hvc2")
 
     def __init__(self, *, kvm: bool = False) -> None:

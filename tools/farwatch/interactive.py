@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -21,6 +22,8 @@ from farwatch.server import TAG
 from farwatch.session import BootFailure, Session, Setting, request
 
 BOOT_LIMIT = 60.0
+DEBUGGED_LIMIT = 24 * 3600.0
+"""Seconds that a boot may take which a person holds up at breakpoints."""
 _TAIL = b"farwatch: end 1"
 
 
@@ -28,7 +31,9 @@ async def converse(run: Run, setting: Setting, share: Path | None, command: Sequ
     """Boot, run the command (a shell if there is none), power off. Returns the command's exit status."""
     session = Session(run, setting, 1, logs, lambda _trace: None, share=share)
     try:
-        await session.boot(BOOT_LIMIT)
+        if setting.debugger:
+            print(f"to attach: {attach_line(session, setting)}", file=sys.stderr)
+        await session.boot(DEBUGGED_LIMIT if setting.debugger else BOOT_LIMIT)
         if not command:
             _greet(session, setting)
         return await _Conversation(session, setting, command).run()
@@ -38,6 +43,11 @@ async def converse(run: Run, setting: Setting, share: Path | None, command: Sequ
     finally:
         await session.power_off()
         await session.close()
+
+
+def attach_line(session: Session, setting: Setting) -> str:
+    """What a person types elsewhere to debug the kernel of this guest."""
+    return shlex.join(["gdb", str(setting.image), "-ex", f"target remote {session.debugger_socket}"])
 
 
 def _greet(session: Session, setting: Setting) -> None:

@@ -55,7 +55,8 @@ class Setting:
     server_options: tuple[str, ...] = ()
     vmm: Path | None = None
     network: bool = False
-    debugger: Path | None = None
+    debugger: bool = False
+    """Serve one, on debugger_socket."""
 
 
 @dataclass(eq=False)
@@ -139,8 +140,12 @@ class Session:
             memory=setting.memory,
             vmm=setting.vmm,
             network=setting.network,
-            debugger=setting.debugger,
+            debugger=self.debugger_socket if setting.debugger else None,
         )
+
+    @property
+    def debugger_socket(self) -> Path:
+        return self._short / "gdb.sock"
 
     def _agent(self) -> Path:
         """The agent under a short name: the kernel command line knows no blanks."""
