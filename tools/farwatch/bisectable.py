@@ -203,9 +203,9 @@ class Bench:
 
     @property
     def _arch(self) -> str:
-        from farwatch.engines import engine_named
+        from farwatch.plan import installed_engine
 
-        return engine_named(self._wish.engine).arch
+        return installed_engine(self._app, self._wish.engine).arch
 
     def _units(self, patch: Patch | None) -> set[str]:
         return units_of(patch, self._patches["linux"]) if patch else set()

@@ -77,7 +77,7 @@ def plan_cases(
 ) -> ColumnPlan:
     """Look up these cases in the column called `name`: those of a revision, or of a part of its series."""
     linux = app.catalog.base_of(revision, "linux", wish.base)
-    engine = engine_named(wish.engine)
+    engine = installed_engine(app, wish.engine)
     column = Column(name, linux.name, engine.name, wish.flavor)
     key = _column_key(app, wish, revision, linux, engine, sources)
     inputs = {case.name: hash_of(key, *_test_key(tests, case)) for case in cases}
@@ -130,9 +130,14 @@ def _column_key(
 
 
 def _vmm_key(app: App, revision: Revision, engine: Engine, sources: dict[str, Source]) -> str:
-    if engine.runs_vmm and revision.patches(VMM):
-        return app.builder.vmm_key(revision, app.catalog.base_of(revision, VMM), sources.get(VMM))
-    return engine.version()
+    base = own_vmm(app, revision, engine)
+    return app.builder.vmm_key(revision, base, sources.get(VMM)) if base else engine.version()
+
+
+def own_vmm(app: App, revision: Revision, engine: Engine) -> Base | None:
+    """Base of the monitor that a revision has patches for, if the engine runs it; None: the installed one."""
+    patched = engine.runs_vmm and revision.patches(VMM)
+    return app.catalog.base_of(revision, VMM) if patched else None
 
 
 def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
@@ -171,11 +176,17 @@ def setting_for(app: App, wish: Wish, revision: Revision) -> Setting:
     return _setting(app, wish, revision, linux, sources, app.builder.tests(linux))
 
 
-def usable_engine(app: App, name: str) -> Engine:
-    """The engine, with what it needs installed; FarwatchError if it cannot run here."""
+def installed_engine(app: App, name: str) -> Engine:
+    """The engine, with what it needs installed: the version of that is part of what is looked up."""
     engine = engine_named(name)
     if engine.packages:
         bootstrap.ensure_engine(app.root / "tools" / engine.packages, app.home)
+    return engine
+
+
+def usable_engine(app: App, name: str) -> Engine:
+    """The same; FarwatchError if it cannot run here."""
+    engine = installed_engine(app, name)
     trouble = engine.examine()
     if trouble:
         raise FarwatchError(f"cannot run engine {engine.name}", cause=trouble, hint="farwatch doctor")
@@ -192,9 +203,8 @@ def _setting(
         base = app.catalog.base_of(revision, "virtiofsd")
         server = app.builder.server(revision, base, sources.get("virtiofsd")).binary
     vmm = None
-    if engine.runs_vmm and revision.patches(VMM):
-        base = app.catalog.base_of(revision, VMM)
-        vmm = app.builder.vmm(revision, base, sources.get(VMM)).binary
+    if vmm_base := own_vmm(app, revision, engine):
+        vmm = app.builder.vmm(revision, vmm_base, sources.get(VMM)).binary
     elif engine.without_vmm and revision.patches(VMM):
         app.reporter.say(f"{revision.name} without its patches for {VMM}: {engine.without_vmm}")
     from farwatch.kvm import accelerated

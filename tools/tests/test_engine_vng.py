@@ -10,20 +10,27 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from conftest import script
 
 from farwatch import bootstrap, doctor, engine_vng, kvm
-from farwatch.app import run_guests
+from farwatch.app import App, run_guests
+from farwatch.build import TestsBuild
 from farwatch.children import Run
 from farwatch.engine import Engine, GuestSpec, Listeners
 from farwatch.engine_uml import UmlEngine
 from farwatch.engine_vng import StockVngEngine, VngEngine
 from farwatch.errors import FarwatchError
 from farwatch.home import Home
+from farwatch.model import Base, Revision
+from farwatch.plan import plan_cases
 from farwatch.proc import missing_tool
+from farwatch.results import Results
 from farwatch.session import Setting
+from farwatch.work import Wish
 
 LIMIT = 20.0
 
@@ -280,3 +287,21 @@ def test_doctor_says_which_and_why(home: Home, boots: list[str], monkeypatch: py
     assert "does not work, engine vng emulates: it hangs" in doctor._kvm(home).detail
     kvm.DEVICE.unlink()
     assert "there is no" in doctor._kvm(home).detail
+
+
+def test_what_an_engine_needs_is_there_before_its_version_is_asked_for(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine without QEMU a lookup comes first, and its hashes have QEMU's version in them."""
+    order: list[str] = []
+    monkeypatch.setattr(bootstrap, "ensure_engine", lambda _packages, _home: order.append("installed"))
+    monkeypatch.setattr(
+        engine_vng, "version_line", lambda _tool: order.append("asked") or "QEMU emulator version 7.2.22"
+    )
+    catalog = SimpleNamespace(base_of=lambda *_: Base("linux", "7.3", "deb"))
+    builder = SimpleNamespace(kernel_key=lambda *_: "key")
+    app = cast(App, SimpleNamespace(root=tmp_path, home=home, catalog=catalog, builder=builder))
+    reference = Revision("reference", "t", tmp_path, "tmpfs", {})
+    wish = Wish((reference,), engine="vng")
+    plan_cases(app, wish, cast(Results, None), reference, "reference", {}, cast(TestsBuild, None), ())
+    assert order == ["installed", "asked"]

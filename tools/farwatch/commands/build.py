@@ -18,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.plan import VMM, edited_sources, usable_engine
+    from farwatch.plan import VMM, edited_sources, own_vmm, usable_engine
 
     revision = app.catalog.revision(args.revision)
     linux = app.catalog.base_of(revision, "linux", args.base)
@@ -30,8 +30,7 @@ def run(args: argparse.Namespace, app: App) -> int:
         base = app.catalog.base_of(revision, "virtiofsd")
         server = app.builder.server(revision, base, sources.get("virtiofsd"))
         print(f"server  {server.binary}")
-    if engine.runs_vmm and revision.patches(VMM):
-        base = app.catalog.base_of(revision, VMM)
-        print(f"qemu    {app.builder.vmm(revision, base, sources.get(VMM)).binary}")
+    if vmm := own_vmm(app, revision, engine):
+        print(f"qemu    {app.builder.vmm(revision, vmm, sources.get(VMM)).binary}")
     print(f"tests   {app.builder.tests(linux).dir}")
     return 0
