@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
@@ -67,14 +68,19 @@ def _make_home(path: Path) -> Home:
 
 
 def _prepare(tools: Path, home: Home, stamp: Path, venv: Path) -> None:
-    with locked(
-        home.root / "bootstrap.lock", lambda: say("waiting for another farwatch to finish its setup")
-    ):
+    with _alone(home):
         if not stamp.exists():
             ensure_system(load_needs(tools / "system-packages.txt"), home.root / "bootstrap.log")
             stamp.touch()
         if not ((venv / "ready").exists() and (venv / "bin" / "python").exists()):
             make_venv(venv, tools / "requirements.lock", home.root / "bootstrap.log")
+
+
+def _alone(home: Home) -> AbstractContextManager[None]:
+    """No other farwatch sets this machine up meanwhile."""
+    return locked(
+        home.root / "bootstrap.lock", lambda: say("waiting for another farwatch to finish its setup")
+    )
 
 
 # System packages
@@ -86,9 +92,7 @@ def ensure_engine(packages: Path, home: Home) -> None:
     stamp = home.root / f"system-{hashlib.sha256(content).hexdigest()[:16]}"
     if stamp.exists():
         return
-    with locked(
-        home.root / "bootstrap.lock", lambda: say("waiting for another farwatch to finish its setup")
-    ):
+    with _alone(home):
         ensure_system(load_needs(packages), home.root / "bootstrap.log")
         stamp.touch()
 

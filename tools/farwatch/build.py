@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from farwatch import builds, kernel_build, proc, qemu_build, server_build, tests_build
 from farwatch.catalog import Catalog
@@ -23,6 +24,7 @@ from farwatch.tests_build import TestsBuild
 if TYPE_CHECKING:
     from farwatch.trees import Source, Trees
 
+B = TypeVar("B", KernelBuild, ServerBuild, QemuBuild)
 __all__ = ["Builder", "Checked", "KernelBuild", "QemuBuild", "ServerBuild", "TestsBuild"]
 
 
@@ -68,16 +70,12 @@ class Builder:
     ) -> KernelBuild:
         """The kernel of a revision."""
         order = self._order(revision, base, engine, flavor, source)
-        if done := kernel_build.finished(self._home, order.key):
-            return done
-        with self._held(order.source, order.objects_name, order.label) as tree:
-            if done := kernel_build.finished(self._home, order.key):
-                return done
-            built = KernelBuilder(self._home, order, tree, self._say, self._jobs).build(
-                lambda: self._unchanged(order.revision, order.source)
-            )
-        self._say(f"{order.label}: built in {built.seconds:.0f} s")
-        return built
+
+        def make(tree: Path) -> KernelBuild:
+            return self._configurer(order, tree).build(lambda: self._unchanged(order.revision, order.source))
+
+        find = partial(kernel_build.finished, self._home, order.key)
+        return self._once(find, order.source, order.objects_name, order.label, make)
 
     def config(
         self, revision: Revision, base: Base, engine: str, flavor: str, source: Source | None = None
@@ -115,16 +113,14 @@ class Builder:
         """The companion server of a revision."""
         source = source or self._trees.tip(revision, base.component, base)
         key = server_build.key(source)
-        if done := server_build.finished(self._home, key):
-            return done
         label = f"{base.component} {base.name} of {revision.name}"
-        with self._held(source, f"{base.component}-target", label) as tree:
-            if done := server_build.finished(self._home, key):
-                return done
+
+        def make(tree: Path) -> ServerBuild:
             builder = ServerBuilder(self._home, revision, base, tree, self._say, self._jobs)
-            built = builder.build(key, lambda: self._unchanged(revision, source))
-        self._say(f"{label}: built in {built.seconds:.0f} s")
-        return built
+            return builder.build(key, lambda: self._unchanged(revision, source))
+
+        find = partial(server_build.finished, self._home, key)
+        return self._once(find, source, f"{base.component}-target", label, make)
 
     def vmm_key(self, revision: Revision, base: Base, source: Source | None = None) -> str:
         """Hash over everything that could change the QEMU of a revision; builds nothing."""
@@ -134,19 +130,16 @@ class Builder:
         """The QEMU of a revision that has patches for it."""
         source = source or self._trees.tip(revision, base.component, base)
         key = qemu_build.key(source.tree)
-        if done := qemu_build.finished(self._home, key):
-            return done
         label = f"{base.component} {base.name} of {revision.name}"
         objects = f"{base.label}-objects"
         if source.path is not None:
             objects += f"-{revision.name}-{hash_of(str(source.path))[:8]}"
-        with self._held(source, objects, label) as tree:
-            if done := qemu_build.finished(self._home, key):
-                return done
+
+        def make(tree: Path) -> QemuBuild:
             builder = QemuBuilder(self._home, label, objects, tree, self._say)
-            built = builder.build(key, self._jobs, lambda: self._unchanged(revision, source))
-        self._say(f"{label}: built in {built.seconds:.0f} s")
-        return built
+            return builder.build(key, self._jobs, lambda: self._unchanged(revision, source))
+
+        return self._once(partial(qemu_build.finished, self._home, key), source, objects, label, make)
 
     def complaints(
         self,
@@ -215,6 +208,24 @@ class Builder:
 
     def _configurer(self, order: KernelOrder, tree: Path) -> KernelBuilder:
         return KernelBuilder(self._home, order, tree, self._say, self._jobs)
+
+    def _once(
+        self,
+        find: Callable[[], B | None],
+        source: Source,
+        objects: str,
+        label: str,
+        make: Callable[[Path], B],
+    ) -> B:
+        """What `find` has; else what `make` makes of the source folder, unless another run did meanwhile."""
+        if done := find():
+            return done
+        with self._held(source, objects, label) as tree:
+            if done := find():
+                return done
+            built = make(tree)
+        self._say(f"{label}: built in {built.seconds:.0f} s")
+        return built
 
     @contextmanager
     def _held(self, source: Source, objects: str, label: str) -> Iterator[Path]:

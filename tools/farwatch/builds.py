@@ -24,6 +24,11 @@ class Kept:
     folder: Path
     record: Mapping[str, object]
 
+    @property
+    def seconds(self) -> float:
+        """That its making took, if that was recorded."""
+        return float(str(self.record["seconds"]))
+
 
 def folder_of(home: Home, kind: str, key: str) -> Path:
     """builds/<kind>-<key>"""
@@ -54,6 +59,16 @@ def fresh(home: Home, kind: str, key: str, record: Mapping[str, object]) -> Iter
         _move_into_place(temporary, folder_of(home, kind, key))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def keep(home: Home, kind: str, key: str, record: Mapping[str, object], files: Mapping[str, Path]) -> Kept:
+    """Copy what was built. files: name in the build's folder -> where it is now."""
+    with fresh(home, kind, key, record) as folder:
+        for name, path in files.items():
+            shutil.copy2(path, folder / name)
+    done = find(home, kind, key)
+    assert done is not None
+    return done
 
 
 def _move_into_place(temporary: Path, final: Path) -> None:

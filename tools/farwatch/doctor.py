@@ -28,7 +28,7 @@ from farwatch.engine_uml import memory_folder, on_tmpfs
 from farwatch.engine_vng import VngEngine
 from farwatch.engines import ENGINES
 from farwatch.home import Home, checkout_root
-from farwatch.system import load_needs, missing, probe
+from farwatch.system import Found, load_needs, missing, probe
 
 State = Literal["ok", "warn", "missing"]
 
@@ -219,7 +219,7 @@ def _kvm(home: Home) -> Finding:
     engine = VngEngine()
     if reason := kvm.not_offered():
         return Finding("kvm", "ok", f"{reason}: engine vng emulates, engine uml does not need it")
-    if missing(load_needs(checkout_root() / "tools" / engine.packages)):
+    if _lacking(engine):
         return Finding("kvm", "ok", f"{kvm.DEVICE} opens; engine vng will try whether it works")
     trouble = kvm.remembered(home, engine)
     if trouble is None:
@@ -249,9 +249,13 @@ def _engine(name: str) -> list[Finding]:
     return [*checks, Finding(f"engine {name}", "ok", "can run here")]
 
 
+def _lacking(engine: Engine) -> list[Found]:
+    return missing(load_needs(checkout_root() / "tools" / engine.packages))
+
+
 def _offered(engine: Engine) -> Finding:
     name = f"engine {engine.name}"
-    lacking = missing(load_needs(checkout_root() / "tools" / engine.packages))
+    lacking = _lacking(engine)
     if lacking:
         detail = f"lacks {', '.join(found.need.label for found in lacking)}"
         hint = f"any command with --engine {engine.name} installs it: {bootstrap.install_hint(lacking)}"

@@ -125,6 +125,10 @@ class Engine(ABC):
         """How much longer it boots than User Mode Linux does: limits follow from a boot's time."""
         return 1.0
 
+    def line_options(self) -> list[str]:
+        """Words of the kernel command line that tell the agent where its lines are."""
+        return [f"farwatch.{name}={device}" for name, device in zip(LINES, self.devices, strict=True)]
+
     @abstractmethod
     def guests(self, cores: int) -> int:
         """How many guests that many cores carry at once."""

@@ -68,7 +68,7 @@ class UmlEngine(Engine):
             "con0=null,fd:1",
             "ssl=null",
             *(f"ssl{index}=fd:{fd},fd:{fd}" for index, fd in enumerate(lines)),
-            *(f"farwatch.{name}={device}" for name, device in zip(LINES, self.devices, strict=True)),
+            *self.line_options(),
             *(f"virtio_uml.device={command_word(path)}:{VIRTIO_ID_FS}" for path in spec.shares.values()),
             f"uml_dir={command_word(spec.folder)}/",
             "umid=uml",

@@ -108,7 +108,7 @@ class VngEngine(Engine):
             "root=/dev/root",
             f"rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,{_CACHE}",
             *("console=ttyS0", "loglevel=7", "panic=-1"),
-            *(f"farwatch.{name}={device}" for name, device in zip(LINES, self.devices, strict=True)),
+            *self.line_options(),
             *(("ip=dhcp",) if spec.network else ()),
             *spec.options,
             f"init={command_word(spec.agent)}",

@@ -182,12 +182,13 @@ def _run(*command: str, cwd: Path, limit: float) -> subprocess.CompletedProcess[
 def _updated(base: Base, upstream: Path, folder: Path, say: Say) -> Path:
     """A tarball of upstream's sources with the patches up to base.updates; the same bytes every time."""
     say(f"patching {base.package} up to {base.updates}")
+    packaging = next(folder.glob("*.debian.tar.?z"), None)
+    if packaging is None:
+        raise FarwatchError(
+            f"{base.package} {base.version} brings no patches", hint=pin_lines(base, updates="")
+        )
     debian, tree = folder / "packaging", folder / "tree"
-    for found, target in ((next(folder.glob("*.debian.tar.?z"), None), debian), (upstream, tree)):
-        if found is None:
-            raise FarwatchError(
-                f"{base.package} {base.version} brings no patches", hint=pin_lines(base, updates="")
-            )
+    for found, target in ((packaging, debian), (upstream, tree)):
         target.mkdir()
         _run_or_fail(base, folder, "tar", "-xf", str(found), "-C", str(target))
     (source,) = tree.iterdir()

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch import builds, kconfig, objects, proc
+from farwatch.builds import Kept
 from farwatch.errors import FarwatchError, unknown
 from farwatch.home import Home, checkout_root
 from farwatch.model import Base, Revision, hash_of
+from farwatch.progress import Pace
 
 if TYPE_CHECKING:
     from farwatch.trees import Source
@@ -170,13 +172,13 @@ def toolchain() -> str:
 def finished(home: Home, key: str) -> KernelBuild | None:
     """The kernel of that key, if it was built before."""
     done = builds.find(home, "kernel", key)
-    if done is None:
-        return None
-    folder = done.folder
-    image = folder / str(done.record["image"])
-    return KernelBuild(
-        key, folder, image, folder / "config", folder / "build.log", float(str(done.record["seconds"]))
-    )
+    return _build_of(key, done) if done else None
+
+
+def _build_of(key: str, kept: Kept) -> KernelBuild:
+    folder = kept.folder
+    image = folder / str(kept.record["image"])
+    return KernelBuild(key, folder, image, folder / "config", folder / "build.log", kept.seconds)
 
 
 class KernelBuilder:
@@ -335,20 +337,13 @@ class KernelBuilder:
     def _keep(self, seconds: float) -> KernelBuild:
         image = self._objects / self._order.recipe.image
         record = {"image": image.name, "seconds": round(seconds, 1), "label": self._order.label}
-        with builds.fresh(self._home, "kernel", self._order.key, record) as folder:
-            shutil.copy2(image, folder / image.name)
-            shutil.copy2(self._objects / ".config", folder / "config")
-            shutil.copy2(self._log, folder / "build.log")
-        done = finished(self._home, self._order.key)
-        assert done is not None
-        return done
+        key = self._order.key
+        files = {image.name: image, "config": self._objects / ".config", "build.log": self._log}
+        return _build_of(key, builds.keep(self._home, "kernel", key, record, files))
 
 
 class Progress:
     """Says now and then how far a build is."""
-
-    INTERVAL = 10.0
-    """Seconds between two lines."""
 
     def __init__(
         self,
@@ -362,17 +357,16 @@ class Progress:
         self._name = f"kernel {order.base.name} {order.recipe.arch} ({order.revision.name})"
         self._say = say
         self._clock = clock
-        self._started = self._said = clock()
+        self._started = clock()
+        self._pace = Pace(clock)
 
     def line(self, text: str) -> None:
         """Take in one line of make's output."""
         if not _OBJECT.match(text):
             return
         self.objects += 1
-        now = self._clock()
-        if now - self._said >= self.INTERVAL:
-            self._said = now
-            self._say(self.text(now - self._started))
+        if self._pace.due():
+            self._say(self.text(self._clock() - self._started))
 
     def text(self, seconds: float) -> str:
         """ "kernel 7.3 um (v1): 312 of ~640 objects, 1 min 20 s"."""

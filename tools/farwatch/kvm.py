@@ -67,10 +67,9 @@ def remembered(home: Home, engine: Engine) -> str | None:
 
 
 def _remember(home: Home, engine: Engine, trouble: str) -> None:
-    target = _file(home)
-    part = target.with_suffix(".part")
-    part.write_text(json.dumps({"of": _host(engine), "trouble": trouble}) + "\n", encoding="utf-8")
-    part.replace(target)
+    # half of an answer counts as none
+    answer = {"of": _host(engine), "trouble": trouble}
+    _file(home).write_text(json.dumps(answer) + "\n", encoding="utf-8")
 
 
 def _file(home: Home) -> Path:

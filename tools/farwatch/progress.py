@@ -20,6 +20,26 @@ PLAIN_SECONDS = 5.0
 """Least time between two plain lines of a task."""
 
 
+BUILD_SECONDS = 10.0
+"""The same of a build tool's output."""
+
+
+class Pace:
+    """When it is time for another line about the output of a build tool."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said = clock()
+
+    def due(self) -> bool:
+        """Whether it is; if so, the time until the next one starts."""
+        now = self._clock()
+        if now - self._said < BUILD_SECONDS:
+            return False
+        self._said = now
+        return True
+
+
 class Task:
     """One long piece of work. Also a context manager, which finishes it. Safe for several threads."""
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch import builds, proc
+from farwatch.builds import Kept
+from farwatch.engine_vng import QEMU as PROGRAM
 from farwatch.home import Home
 from farwatch.kernel_build import ccache_environ, compiler
 from farwatch.model import hash_of
+from farwatch.progress import Pace
 
-PROGRAM = "qemu-system-x86_64"
 _RECIPE_VERSION = "1"
 """Raise it when something here changes what is built from the same inputs."""
 _LIMIT = 3600.0
@@ -64,10 +66,11 @@ def key(tree: str) -> str:
 def finished(home: Home, key: str) -> QemuBuild | None:
     """The QEMU of that key, if it was built before."""
     done = builds.find(home, "qemu", key)
-    if done is None:
-        return None
-    seconds = float(str(done.record["seconds"]))
-    return QemuBuild(key, done.folder / PROGRAM, done.folder / "build.log", seconds)
+    return _build_of(key, done) if done else None
+
+
+def _build_of(key: str, kept: Kept) -> QemuBuild:
+    return QemuBuild(key, kept.folder / PROGRAM, kept.folder / "build.log", kept.seconds)
 
 
 class QemuBuilder:
@@ -137,28 +140,20 @@ class QemuBuilder:
 
     def _keep(self, key: str, seconds: float) -> QemuBuild:
         record = {"seconds": round(seconds, 1), "label": self._label}
-        with builds.fresh(self._home, "qemu", key, record) as folder:
-            shutil.copy2(self._objects / PROGRAM, folder / PROGRAM)
-            shutil.copy2(self._log, folder / "build.log")
-        done = finished(self._home, key)
-        assert done is not None
-        return done
+        files = {PROGRAM: self._objects / PROGRAM, "build.log": self._log}
+        return _build_of(key, builds.keep(self._home, "qemu", key, record, files))
 
 
 class _Progress:
-    """Says every ten seconds how far ninja is."""
-
-    INTERVAL = 10.0
+    """Says now and then how far ninja is."""
 
     def __init__(self, label: str, say: Callable[[str], None]) -> None:
         self._label = label
         self._say = say
-        self._said = time.monotonic()
+        self._pace = Pace()
 
     def line(self, text: str) -> None:
         """Take in one line of ninja's output."""
         match = re.match(r"^\[(\d+)/(\d+)\]", text)
-        now = time.monotonic()
-        if match and now - self._said >= self.INTERVAL:
-            self._said = now
+        if match and self._pace.due():
             self._say(f"{self._label}: {match[1]} of {match[2]} steps")

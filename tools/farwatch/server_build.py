@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch import builds, proc
+from farwatch.builds import Kept
 from farwatch.errors import FarwatchError
 from farwatch.home import Home
 from farwatch.model import Base, Revision, hash_of
+from farwatch.progress import Pace
 
 if TYPE_CHECKING:
     from farwatch.trees import Source
@@ -58,12 +60,12 @@ def key(source: Source) -> str:
 def finished(home: Home, key: str) -> ServerBuild | None:
     """The server of that key, if it was built before."""
     done = builds.find(home, "server", key)
-    if done is None:
-        return None
-    binary = done.folder / str(done.record["binary"])
-    return ServerBuild(
-        key, done.folder, binary, done.folder / "build.log", float(str(done.record["seconds"]))
-    )
+    return _build_of(key, done) if done else None
+
+
+def _build_of(key: str, kept: Kept) -> ServerBuild:
+    binary = kept.folder / str(kept.record["binary"])
+    return ServerBuild(key, kept.folder, binary, kept.folder / "build.log", kept.seconds)
 
 
 class ServerBuilder:
@@ -163,33 +165,25 @@ class ServerBuilder:
     def _keep(self, key: str, seconds: float) -> ServerBuild:
         binary = self._target / "release" / self._name
         record = {"binary": binary.name, "seconds": round(seconds, 1), "label": self._label}
-        with builds.fresh(self._home, "server", key, record) as folder:
-            shutil.copy2(binary, folder / binary.name)
-            shutil.copy2(self._log, folder / "build.log")
-        done = finished(self._home, key)
-        assert done is not None
-        return done
+        files = {binary.name: binary, "build.log": self._log}
+        return _build_of(key, builds.keep(self._home, "server", key, record, files))
 
 
 class _Progress:
-    """Says every ten seconds which crate is being compiled."""
-
-    INTERVAL = 10.0
+    """Says now and then which crate is being compiled."""
 
     def __init__(self, label: str, say: Callable[[str], None]) -> None:
         self._label = label
         self._say = say
         self._crates = 0
-        self._said = time.monotonic()
+        self._pace = Pace()
 
     def line(self, text: str) -> None:
         match = re.match(r"^\s+Compiling (\S+)", text)
         if match is None:
             return
         self._crates += 1
-        now = time.monotonic()
-        if now - self._said >= self.INTERVAL:
-            self._said = now
+        if self._pace.due():
             self._say(f"{self._label}: {self._crates} crates, now {match[1]}")
 
 

@@ -24,7 +24,6 @@ BASE = Base("qemu", "7.2", "deb-source")
 CONFIGURE = 'echo "configure $*" >> calls; echo "CFLAGS is ${CFLAGS-not set}" >> calls'
 NINJA = """
 echo "ninja $*" >> calls
-source=$(sed -n 's,^configure.*--source=,,p' calls)
 if grep -q nonsense "$TREE/main.c"; then
 	echo "[1/2] Compiling C object main.c.o"
 	echo "../tree/main.c:7:1: error: expected ';' before '}' token"
@@ -45,7 +44,7 @@ class World:
         return self.builder.vmm(Revision("v1", "t", self.home.root, "virtiofs", {}), BASE)
 
     def calls(self) -> list[str]:
-        """What was started since the last time, by its first two words."""
+        """What was started since the last time."""
         path = self.home.objects / "qemu-7.2-objects" / "calls"
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
