@@ -295,9 +295,12 @@ def test_what_an_engine_needs_is_there_before_its_version_is_asked_for(
     """On a machine without QEMU a lookup comes first, and its hashes have QEMU's version in them."""
     order: list[str] = []
     monkeypatch.setattr(bootstrap, "ensure_engine", lambda _packages, _home: order.append("installed"))
-    monkeypatch.setattr(
-        engine_vng, "version_line", lambda _tool: order.append("asked") or "QEMU emulator version 7.2.22"
-    )
+
+    def version(_tool: str) -> str:
+        order.append("asked")
+        return "QEMU emulator version 7.2.22"
+
+    monkeypatch.setattr(engine_vng, "version_line", version)
     catalog = SimpleNamespace(base_of=lambda *_: Base("linux", "7.3", "deb"))
     builder = SimpleNamespace(kernel_key=lambda *_: "key")
     app = cast(App, SimpleNamespace(root=tmp_path, home=home, catalog=catalog, builder=builder))
