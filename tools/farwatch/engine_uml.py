@@ -56,13 +56,18 @@ class UmlEngine(Engine):
         return GUESTS_A_CORE * cores
 
     def command(self, spec: GuestSpec, lines: list[int]) -> list[str]:
-        """The command line; lines: file descriptors of the serial lines, in the order of LINES."""
+        """The command line; lines: file descriptors of the serial lines, in the order of LINES.
+
+        A guest that resets itself must be gone. Without noreboot UML would execute
+        itself anew, in the same process, and boot without the server that it had.
+        """
         return [
             str(spec.image),
             f"mem={spec.memory}M",
             "rootfstype=hostfs",
             "rootflags=/",
             "ro",
+            "noreboot",
             f"init={command_word(spec.agent)}",
             "con=null",
             "con0=null,fd:1",
