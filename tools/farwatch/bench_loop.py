@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""bench loop: what a person waits for, each as a whole command."""
+"""bench loop: what a person waits for, each as a whole command.
+
+The same edit of one kernel file is timed with each engine, and with virtme-ng
+as it is without us: its default config, its own build, its own guest.
+"""
 
 from __future__ import annotations
 
@@ -7,56 +11,118 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from farwatch.app import App
+from farwatch.bench_cold import WITHOUT_US, ColdBuilds, ColdKernels, machine_name
 from farwatch.errors import FarwatchError
+from farwatch.home import locked
+from farwatch.kvm import WORKS, not_offered, remembered
+from farwatch.plain_vng import PlainVng
+from farwatch.plan import installed_engine, usable_engine
+
+if TYPE_CHECKING:
+    from farwatch.build import TestsBuild
 
 ONE_TEST = "inotify_test:directory.local.create"
 EDITED = Path("fs/fuse/dir.c")
 ONE = ("test", "baseline", "-k", ONE_TEST)
 TWO_COLUMNS = ("verify", "reference", "baseline", "--fresh")
+EMULATED = "vng"
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing to measure: what it is, the command, and what to do before each run."""
+    """One thing to measure: what it is, and what to do before each run, which is not measured."""
 
     title: str
-    words: tuple[str, ...]
+    run: Callable[[], None]
     before: Callable[[], None] = lambda: None
 
 
 def bench_loop(app: App, runs: int) -> None:
     """Measure each `runs` times and print a line for it as soon as it is known."""
-    with _edited_checkout(app) as touch:
-        _warm_up(app, touch)
+    trouble = _missing(app)
+    engines = ("uml",) if trouble else ("uml", EMULATED)
+    cold = ColdKernels(app, ColdBuilds(app.home.root / "cold-builds.json", machine_name()))
+    with ExitStack() as stack:
+        touch = stack.enter_context(_edited_checkout(app))
+        _warm_up(app, touch, engines)
+        plain = None if trouble else stack.enter_context(_plain(app))
+        from_nothing = [cold.ours(engine) for engine in engines] + ([cold.plain(plain)] if plain else [])
         print(f"{'seconds (median of ' + str(runs) + ')':<60} {'min':>7} {'median':>7} {'max':>7}")
-        for measure in _loop(touch):
-            times = sorted(_time(app, measure) for _ in range(runs))
-            print(
-                f"{measure.title:<60} {times[0]:7.2f} {statistics.median(times):7.2f} {times[-1]:7.2f}",
-                flush=True,
-            )
+        _measure(_day(app), runs)
+        print(f"edit one line of {EDITED}, build, boot, one test:")
+        _measure((_edit_loop(app, engine, touch) for engine in engines), runs)
+        if plain:
+            edit = stack.enter_context(edited(plain.tree))
+            _measure([_plain_loop(app.builder.tests(cold.base), plain, edit)], runs)
+    print("a kernel from nothing:")
+    for entry in from_nothing:
+        print(f"{'  ' + entry.what:<60} {entry.seconds:7.0f} s, on {entry.day}")
+    print(f"on {machine_name()}")
+    if trouble:
+        print(f"left out: engine {EMULATED} and plain virtme-ng: {trouble}")
 
 
-def _loop(touch: Callable[[], None]) -> Iterator[Measure]:
-    yield Measure("launcher: farwatch --version", ("--version",))
-    yield Measure("verify, nothing changed", ("verify",))
-    yield Measure("one test, warm (test --patches --fresh -k one)", (*ONE, "--fresh", "--patches"))
-    yield Measure("two columns again, warm (verify reference baseline --fresh)", TWO_COLUMNS)
-    yield Measure("all columns again, warm (verify --fresh)", ("verify", "--fresh"))
-    yield Measure(f"edit one line of {EDITED}, test -k one", ONE, touch)
+def _missing(app: App) -> str:
+    """Why the emulated engine cannot be measured; "" if it can."""
+    try:
+        usable_engine(app, EMULATED)
+    except FarwatchError as error:
+        return error.cause or error.what
+    return ""
 
 
-def _warm_up(app: App, touch: Callable[[], None]) -> None:
+def _day(app: App) -> Iterator[Measure]:
+    def command(title: str, *words: str) -> Measure:
+        return Measure(title, lambda: _farwatch(app, words))
+
+    yield command("launcher: farwatch --version", "--version")
+    yield command("verify, nothing changed", "verify")
+    yield command("one test, warm (test --patches --fresh -k one)", *ONE, "--fresh", "--patches")
+    yield command("two columns again, warm (verify reference baseline --fresh)", *TWO_COLUMNS)
+    yield command("all columns again, warm (verify --fresh)", "verify", "--fresh")
+
+
+def _edit_loop(app: App, engine: str, touch: Callable[[], None]) -> Measure:
+    return Measure(f"  engine {engine}", lambda: _farwatch(app, (*ONE, "--engine", engine)), touch)
+
+
+def _measure(measures: Iterable[Measure], runs: int) -> None:
+    for measure in measures:
+        times = sorted(_timed(measure) for _ in range(runs))
+        print(
+            f"{measure.title:<60} {times[0]:7.2f} {statistics.median(times):7.2f} {times[-1]:7.2f}",
+            flush=True,
+        )
+
+
+def _timed(measure: Measure) -> float:
+    measure.before()
+    started = time.monotonic()
+    measure.run()
+    return time.monotonic() - started
+
+
+# -- farwatch, as a command --------------------------------------------------
+
+
+def _farwatch(app: App, words: Sequence[str]) -> None:
+    command = [str(app.root / "farwatch"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    _refuse_failure(words, done.returncode, done.stderr)
+
+
+def _warm_up(app: App, touch: Callable[[], None], engines: Sequence[str]) -> None:
     """Build whatever is not built yet, in the open: it can take minutes, and is not what is measured."""
     print("building what is not built yet", file=sys.stderr)
     touch()
-    for words in (("verify",), ONE):
+    for words in (("verify",), *((*ONE, "--engine", engine) for engine in engines)):
         done = subprocess.run([str(app.root / "farwatch"), *words], stdout=subprocess.DEVNULL, check=False)
         _refuse_failure(words, done.returncode)
 
@@ -70,15 +136,29 @@ def _refuse_failure(words: Sequence[str], status: int, said: str = "") -> None:
         print(f"note: '{command}' had surprises", file=sys.stderr)
 
 
-def _time(app: App, measure: Measure) -> float:
-    measure.before()
-    started = time.monotonic()
-    done = subprocess.run(
-        [str(app.root / "farwatch"), *measure.words], capture_output=True, text=True, check=False
-    )
-    seconds = time.monotonic() - started
-    _refuse_failure(measure.words, done.returncode, done.stderr)
-    return seconds
+# -- virtme-ng without us ----------------------------------------------------
+
+
+@contextmanager
+def _plain(app: App) -> Iterator[PlainVng]:
+    """Its source tree, ours alone until the end of the with block."""
+    tree = app.home.objects / "plain-virtme-ng"
+    with locked(app.home.objects / f"{tree.name}.lock"):
+        kvm = not not_offered() and remembered(app.home, installed_engine(app, EMULATED)) == WORKS
+        yield PlainVng(tree, app.home.objects / f"{tree.name}-home", app.reporter.say, kvm=kvm)
+
+
+def _plain_loop(tests: TestsBuild, plain: PlainVng, touch: Callable[[], None]) -> Measure:
+    program, _, name = ONE_TEST.partition(":")
+
+    def build_and_test() -> None:
+        plain.build()
+        plain.test(tests.dir / program, name)
+
+    return Measure(f"  {WITHOUT_US}", build_and_test, touch)
+
+
+# -- the edit ----------------------------------------------------------------
 
 
 @contextmanager
@@ -92,7 +172,14 @@ def _edited_checkout(app: App) -> Iterator[Callable[[], None]]:
             cause="the benchmark edits it",
             hint="save or drop them first",
         )
-    file = app.trees.checkout(revision, "linux", base) / EDITED
+    with edited(app.trees.checkout(revision, "linux", base)) as touch:
+        yield touch
+
+
+@contextmanager
+def edited(tree: Path) -> Iterator[Callable[[], None]]:
+    """Gives a function that changes one line of EDITED, every time anew; the file is put back afterwards."""
+    file = tree / EDITED
     original = file.read_bytes()
 
     def touch() -> None:

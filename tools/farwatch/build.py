@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,16 @@ class Builder:
 
         find = partial(kernel_build.finished, self._home, order.key)
         return self._once(find, order.source, order.objects_name, order.label, make)
+
+    def kernel_from_nothing(self, revision: Revision, base: Base, engine: str, flavor: str) -> KernelBuild:
+        """The kernel of a revision, made beside what was built before and without any of it; not kept."""
+        order = self._order(revision, base, engine, flavor, None)
+        self._say(f"{order.label}: from nothing")
+        with (
+            tempfile.TemporaryDirectory(prefix=".cold-", dir=self._home.objects) as empty,
+            self._trees.managed(order.source) as tree,
+        ):
+            return KernelBuilder(Home(Path(empty)), order, tree, self._say, self._jobs).build(lambda: None)
 
     def config(
         self, revision: Revision, base: Base, engine: str, flavor: str, source: Source | None = None

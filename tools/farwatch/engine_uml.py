@@ -25,7 +25,7 @@ GUESTS_A_CORE = 4
 class UmlEngine(Engine):
     name = "uml"
     arch = "um"
-    recipe = "uml-1"
+    recipe = "uml-2"
     devices = ("/dev/ttyS0", "/dev/ttyS1", "/dev/ttyS2")
 
     async def start(self, run: Run, spec: GuestSpec, listeners: Listeners) -> Guest:

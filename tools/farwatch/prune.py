@@ -46,7 +46,7 @@ _KINDS = {
     "other": "locks, stamps, setup log",
 }
 _WHOLE = ("git", "trees", "objects", "builds", "ccache", "cargo", "downloads", "logs", "runs")
-_TEMPORARY = {"git": ".import-*", "builds": ".*", "downloads": "partial-*"}
+_TEMPORARY = {"git": ".import-*", "builds": ".*", "objects": ".cold-*", "downloads": "partial-*"}
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,10 @@ class Trees:
             self._switch(source, folder)
             yield folder
 
+    def unpack(self, source: Source, folder: Path) -> None:
+        """Make `folder` a worktree with the content of `source`, for somebody who holds it for himself."""
+        self._switch(source, folder)
+
     def work_path(self, revision: Revision, component: str, base: Base) -> Path:
         """Where checkout() puts a revision's tree, whether it is there or not."""
         return self.home.work / f"{revision.name}-{base.name}" / component

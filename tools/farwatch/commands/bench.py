@@ -31,6 +31,9 @@ def run(args: argparse.Namespace, app: App) -> int:
         return _loop(args, app)
     from farwatch.bench_events import QUICK, Sizes, bench_events, render_json, render_text
 
+    if args.engine != "uml":
+        cause = "host and guest read the same processor's clock there, and nowhere else"
+        raise FarwatchError("bench events measures with engine uml alone", cause=cause)
     wish = common.wish_from(args, common.chosen_revisions(app, args.revisions), edited=False)
     sizes = QUICK if args.quick else Sizes()
     columns = bench_events(app, wish, sizes)
@@ -48,6 +51,9 @@ def _loop(args: argparse.Namespace, app: App) -> int:
 
     if args.revisions:
         raise FarwatchError("bench loop takes no revision", cause="it measures the baseline's loop")
+    if (args.base, args.engine, args.flavor) != (None, "uml", "plain"):
+        cause = "it compares all engines, each with its plain kernel of the baseline's own base"
+        raise FarwatchError("bench loop takes no setting", cause=cause)
     if args.runs < 1:
         raise FarwatchError(f"--runs {args.runs} is too few", hint="--runs 3")
     bench_loop(app, args.runs)
