@@ -36,12 +36,13 @@ async def converse(run: Run, setting: Setting, share: Path | None, command: Sequ
         await session.boot(DEBUGGED_LIMIT if setting.debugger else BOOT_LIMIT)
         if not command:
             _greet(session, setting)
-        return await _Conversation(session, setting, command).run()
+        status = await _Conversation(session, setting, command).run()
+        await session.power_off()
+        return status
     except BootFailure as failure:
         tail = b"\n".join(failure.said[-10:]).decode("utf-8", "replace")
         raise FarwatchError(failure.title, cause=tail, hint=f"the whole console: {logs}") from None
     finally:
-        await session.power_off()
         await session.close()
 
 

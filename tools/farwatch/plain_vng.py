@@ -3,7 +3,7 @@
 
 Its own default config, built in the source tree by `vng --build`, and a test
 program run by `vng -- PROGRAM`. There is no share and no server, which it knows
-nothing of, so the test is one that gets along with a tmpfs.
+nothing of, so the test is one that needs neither.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BUILD_LIMIT = 2 * 3600.0
 _RUN_LIMIT = 300.0
 """Seconds that a guest may take for one test."""
 _SHARE = "/tmp"
-"""The guest's own, where virtme-ng mounts a tmpfs."""
+"""Of the guest, where virtme-ng lets it write."""
 _SOURCE = "root=/dev/root"
 """Without it Linux 7.3 refuses virtme-ng's root: "9p: Bad value for 'source'"."""
 

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import need_engine
-from test_integration import farwatch
+from test_integration import LONG_ENOUGH, command, environment, farwatch
 
 pytestmark = pytest.mark.integration
 
@@ -56,3 +60,60 @@ def test_in_everybodys_qemu_v2_does_as_baseline_does(table: dict[str, Any], tmp_
     assert set(verdicts.values()) == {"pass", "fail"}
     shown = farwatch("show", next(iter(degraded.values()))["name"])
     assert "Cannot enable fsnotify" in shown.stdout
+
+
+@pytest.mark.usefixtures("table")
+def test_a_debugger_stops_the_kernel_and_lets_it_go_on(tmp_path: Path) -> None:
+    """Asked by gdb's protocol: what a gdb would be told that was started with the line that is printed."""
+    words = ("boot", "baseline", "--engine", "vng", "--gdb", "--share", tmp_path)
+    script = "echo up > up; while ! cat go; do sleep 0.2; done"
+    process = subprocess.Popen(
+        command(*words, "--", "sh", "-c", script),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    with process:
+        try:
+            assert process.stderr is not None
+            line = next(line for line in process.stderr if line.startswith("to attach: "))
+            image, target = shlex.split(line.partition("gdb ")[2])[::2]
+            assert Path(image).read_bytes().startswith(b"\x7fELF")
+            with _stub(Path(target.removeprefix("target remote ")), process) as stub:
+                assert _asked(stub, "?").startswith("T02")
+                assert re.fullmatch("[0-9a-f]{300,}", _asked(stub, "g"))
+                assert _asked(stub, "D") == "OK"
+            (tmp_path / "go").write_text("gone on\n")
+            stdout, stderr = process.communicate(timeout=LONG_ENOUGH)
+        finally:
+            process.terminate()
+    assert process.returncode == 0, stderr
+    assert "gone on" in stdout
+
+
+def _stub(address: Path, process: subprocess.Popen[str]) -> socket.socket:
+    """QEMU listens there a moment after the line was printed."""
+    while process.poll() is None:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(60)
+            connection.connect(str(address))
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+        else:
+            return connection
+    raise AssertionError("it ended before QEMU listened")
+
+
+def _asked(stub: socket.socket, request: str) -> str:
+    """The answer to a request of gdb's remote protocol: $data#checksum, each confirmed by a +."""
+    stub.sendall(f"+${request}#{sum(request.encode()) % 256:02x}".encode())
+    received = b""
+    while not (answer := re.search(rb"\$([^#]*)#..", received)):
+        more = stub.recv(4096)
+        assert more, received
+        received += more
+    stub.sendall(b"+")
+    return answer[1].decode()
