@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from farwatch.app import App
 from farwatch.bench_cold import WITHOUT_US, ColdBuilds, ColdKernels, machine_name
+from farwatch.bootstrap import ensure_extra
 from farwatch.errors import FarwatchError
 from farwatch.home import locked
 from farwatch.kvm import WORKS, not_offered, remembered
@@ -70,9 +71,10 @@ def bench_loop(app: App, runs: int) -> None:
 
 
 def _missing(app: App) -> str:
-    """Why the emulated engine cannot be measured; "" if it can."""
+    """Why the emulated engine, and virtme-ng alone, cannot be measured; "" if they can."""
     try:
         usable_engine(app, EMULATED)
+        ensure_extra(app.root / "tools" / "system-packages.bench.txt", app.home)
     except FarwatchError as error:
         return error.cause or error.what
     return ""

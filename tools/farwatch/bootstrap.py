@@ -86,8 +86,8 @@ def _alone(home: Home) -> AbstractContextManager[None]:
 # System packages
 
 
-def ensure_engine(packages: Path, home: Home) -> None:
-    """Install what only an engine needs: its list `packages`, which is looked through once a machine."""
+def ensure_extra(packages: Path, home: Home) -> None:
+    """Install what only an engine or a benchmark needs: a list, which is looked through once a machine."""
     content = packages.read_bytes() + os.uname().nodename.encode()
     stamp = home.root / f"system-{hashlib.sha256(content).hexdigest()[:16]}"
     if stamp.exists():

@@ -180,7 +180,7 @@ def installed_engine(app: App, name: str) -> Engine:
     """The engine, with what it needs installed: the version of that is part of what is looked up."""
     engine = engine_named(name)
     if engine.packages:
-        bootstrap.ensure_engine(app.root / "tools" / engine.packages, app.home)
+        bootstrap.ensure_extra(app.root / "tools" / engine.packages, app.home)
     return engine
 
 

@@ -181,11 +181,11 @@ def test_packages_of_an_engine_are_looked_for_once(
     monkeypatch.setattr(bootstrap, "ensure_system", lambda needs, _log: lists.append(len(needs)))
     packages = tmp_path / "packages.txt"
     packages.write_text("prog:one one # it\n")
-    bootstrap.ensure_engine(packages, home)
-    bootstrap.ensure_engine(packages, home)
+    bootstrap.ensure_extra(packages, home)
+    bootstrap.ensure_extra(packages, home)
     assert lists == [1]
     packages.write_text("prog:one one # it\nprog:two two # more\n")
-    bootstrap.ensure_engine(packages, home)
+    bootstrap.ensure_extra(packages, home)
     assert lists == [1, 2]
 
 
@@ -200,7 +200,7 @@ def test_packages_that_cannot_be_had_are_looked_for_again(
     packages.write_text("prog:one one # it\n")
     for _ in range(2):
         with pytest.raises(FarwatchError, match="no such package"):
-            bootstrap.ensure_engine(packages, home)
+            bootstrap.ensure_extra(packages, home)
 
 
 # -- KVM
@@ -294,7 +294,7 @@ def test_what_an_engine_needs_is_there_before_its_version_is_asked_for(
 ) -> None:
     """On a machine without QEMU a lookup comes first, and its hashes have QEMU's version in them."""
     order: list[str] = []
-    monkeypatch.setattr(bootstrap, "ensure_engine", lambda _packages, _home: order.append("installed"))
+    monkeypatch.setattr(bootstrap, "ensure_extra", lambda _packages, _home: order.append("installed"))
 
     def version(_tool: str) -> str:
         order.append("asked")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import need_engine
 from test_integration import ONE, in_checkout, own_checkout  # own_checkout is a fixture
 
 from farwatch.app import App
@@ -57,13 +58,15 @@ def _mail(title: str, hunk: str) -> str:
     )
 
 
-def test_a_series_whose_second_patch_brings_the_events_back(own_checkout: Path) -> None:
+@pytest.mark.parametrize("engine", ["uml", "vng"])
+def test_a_series_whose_second_patch_brings_the_events_back(own_checkout: Path, engine: str) -> None:
+    need_engine(engine)
     put_series(own_checkout, "good", [], f'[tests]\n2 = ["{ONE}"]\n')
-    done = in_checkout(own_checkout, "bisectable", "good")
+    done = in_checkout(own_checkout, "bisectable", "good", "--engine", engine)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0002-inotify-again.patch" in done.stdout and "1/1" in done.stdout
     started = time.monotonic()
-    again = in_checkout(own_checkout, "bisectable", "good")
+    again = in_checkout(own_checkout, "bisectable", "good", "--engine", engine)
     assert again.stdout == done.stdout and "built in" not in again.stderr
     assert time.monotonic() - started < 10
 
