@@ -13,6 +13,7 @@ Builds are kept by content and verdicts in the store, so a run that was stopped 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from farwatch.trees import Source
 
 COMPONENTS = ("linux", "virtiofsd")
+_NUMBER = re.compile(r"^[0-9]+-")
+"""Of a patch file, which changes when a patch is put before it."""
 BOOTS = TestCase(
     "boots",
     "guest",
@@ -270,7 +273,7 @@ def claimed(
     for claim in revision.claims:
         meant = [patch for patch in patches if _means(claim.patch, patch, patches)]
         if not meant:
-            hint = f"[tests] in {revision.folder / 'revision.toml'}: a number or the name of a file"
+            hint = f"[tests] in {revision.folder / 'revision.toml'}: a number, or a file's name, with or without its number"
             raise unknown("patch", claim.patch, [patch.name for patch in patches], hint)
         if len(meant) > 1:
             cause = f"it may be {' or '.join(patch.name for patch in meant)}"
@@ -294,7 +297,8 @@ def _means(name: str, patch: Patch, patches: Sequence[Patch]) -> bool:
     series = [other.name for other in patches if other.component == patch.component]
     if rest.isdigit():
         return series.index(patch.name) + 1 == int(rest)
-    return rest in (patch.path.name, patch.path.stem)
+    stem = patch.path.stem
+    return rest in (patch.path.name, stem, _NUMBER.sub("", stem))
 
 
 def judge(

@@ -372,7 +372,11 @@ def test_a_changed_patch_is_looked_at_again_and_those_before_it_are_not(world: W
 
 
 @pytest.mark.parametrize(
-    "name", ["1", '"0001-fuse-does-create.patch"', '"linux/0001-fuse-does-create"', '"linux/1"']
+    "name",
+    [
+        *("1", '"0001-fuse-does-create.patch"', '"linux/0001-fuse-does-create"', '"linux/1"'),
+        *('"fuse-does-create"', '"linux/fuse-does-create"'),
+    ],
 )
 def test_ways_to_name_a_patch(world: World, name: str) -> None:
     assert bisect(world, f'{name} = ["{NAMES[0]}"]', linux=[kernel("does create")]).patches[0].tests == 1

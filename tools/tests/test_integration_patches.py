@@ -12,6 +12,8 @@ from conftest import need_engine
 from test_integration import ONE, in_checkout, own_checkout  # own_checkout is a fixture
 
 from farwatch.app import App
+from farwatch.bisectable import COMPONENTS, claimed
+from farwatch.lint_model import read_patches
 
 pytestmark = pytest.mark.integration
 __all__ = ["own_checkout"]
@@ -97,6 +99,17 @@ def test_a_series_whose_second_patch_is_at_fault(
     assert rows["linux/0001-inotify-switch-it-off.patch"][:2] == ["yes", "yes"]
     assert builds in done.stdout and says in done.stdout, done.stdout
     assert done.stdout.rstrip().endswith("bad: at fault: linux/0002-inotify-again.patch")
+
+
+@pytest.mark.parametrize("name", ["v1", "v2"])
+def test_what_the_series_here_claim_is_about_patches_and_tests_that_there_are(name: str) -> None:
+    app = App.here()
+    revision = app.catalog.revision(name)
+    bases = {component: app.catalog.base_of(revision, component) for component in COMPONENTS}
+    patches = [patch for part in COMPONENTS for patch in read_patches(app, revision, part, bases[part])]
+    claims = claimed(revision, patches, app.builder.tests(bases["linux"]).cases)
+    assert {patch.partition("/")[0] for patch in claims} == set(COMPONENTS)
+    assert all(claims.values())
 
 
 def test_lint_with_the_kernels_own_scripts_and_compiler(own_checkout: Path) -> None:

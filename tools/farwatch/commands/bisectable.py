@@ -13,7 +13,7 @@ What a patch claims stands in revision.toml; it must fail before the patch and p
 
   [tests]
   3 = ["inotify_test:directory.remote.create"]                  # number of the patch
-  "linux/0004-fuse-tell.patch" = ["inotify_test:*.remote.*"]    # or its name, with the component if needed
+  "linux/fuse-tell" = ["inotify_test:*.remote.*"]               # or its name, with the component if needed
 
 A kernel patch is looked at with the whole series of the server, a server's with that of the kernel.
 """
