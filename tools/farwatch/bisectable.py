@@ -273,7 +273,8 @@ def claimed(
     for claim in revision.claims:
         meant = [patch for patch in patches if _means(claim.patch, patch, patches)]
         if not meant:
-            hint = f"[tests] in {revision.folder / 'revision.toml'}: a number, or a file's name, with or without its number"
+            where = revision.folder / "revision.toml"
+            hint = f"[tests] in {where}: a number, or the name of a file, also without its number"
             raise unknown("patch", claim.patch, [patch.name for patch in patches], hint)
         if len(meant) > 1:
             cause = f"it may be {' or '.join(patch.name for patch in meant)}"
