@@ -48,7 +48,8 @@ async def converse(run: Run, setting: Setting, share: Path | None, command: Sequ
 
 def attach_line(session: Session, setting: Setting) -> str:
     """What a person types elsewhere to debug the kernel of this guest."""
-    return shlex.join(["gdb", str(setting.image), "-ex", f"target remote {session.debugger_socket}"])
+    symbols = setting.image.with_name("vmlinux")  # the image itself, unless that is packed
+    return shlex.join(["gdb", str(symbols), "-ex", f"target remote {session.debugger_socket}"])
 
 
 def _greet(session: Session, setting: Setting) -> None:

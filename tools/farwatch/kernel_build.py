@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,7 @@ class Recipe:
     image:    the file to boot, below the object folder
     objects:  lines of a build from nothing, until a first build has counted them
     tools:    programs below tools/ take part; their makefiles want the way to the sources from the root
+    kasan:    the image to boot, if another, of a kernel with KASAN; make knows it by its name
     """
 
     arch: str
@@ -62,13 +63,15 @@ class Recipe:
     image: str
     objects: int
     tools: bool = False
+    kasan: str = ""
 
 
 RECIPES = {
     recipe.arch: recipe
     for recipe in (
         Recipe("um", "linux", "linux", 640),
-        Recipe("x86_64", "vmlinux", "vmlinux", 1251, tools=True),
+        # what runs behind the PVH entry of a vmlinux is instrumented, and KASAN has no shadow there yet
+        Recipe("x86_64", "vmlinux", "vmlinux", 1251, tools=True, kasan="arch/x86/boot/bzImage"),
     )
 }
 
@@ -159,6 +162,8 @@ def order(
     recipe = recipe_for(arch)
     own = kconfig.revision_fragments(revision, recipe.arch)
     settings = kconfig.merge([*kconfig.common_fragments(checkout_root(), recipe.arch, flavor), *own])
+    if recipe.kasan and "KASAN" in settings and settings["KASAN"].value == "y":
+        recipe = replace(recipe, target=Path(recipe.kasan).name, image=recipe.kasan)
     asked = kconfig.merge(own) if source.partial else {}
     later = frozenset(symbol for symbol in asked if not declares(symbol))
     return KernelOrder(revision, base, flavor, recipe, source, settings, bool(own), later)
@@ -339,6 +344,8 @@ class KernelBuilder:
         record = {"image": image.name, "seconds": round(seconds, 1), "label": self._order.label}
         key = self._order.key
         files = {image.name: image, "config": self._objects / ".config", "build.log": self._log}
+        if self._order.recipe.image == self._order.recipe.kasan:
+            files["vmlinux"] = self._objects / "vmlinux"  # for debuggers
         return _build_of(key, builds.keep(self._home, "kernel", key, record, files))
 
 

@@ -125,6 +125,23 @@ def test_a_build_is_kept_whole(world: World) -> None:
     assert world.targets() == ["tinyconfig", "olddefconfig", "linux"]
 
 
+@pytest.mark.parametrize(
+    ("arch", "flavor", "image"),
+    [
+        ("x86_64", "plain", "vmlinux"),
+        ("x86_64", "kasan", "arch/x86/boot/bzImage"),
+        ("x86_64", "no-kasan", "vmlinux"),
+        ("um", "kasan", "linux"),
+    ],
+)
+def test_an_image_that_can_be_booted(world: World, arch: str, flavor: str, image: str) -> None:
+    (world.root / "kernel-tests" / "config.flavor.no-kasan").write_text("CONFIG_KASAN=n\n")
+    (world.root / "kernel-tests" / "config.x86_64").write_text("")
+    source = world.trees.tip(world.revision, "linux", BASE)
+    recipe = order(world.revision, BASE, arch, flavor, source).recipe
+    assert (recipe.image, recipe.target) == (image, Path(image).name)
+
+
 def test_the_same_inputs_build_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first = world.build()
     monkeypatch.setattr(proc, "run_logged", None)
