@@ -227,7 +227,8 @@ def test_deb_full_disk_while_unpacking(deb: Base, tmp_path: Path) -> None:
     try:
         assert "no space left" in failure(deb, Home(small)).what
     finally:
-        subprocess.run(["umount", small], check=True)
+        # lazily: whoever looks through /tmp just now would keep it busy
+        subprocess.run(["umount", "--lazy", small], check=True)
 
 
 def test_deb_without_apt(fake: Path, deb: Base, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
