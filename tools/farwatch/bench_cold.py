@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import time
@@ -15,7 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farwatch.capacity import cores
 from farwatch.engines import engine_named
+from farwatch.files import write_whole
 from farwatch.kernel_build import toolchain
 from farwatch.model import hash_of
 from farwatch.proc import version_line
@@ -57,18 +58,14 @@ class ColdBuilds:
             return entry
         entry = Cold(what, of, self._machine, date.today().isoformat(), round(build(), 1))
         others = [old for old in self._read() if (old.what, old.machine) != (what, self._machine)]
-        self._write([*others, entry])
+        content = json.dumps([asdict(each) for each in (*others, entry)], indent=1) + "\n"
+        write_whole(self._file, content)
         return entry
 
     def _read(self) -> list[Cold]:
         with suppress(OSError, ValueError, TypeError):
             return [Cold(**entry) for entry in json.loads(self._file.read_text(encoding="utf-8"))]
         return []
-
-    def _write(self, entries: list[Cold]) -> None:
-        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        fresh.write_text(json.dumps([asdict(entry) for entry in entries], indent=1) + "\n", encoding="utf-8")
-        fresh.replace(self._file)
 
 
 class ColdKernels:
@@ -96,7 +93,7 @@ class ColdKernels:
 
         def build() -> float:
             plain.drop()
-            self._app.trees.unpack(source, plain.tree)
+            self._app.trees.switch(source, plain.tree)
             started = time.monotonic()
             plain.build()
             return time.monotonic() - started
@@ -109,8 +106,8 @@ class ColdKernels:
 
 def machine_name() -> str:
     """ "ash, 2 cores of Intel(R) Xeon(R) Processor @ 2.10GHz"."""
+    name = f"{platform.node()}, {cores()} cores"
     with suppress(OSError):
-        models = re.findall(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        if models:
-            return f"{platform.node()}, {len(os.sched_getaffinity(0))} cores of {models[0]}"
-    return f"{platform.node()}, {len(os.sched_getaffinity(0))} cores"
+        if model := re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return f"{name} of {model[1]}"
+    return name

@@ -49,7 +49,8 @@ def bench_loop(app: App, runs: int) -> None:
     """Measure each `runs` times and print a line for it as soon as it is known."""
     trouble = _missing(app)
     engines = ("uml",) if trouble else ("uml", EMULATED)
-    cold = ColdKernels(app, ColdBuilds(app.home.root / "cold-builds.json", machine_name()))
+    machine = machine_name()
+    cold = ColdKernels(app, ColdBuilds(app.home.root / "cold-builds.json", machine))
     with ExitStack() as stack:
         touch = stack.enter_context(_edited_checkout(app))
         _warm_up(app, touch, engines)
@@ -65,7 +66,7 @@ def bench_loop(app: App, runs: int) -> None:
     print("a kernel from nothing:")
     for entry in from_nothing:
         print(f"{'  ' + entry.what:<60} {entry.seconds:7.0f} s, on {entry.day}")
-    print(f"on {machine_name()}")
+    print(f"on {machine}")
     if trouble:
         print(f"left out: engine {EMULATED} and plain virtme-ng: {trouble}")
 

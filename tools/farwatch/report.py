@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from farwatch.errors import FarwatchError
+from farwatch.files import write_whole
 from farwatch.render import show_table
 from farwatch.table import Table
 
@@ -20,7 +19,7 @@ def publish(table: Table, args: argparse.Namespace) -> None:
     for name, render in _FORMS.items():
         file: Path | None = getattr(args, name)
         if file is not None:
-            _write(file, render(table))
+            write_whole(file, render(table))
 
 
 def _markdown(table: Table) -> str:
@@ -53,21 +52,3 @@ _FORMS: dict[str, Callable[[Table], str]] = {
     "junit": _junit,
     "json": _json,
 }
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all; a device or a pipe (--json /dev/stdout) is written to as it is."""
-    plain = file.is_file() or not file.exists()
-    target = file.with_name(f".{file.name}.{os.getpid()}") if plain else file
-    try:
-        target.write_text(text, encoding="utf-8")
-        if plain:
-            target.replace(file)
-    except OSError as error:
-        if plain:
-            target.unlink(missing_ok=True)
-        raise FarwatchError(
-            f"cannot write {file}",
-            cause=error.strerror or str(error),
-            hint="name a file in a folder that exists",
-        ) from error

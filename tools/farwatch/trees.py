@@ -174,12 +174,8 @@ class Trees:
             return
         folder = self.home.trees / source.base.label
         with locked(self.home.trees / f"{source.base.label}.lock", lambda: self.say(f"waiting for {folder}")):
-            self._switch(source, folder)
+            self.switch(source, folder)
             yield folder
-
-    def unpack(self, source: Source, folder: Path) -> None:
-        """Make `folder` a worktree with the content of `source`, for somebody who holds it for himself."""
-        self._switch(source, folder)
 
     def work_path(self, revision: Revision, component: str, base: Base) -> Path:
         """Where checkout() puts a revision's tree, whether it is there or not."""
@@ -316,7 +312,8 @@ class Trees:
         label = f"{component} {base.name}"
         return Target(self.repository(component), commit, f"{revision.name} {component}", label, hint)
 
-    def _switch(self, source: Source, folder: Path) -> None:
+    def switch(self, source: Source, folder: Path) -> None:
+        """Make `folder` a worktree with the content of `source`; the caller holds it for himself."""
         if is_worktree(folder):
             with suppress(FarwatchError):
                 force(folder, source.commit)

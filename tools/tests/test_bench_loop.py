@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import script
 
 from farwatch import bench_loop
 from farwatch.bench_cold import ColdBuilds, machine_name
@@ -71,7 +72,7 @@ def test_the_machine_has_its_name_and_cores() -> None:
 # -- plain virtme-ng -----------------------------------------------------------
 
 
-VNG = """#!/bin/sh
+VNG = """
 pwd >> "$HOME/calls"; echo "$*" >> "$HOME/calls"
 case "$*" in
 *--build*) mkdir -p arch/x86/boot; [ -e broken ] || : > arch/x86/boot/bzImage ;;
@@ -86,8 +87,7 @@ esac
 def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlainVng:
     program = tmp_path / "venv" / "bin" / "vng"
     program.parent.mkdir(parents=True)
-    program.write_text(VNG)
-    program.chmod(0o755)
+    script(program, VNG)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
     (tmp_path / "tree").mkdir()
     return PlainVng(tmp_path / "tree", tmp_path / "home", lambda _text: None, kvm=False)
