@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from mail_samples import PERSON, Person, app_of, write_series
-from tree_samples import Desk, commit, desk
 
 from farwatch import git
 from farwatch.adoption import DCO, adopt
@@ -18,6 +16,8 @@ from farwatch.errors import FarwatchError
 from farwatch.home import checkout_root
 from farwatch.identity import Identity
 from farwatch.series import save
+from tests.samples.mail import PERSON, Person, app_of, write_series
+from tests.samples.tree import Desk, commit, desk
 
 
 @pytest.fixture

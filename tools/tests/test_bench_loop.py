@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import script
 
 from farwatch import bench_loop
 from farwatch.bench_cold import ColdBuilds, machine_name
 from farwatch.cli import main
 from farwatch.errors import FarwatchError
 from farwatch.plain_vng import PlainVng
+from tests.processes import script
 
 
 def never() -> float:

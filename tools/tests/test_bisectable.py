@@ -15,8 +15,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import script
-from lint_samples import Change, kernel_file, lint_app, revision
 
 from farwatch import bisectable, git, kernel_build
 from farwatch.app import App
@@ -29,6 +27,8 @@ from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.results import Results
 from farwatch.trees import Source
 from farwatch.work import Wish
+from tests.processes import script
+from tests.samples.lint import Change, kernel_file, lint_app, revision
 
 DIR, PAGE, RUST = "fs/fuse/dir.c", "mm/page.c", "src/main.rs"
 CASES = tuple(TestCase("event_test", "dir", "", name) for name in ("create", "rename", "delete"))

@@ -5,7 +5,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tree_samples import TEXT, Desk, add_base, commit, desk
 
 from farwatch import cli, git
 from farwatch.app import App
@@ -15,6 +14,7 @@ from farwatch.errors import FarwatchError
 from farwatch.new import new_revision
 from farwatch.series import save
 from farwatch.trees import Trees
+from tests.samples.tree import TEXT, Desk, add_base, commit, desk
 
 EXPECT = '[[expect]]\ntests = ["a.*"]\nverdict = "fail"\nsays = "no <event>"\nreason = "because"\n'
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The first error of real logs (data/build/: made with real tools in tiny trees)."""
+"""The first error of real logs (samples/build/: made with real tools in tiny trees)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from farwatch.diagnose import diagnose, failure, package_of
+from tests import SAMPLES
 
-DATA = Path(__file__).parent / "data" / "build"
+DATA = SAMPLES / "build"
 
 CASES = [
     ("gcc-error", "compiler", "fs/fuse/dir.c:4:18", "no member named 'remote'", "fs/fuse/dir.o"),

@@ -8,12 +8,12 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from conftest import script
 
 from farwatch import capacity, doctor, engine_uml
 from farwatch.doctor import GIB, Finding
 from farwatch.engine_uml import UmlEngine, memory_folder
 from farwatch.home import Home
+from tests.processes import script
 
 
 def test_examines_everything_without_network(home: Home) -> None:

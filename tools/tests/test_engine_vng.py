@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from conftest import script
 
 from farwatch import bootstrap, doctor, engine_vng, kvm
 from farwatch.app import App, run_guests
@@ -31,6 +30,7 @@ from farwatch.proc import missing_tool
 from farwatch.results import Results
 from farwatch.session import Setting
 from farwatch.work import Wish
+from tests.processes import script
 
 LIMIT = 20.0
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tree_samples import sha256, write_tar
 
 from farwatch import fetch_deb
 from farwatch.errors import FarwatchError
 from farwatch.fetch import fetch
 from farwatch.home import Home
 from farwatch.model import Base
+from tests.samples.tree import sha256, write_tar
 
 APT_GET = """#!/bin/sh
 echo "$@" >> "$FAKE/apt.log"

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tree_samples import FILES, contents, sha256, tarball_base, write_tar
 
 from farwatch import git, importer
 from farwatch.errors import FarwatchError
 from farwatch.home import Home
 from farwatch.importer import base_ref, import_base, imported, repository
 from farwatch.model import Base
+from tests.samples.tree import FILES, contents, sha256, tarball_base, write_tar
 
 
 def silent(_: str) -> None: ...

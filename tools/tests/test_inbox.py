@@ -9,9 +9,6 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-import warm_b4
-from mail_samples import PERSON, Person, app_of, write_series
-from tree_samples import Desk, commit, desk
 
 from farwatch import git, scratch
 from farwatch.catalog import Catalog
@@ -21,6 +18,9 @@ from farwatch.letters import Draft, Letter, Recipients, write_letters
 from farwatch.review_trailers import collect
 from farwatch.rewording import reword
 from farwatch.series import save
+from tests.fakes import warm_b4
+from tests.samples.mail import PERSON, Person, app_of, write_series
+from tests.samples.tree import Desk, commit, desk
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,7 +7,6 @@ kselftest_harness.h and kselftest.h of 7.3; runner-*.log by run_kselftest.sh.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -15,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farwatch.ktap import MAX_DEPTH, MAX_LINES, Document, Outcome, Test, parse
+from tests import SAMPLES
 
-DATA = Path(__file__).parent / "data" / "ktap"
+DATA = SAMPLES / "ktap"
 HEAD = "TAP version 13\n"
 
 

@@ -11,8 +11,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from conftest import script
-from lint_samples import Change, kernel_file, lint_app, revision
 
 from farwatch import git, lint_compile, lint_text
 from farwatch.app import App
@@ -25,6 +23,8 @@ from farwatch.lint_model import Job, Patch, trailers_of
 from farwatch.lint_table import lint_text as shown
 from farwatch.model import Adoption, Waiver
 from farwatch.trees import Source
+from tests.processes import script
+from tests.samples.lint import Change, kernel_file, lint_app, revision
 
 DIR = "fs/fuse/dir.c"
 GOOD = Change({DIR: kernel_file(DIR) + b"one more\n"})
@@ -345,7 +345,7 @@ def test_kernel_doc_tells_what_is_new(app: App) -> None:
 def test_without_scripts_it_says_what_was_not_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lint_samples
+    from tests.samples import lint as lint_samples
 
     plain = {"fs/fuse/dir.c": kernel_file(DIR)}
     monkeypatch.setitem(cast(Any, lint_samples.TREES), "linux", plain)

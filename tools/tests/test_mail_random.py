@@ -9,17 +9,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-import warm_b4
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from mail_samples import PERSON
-from test_series_random import act, patches
-from tree_samples import Desk, commit, desk
 
 from farwatch import git, roundtrip, scratch
 from farwatch.errors import FarwatchError
 from farwatch.letters import Draft, Letter, Recipients, finished, write_letters
 from farwatch.series import save
+from tests.fakes import warm_b4
+from tests.samples.mail import PERSON
+from tests.samples.tree import Desk, commit, desk
+from tests.test_series_random import act, patches
 
 covers = st.text(st.sampled_from("ab \n-#Fä."), max_size=60).map(lambda text: f"From here\n{text}".strip())
 

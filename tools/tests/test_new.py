@@ -5,12 +5,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tree_samples import desk
 
 from farwatch import cli
 from farwatch.errors import FarwatchError
 from farwatch.new import new_revision
 from farwatch.revision_file import set_base
+from tests.samples.tree import desk
 
 SAMPLE = """\
 # SPDX-License-Identifier: GPL-2.0-or-later

@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import interruptible
 
 from farwatch import proc
 from farwatch.errors import FarwatchError
+from tests import TESTS
+from tests.processes import interruptible
 
 
 def _alive(pid: int) -> bool:
@@ -126,7 +127,7 @@ _PARENT = """\
     [(signal.SIGTERM, "Terminated"), (signal.SIGINT, "KeyboardInterrupt"), (signal.SIGKILL, "")],
 )
 def test_the_child_dies_with_us(tmp_path: Path, number: signal.Signals, caught: str) -> None:
-    env = {**os.environ, "PYTHONPATH": str(Path(proc.__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
     command = [sys.executable, "-c", textwrap.dedent(_PARENT), str(tmp_path)]
     with subprocess.Popen(command, env=env, preexec_fn=interruptible) as parent:
         child = int(_wait_for(tmp_path / "pid"))

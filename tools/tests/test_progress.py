@@ -9,11 +9,11 @@ import pty
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
 from farwatch.progress import LiveDisplay, PlainDisplay, Reporter, minutes
+from tests import TESTS
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 
@@ -110,7 +110,7 @@ def test_minutes(seconds: float, text: str) -> None:
 def on_terminal(code: str, term: str = "xterm") -> tuple[str, int]:
     """What a process that runs `code` with a terminal as stderr writes there, and its exit status."""
     ours, theirs = pty.openpty()
-    env = {**os.environ, "TERM": term, "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "60"}
+    env = {**os.environ, "TERM": term, "PYTHONPATH": str(TESTS.parent), "COLUMNS": "60"}
     env.pop("NO_COLOR", None)
     begin = "import sys\nfrom farwatch.progress import Reporter\nr = Reporter.for_stream(sys.stderr)\n"
     with subprocess.Popen([sys.executable, "-c", begin + code], stderr=theirs, env=env) as process:

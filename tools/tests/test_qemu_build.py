@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from conftest import script
-from tree_samples import FakeTrees
 
 from farwatch import qemu_build
 from farwatch.build import Builder
@@ -19,6 +17,8 @@ from farwatch.errors import FarwatchError
 from farwatch.home import Home
 from farwatch.model import Base, Revision
 from farwatch.trees import Trees
+from tests.processes import script
+from tests.samples.tree import FakeTrees
 
 BASE = Base("qemu", "7.2", "deb-source")
 CONFIGURE = 'echo "configure $*" >> calls; echo "CFLAGS is ${CFLAGS-not set}" >> calls'

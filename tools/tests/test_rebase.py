@@ -4,7 +4,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tree_samples import FILES, TEXT, Desk, add_base, commit, desk, elsewhere
 
 from farwatch import git, rebase
 from farwatch.app import App
@@ -13,6 +12,7 @@ from farwatch.memory import Memory
 from farwatch.model import Base
 from farwatch.series import save
 from farwatch.trees import Trees
+from tests.samples.tree import FILES, TEXT, Desk, add_base, commit, desk, elsewhere
 
 FIVE = "line 5\n"
 NEWER = {

@@ -7,7 +7,6 @@ import argparse
 from pathlib import Path
 
 import pytest
-from table_samples import sample
 
 from farwatch.errors import FarwatchError
 from farwatch.render import render_markdown, render_text
@@ -15,6 +14,7 @@ from farwatch.report import publish
 from farwatch.report_html import render_html
 from farwatch.report_json import render_json
 from farwatch.report_junit import render_junit
+from tests.samples.table import sample
 
 FORMS = ("markdown", "html", "junit", "json")
 

@@ -14,11 +14,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from table_samples import REVISIONS, ROWS, calm, nasty, sample
 
 from farwatch.model import Column
 from farwatch.render import render_markdown, render_text, show_table
@@ -27,8 +25,10 @@ from farwatch.report_html import render_html
 from farwatch.report_json import render_json
 from farwatch.report_junit import render_junit
 from farwatch.table import Table, build_table
+from tests import SAMPLES, TESTS
+from tests.samples.table import REVISIONS, ROWS, calm, nasty, sample
 
-GOLDEN = Path(__file__).parent / "data" / "table"
+GOLDEN = SAMPLES / "tables"
 
 
 def terminal(table: Table, all_rows: bool = False, width: int = 110) -> str:
@@ -152,9 +152,15 @@ def test_a_file_gets_all_rows_in_its_encoding() -> None:
 
 
 def test_rich_and_jinja2_are_not_imported_for_text() -> None:
-    modules = "farwatch.render, farwatch.timeline, farwatch.progress, farwatch.results, farwatch.table"
-    code = f"import sys, {modules}; sys.exit(bool({{'rich', 'jinja2'}} & set(sys.modules)))"
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    quick = (
+        "farwatch.render",
+        "farwatch.timeline",
+        "farwatch.progress",
+        "farwatch.results",
+        "farwatch.table",
+    )
+    code = f"import sys, {', '.join(quick)}; sys.exit(bool({{'rich', 'jinja2'}} & set(sys.modules)))"
+    env = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
     assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
 
 

@@ -6,9 +6,6 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
-from fake_engine import FakeEngine
-from test_session import fake_server
-
 from farwatch.app import run_guests
 from farwatch.children import Run
 from farwatch.home import Home
@@ -16,12 +13,14 @@ from farwatch.model import CellResult, Column, ShareKind, TestCase, Verdict
 from farwatch.runner import Runner
 from farwatch.session import Setting
 from farwatch.work import ColumnWork, Job
+from tests.fakes.engine import FakeEngine
+from tests.fakes.programs import fake_server
 
 
 def run(
     home: Home, kinds: list[str], *behaviours: str, server: Path | None = None, guests: int = 1
 ) -> dict[str, CellResult]:
-    """Run one test of each kind (see fake_guest.py); its results by kind."""
+    """Run one test of each kind (see fakes/guest.py); its results by kind."""
     share: ShareKind = "virtiofs" if server else "tmpfs"
     setting = Setting(
         FakeEngine(*behaviours), Path("/none"), Path("/bin/true"), Path("/bin/false"), share, server

@@ -12,9 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import warm_b4
-from mail_samples import PERSON, Behaviour, Person, app_of, server, tls_context, write_series
-from tree_samples import Desk, commit, desk
 
 from farwatch import delivery, git, roundtrip, scratch, send_gate, sent
 from farwatch import send as send_module
@@ -28,6 +25,9 @@ from farwatch.lint_model import NotRun
 from farwatch.roundtrip import Proof
 from farwatch.send import Mode, Parcel, Wish, send
 from farwatch.series import save
+from tests.fakes import warm_b4
+from tests.samples.mail import PERSON, Behaviour, Person, app_of, server, tls_context, write_series
+from tests.samples.tree import Desk, commit, desk
 
 SIGNED = f"\nSigned-off-by: {PERSON}"
 ADOPTED = f'[adopted]\nby = "{PERSON}"\ndate = "2026-01-02"\nassisted = "LLM sparse"\n'

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tree_samples import TEXT, Desk, commit, desk
 
 from farwatch import folders, git
 from farwatch.apply import tidy
 from farwatch.errors import FarwatchError
 from farwatch.series import Saved, save
+from tests.samples.tree import TEXT, Desk, commit, desk
 
 
 def saved(bench: Desk) -> Saved:

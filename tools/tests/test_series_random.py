@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from tree_samples import Desk, commit, desk
 
 from farwatch import git
 from farwatch.home import checkout_root
 from farwatch.series import save
 from farwatch.trees import SERIES_REFS
+from tests.samples.tree import Desk, commit, desk
 
 FILES = ("fs/dir.c", "fs/crlf.txt", "binary", "Makefile", "tool.sh", 'a b/ä"name')
 NEW = ("new.c", "fs/deep/er/new file", "ü\tx", "fs/crlf2.txt")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from tree_samples import FakeTrees
 
 from farwatch import proc, server_build
 from farwatch.build import Builder
@@ -21,6 +20,8 @@ from farwatch.errors import FarwatchError
 from farwatch.home import Home
 from farwatch.model import Base, Revision
 from farwatch.trees import Trees
+from tests import SAMPLES
+from tests.samples.tree import FakeTrees
 
 BASE = Base("virtiofsd", "1.14.0", "crate")
 CARGO = """\
@@ -78,7 +79,7 @@ def fake_cargo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     for path in folder.iterdir():
         path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv("ERRORS", str(Path(__file__).parent / "data" / "build" / "cargo-error.log"))
+    monkeypatch.setenv("ERRORS", str(SAMPLES / "build" / "cargo-error.log"))
     proc.version_line.cache_clear()
     yield
     proc.version_line.cache_clear()

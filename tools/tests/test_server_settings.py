@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from forged_stage import setting_of
 
 from farwatch.app import App, run_guests
 from farwatch.children import Run
 from farwatch.session import GUEST_HOST_ROOT, Session, Setting
 from farwatch.splat import scan
 from farwatch.trace import LogSet, Trace
+from tests.integration.forged_stage import setting_of
 
 pytestmark = pytest.mark.integration
 

@@ -8,14 +8,11 @@ import os
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from conftest import children_of_this_process
-from fake_engine import FakeEngine
 
 from farwatch import session as session_module
 from farwatch.app import run_guests
@@ -26,6 +23,9 @@ from farwatch.home import Home
 from farwatch.model import ShareKind
 from farwatch.session import BootFailure, Session, Setting, escape
 from farwatch.trace import Limits, LogSet, Trace
+from tests.fakes.engine import FakeEngine
+from tests.fakes.programs import fake_server
+from tests.processes import children_of_this_process
 
 T = TypeVar("T")
 
@@ -43,14 +43,6 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits for tests that run into them on purpose."""
     limits = Limits(boot=1.0, test=0.4, event=0.1, end=0.4)
     monkeypatch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
-
-
-def fake_server(tmp_path: Path, behaviour: str) -> Path:
-    program = tmp_path / f"fake-server-{behaviour}"
-    source = Path(__file__).with_name("fake_server.py")
-    program.write_text(f"#!{sys.executable} -S\n{source.read_text()}")
-    program.chmod(0o755)
-    return program
 
 
 def with_session(

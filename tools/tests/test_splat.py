@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farwatch.splat import MAX_SPLATS, Splat, normalise, scan
+from tests import SAMPLES
 
-DATA = Path(__file__).parent / "data" / "console"
+DATA = SAMPLES / "console"
 BAR = "=" * 66
 
 

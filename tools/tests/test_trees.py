@@ -9,12 +9,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from tree_samples import FILES, Desk, add_base, commit, contents, desk
 
 from farwatch import git
 from farwatch.errors import FarwatchError
 from farwatch.series import save
 from farwatch.trees import Source
+from tests.samples.tree import FILES, Desk, add_base, commit, contents, desk
 
 PATCH = """\
 From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 
 from farwatch.model import Verdict
 from farwatch.verdict import MAX_DETAIL, End, EndKind, Evidence, judge
+from tests import SAMPLES
 
-DATA = Path(__file__).parent / "data"
+DATA = SAMPLES
 NAME = "watch.local.create"
 HEAD = "TAP version 13\n1..1\n"
 SPLAT = ("BUG: scheduling while atomic: cat/7/0x2", " trace")

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import script
 
 from farwatch.home import checkout_root
+from tests.processes import script
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -17,42 +16,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import interruptible, need_engine
 
 from farwatch.app import App, run_guests
 from farwatch.children import Run
-from farwatch.home import Home, checkout_root
+from farwatch.home import Home
 from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.plan import setting_for
 from farwatch.runner import Runner
 from farwatch.trace import Limits
 from farwatch.work import ColumnWork, Job, Wish
+from tests.integration.commands import (
+    ONE,
+    add_revision,
+    command,
+    environment,
+    farwatch,
+    in_checkout,
+    need_engine,
+)
+from tests.processes import interruptible
 
 pytestmark = pytest.mark.integration
-
-ONE = "inotify_test:directory.local.create"
-LONG_ENOUGH = 45 * 60
-"""Seconds for a command that may have to build everything first."""
-
-
-def command(*words: str | Path) -> list[str]:
-    return [sys.executable, "-m", "farwatch", *map(str, words)]
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(checkout_root() / "tools"), **more}
-
-
-def farwatch(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*words),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LONG_ENOUGH,
-        env=environment(**more),
-        stdin=subprocess.DEVNULL,
-    )
 
 
 def guests_left() -> list[str]:
@@ -280,67 +264,6 @@ def test_a_server_that_does_not_serve(engine: str, tmp_path: Path, server: str, 
         patch.setattr("farwatch.runner.FIRST_BOOT_LIMIT", 2.0)
         result = run_all(app.home, work, tmp_path)[case.name]
     assert result.verdict is Verdict.ERROR and says in result.title
-
-
-# -- a checkout of farwatch with revisions of its own -----------------------------------------
-
-
-@pytest.fixture
-def own_checkout(tmp_path: Path) -> Path:
-    """A copy of this checkout, whose patches/ a test may change."""
-    folder = tmp_path / "farwatch"
-    folder.mkdir()
-    for name in ("tools", "kernel-tests"):
-        (folder / name).symlink_to(checkout_root() / name)
-    subprocess.run(["cp", "-r", checkout_root() / "patches", folder / "patches"], check=True)
-    return folder
-
-
-def add_revision(folder: Path, name: str, old: str, new: str) -> None:
-    """A revision with one patch, which replaces a line of fs/fuse/dir.c."""
-    app = App.here()
-    base = app.catalog.base("linux")
-    repository = app.trees.repository("linux")
-    content = subprocess.run(
-        ["git", "-C", repository, "show", f"{app.trees.base_commit(base)}:fs/fuse/dir.c"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    lines = content.splitlines()
-    place = lines.index(old)
-    before, after = lines[place - 3 : place], lines[place + 1 : place + 4]
-    hunk = [*(f" {line}" for line in before), f"-{old}", f"+{new}", *(f" {line}" for line in after)]
-    patches = folder / "patches" / name / "linux"
-    patches.mkdir(parents=True)
-    (patches.parent / "revision.toml").write_text(
-        'title = "Made up"\nshare = "virtiofs"\n[bases]\nlinux = "7.3"\nvirtiofsd = "1.14.0"\n'
-    )
-    (patches / "0001-fuse-made-up.patch").write_text(
-        "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
-        "From: A Tester <tester@example.org>\nDate: Mon, 1 Jan 2024 00:00:00 +0000\n"
-        "Subject: [PATCH] fuse: made up\n\nMade up.\n---\n"
-        "diff --git a/fs/fuse/dir.c b/fs/fuse/dir.c\n--- a/fs/fuse/dir.c\n+++ b/fs/fuse/dir.c\n"
-        f"@@ -{place - 2},7 +{place - 2},7 @@\n" + "\n".join(hunk) + "\n"
-    )
-
-
-def in_checkout(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """farwatch, working on another checkout's patches."""
-    code = (
-        "import sys, farwatch.home, farwatch.app; from pathlib import Path; "
-        f"farwatch.app.checkout_root = lambda: Path({str(folder)!r}); "
-        "from farwatch.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", code, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LONG_ENOUGH,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-    )
 
 
 @pytest.mark.usefixtures("verified")

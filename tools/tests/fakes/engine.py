@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An engine whose guest is fake_guest.py: everything about sessions but the kernel."""
+"""An engine whose guest is fakes/guest.py: everything about sessions but the kernel."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from farwatch.engine import GuestSpec
 from farwatch.engine_uml import UmlEngine
+from tests import FAKES
 
 
 class FakeEngine(UmlEngine):
@@ -23,5 +23,5 @@ class FakeEngine(UmlEngine):
         del spec
         many = len(self._behaviours) > 1
         behaviour = self._behaviours.pop(0) if many else self._behaviours[0]
-        program = Path(__file__).with_name("fake_guest.py")
+        program = FAKES / "guest.py"
         return [sys.executable, "-S", str(program), behaviour, *map(str, lines)]

@@ -15,12 +15,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import script
 
 from farwatch import bootstrap
 from farwatch.errors import FarwatchError
 from farwatch.home import checkout_root
 from farwatch.system import load_needs, missing, parse_needs, version_in
+from tests.processes import script
 
 ROOT = checkout_root()
 LIST = "prog:flubber  flubber-web | flubber  # to flub\nprog:sh  dash  # always there\n"

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tree_samples import sha256, write_tar
-
 from farwatch.app import App
 from farwatch.home import Home
+from tests.samples.tree import sha256, write_tar
 
 CHECKPATCH = """\
 #!/usr/bin/perl

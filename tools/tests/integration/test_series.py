@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tree_samples import commit
 
 from farwatch import cli, git
 from farwatch.app import App
 from farwatch.home import checkout_root
+from tests.samples.tree import commit
 
 pytestmark = pytest.mark.integration
 

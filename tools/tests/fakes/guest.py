@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A stand-in for a kernel with its agent: speaks the agent's protocol and misbehaves on demand.
 
-Called as: fake_guest.py BEHAVIOUR STEPS_FD CONTROL_FD OUTPUT_FD; stdout is the console.
+Called as: fakes/guest.py BEHAVIOUR STEPS_FD CONTROL_FD OUTPUT_FD; stdout is the console.
 The "program" of a run request is a word that says what the test does.
 """
 

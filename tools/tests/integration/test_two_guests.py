@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from event_rules import Event, merged
-from forged_stage import setting_of
 
 from farwatch.app import App, run_guests
 from farwatch.children import Run
 from farwatch.session import GUEST_HOST_ROOT, Session
 from farwatch.trace import LogSet, Trace
+from tests.integration.forged_stage import setting_of
+from tests.samples.event_rules import Event, merged
 
 pytestmark = pytest.mark.integration
 

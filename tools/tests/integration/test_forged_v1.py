@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from forged_stage import Message, Stage, setting_of
 
 from farwatch.session import Setting
+from tests.integration.forged_stage import Message, Stage, setting_of
 
 pytestmark = pytest.mark.integration
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP
-from tree_samples import TEXT, Desk, commit
 
 from farwatch.app import App
 from farwatch.identity import NEUTRAL, Identity
 from farwatch.roundtrip import sink
 from farwatch.series import save
+from tests.samples.tree import TEXT, Desk, commit
 
 PERSON = Identity("Jane Doe", "jane@penguins.zz")
 

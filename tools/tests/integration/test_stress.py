@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from forged_stage import setting_of
 
 from farwatch.app import App, run_guests
 from farwatch.children import Run
@@ -25,6 +24,7 @@ from farwatch.fdinfo import watch_count
 from farwatch.session import GUEST_HOST_ROOT, Session
 from farwatch.splat import scan
 from farwatch.trace import Limits, LogSet, Trace
+from tests.integration.forged_stage import setting_of
 
 pytestmark = pytest.mark.integration
 

@@ -21,7 +21,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-SOURCES = Path(__file__).resolve().parents[2] / "kernel-tests"
+from tests import TESTS
+
+SOURCES = TESTS.parents[1] / "kernel-tests"
 LIMIT = 5.0
 """Seconds that any answer may take."""
 PLAIN = (string.ascii_letters + string.digits + "._/+:=@,-").encode()

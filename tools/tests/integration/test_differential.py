@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from event_rules import Event, merged
-from forged_stage import setting_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +31,8 @@ from farwatch.plan import setting_for
 from farwatch.session import GUEST_HOST_ROOT, Session, Setting
 from farwatch.trace import LogSet, Trace
 from farwatch.work import Wish
+from tests.integration.forged_stage import setting_of
+from tests.samples.event_rules import Event, merged
 
 pytestmark = pytest.mark.integration
 

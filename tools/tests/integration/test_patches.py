@@ -8,15 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import need_engine
-from test_integration import ONE, in_checkout, own_checkout  # own_checkout is a fixture
 
 from farwatch.app import App
 from farwatch.bisectable import COMPONENTS, claimed
 from farwatch.lint_model import read_patches
+from tests.integration.commands import ONE, in_checkout, need_engine
 
 pytestmark = pytest.mark.integration
-__all__ = ["own_checkout"]
 
 FILE = "fs/notify/inotify/inotify_fsnotify.c"
 AFTER = "\tint len = 0, wd;"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import need_engine
-from test_integration import LONG_ENOUGH, command, environment, farwatch
+
+from tests.integration.commands import LONG_ENOUGH, command, environment, farwatch, need_engine
 
 pytestmark = pytest.mark.integration
 

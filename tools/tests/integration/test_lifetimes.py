@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import need_engine
-from forged_stage import setting_of
 
 from farwatch.app import App, run_guests
 from farwatch.children import Run
@@ -21,6 +19,8 @@ from farwatch.fdinfo import watch_count
 from farwatch.session import Session, Setting
 from farwatch.splat import scan
 from farwatch.trace import Limits, LogSet, Trace
+from tests.integration.commands import need_engine
+from tests.integration.forged_stage import setting_of
 
 pytestmark = pytest.mark.integration
 
