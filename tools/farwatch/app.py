@@ -18,7 +18,7 @@ from farwatch.home import Home, checkout_root
 if TYPE_CHECKING:
     from farwatch.build import Builder
     from farwatch.children import Run
-    from farwatch.progress import Reporter
+    from farwatch.terminal.progress import Reporter
     from farwatch.trees import Trees
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class App:
 
     @cached_property
     def reporter(self) -> Reporter:
-        from farwatch.progress import Reporter
+        from farwatch.terminal.progress import Reporter
 
         return Reporter.for_stream(sys.stderr)
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from farwatch.bisectable import BisectReport, Judged
-from farwatch.columns import aligned
-from farwatch.escape import printable
+from farwatch.terminal.columns import aligned
+from farwatch.terminal.escape import printable
 
 
 def bisect_text(report: BisectReport) -> str:

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from farwatch.columns import aligned
-from farwatch.escape import printable
 from farwatch.lint import Line, LintReport
 from farwatch.lint_model import Finding, NotRun
+from farwatch.terminal.columns import aligned
+from farwatch.terminal.escape import printable
 
 
 def lint_text(report: LintReport) -> str:

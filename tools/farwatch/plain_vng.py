@@ -17,7 +17,7 @@ from pathlib import Path
 
 from farwatch import proc
 from farwatch.errors import FarwatchError
-from farwatch.progress import Pace
+from farwatch.terminal.progress import Pace
 
 _BUILD_LIMIT = 2 * 3600.0
 """Seconds that `vng --build` may take."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from farwatch import git
 from farwatch.apply import private_index
 from farwatch.errors import FarwatchError
-from farwatch.escape import printable
+from farwatch.terminal.escape import printable
 
 ONTO, BEFORE, PATCH = "onto", "before", "patch"
 """Labels of the three sides: the new ground; the file as the patch found it; the file as it left it."""

@@ -19,7 +19,7 @@ from farwatch.engine_vng import QEMU as PROGRAM
 from farwatch.home import Home
 from farwatch.kernel_build import ccache_environ, compiler
 from farwatch.model import hash_of
-from farwatch.progress import Pace
+from farwatch.terminal.progress import Pace
 
 _RECIPE_VERSION = "1"
 """Raise it when something here changes what is built from the same inputs."""

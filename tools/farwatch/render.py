@@ -7,14 +7,14 @@ Drawing on a terminal is in render_terminal.py, which is imported only when ther
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from farwatch.escape import markdown, printable
 from farwatch.table import Cell, Change, Group, Row, Table
+from farwatch.terminal.escape import markdown, printable
+from farwatch.terminal.stream import wants_plain
 
 FOLD_FROM = 3
 """So many rows of a group that say the same become one line."""
@@ -223,13 +223,6 @@ def _markdown_surprises(table: Table, all_rows: bool) -> Iterator[str]:
 
 
 # -- terminal
-
-
-def wants_plain(stream: TextIO) -> bool:
-    """Whether the stream gets no escape codes: not a terminal, a dumb one, NO_COLOR, or no UTF-8."""
-    encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
-    dumb = os.environ.get("TERM", "") in ("", "dumb")
-    return not stream.isatty() or dumb or bool(os.environ.get("NO_COLOR")) or encoding != "utf8"
 
 
 def show_table(table: Table, stream: TextIO, all_rows: bool = False) -> None:

@@ -12,7 +12,6 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from farwatch.escape import printable
 from farwatch.model import Verdict
 from farwatch.render import (
     LEGEND,
@@ -29,6 +28,7 @@ from farwatch.render import (
     surprise,
 )
 from farwatch.table import Cell, Change, Table
+from farwatch.terminal.escape import printable
 
 _SYMBOLS = {
     Verdict.PASS: "✓",

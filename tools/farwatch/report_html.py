@@ -8,10 +8,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from farwatch.escape import printable, printable_lines
 from farwatch.model import Verdict
 from farwatch.render import headline, notes, show_command, surprise
 from farwatch.table import Cell, Change, Row, Table
+from farwatch.terminal.escape import printable, printable_lines
 
 
 def environment() -> Environment:

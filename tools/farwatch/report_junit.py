@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections import Counter
 from xml.etree import ElementTree
 
-from farwatch.escape import xml_valid
 from farwatch.model import Verdict
 from farwatch.table import NOT_RUN, Cell, Heading, Row, Table
+from farwatch.terminal.escape import xml_valid
 
 _ERRORS = frozenset({Verdict.CRASH, Verdict.HANG, Verdict.ERROR})
 

@@ -265,7 +265,7 @@ def _put(parcel: Parcel, folder: Path) -> None:
 
 
 def _shown(wish: Wish, parcel: Parcel, proof: Proof) -> str:
-    from farwatch.escape import printable
+    from farwatch.terminal.escape import printable
 
     lines = [
         f"{wish.revision.name} {parcel.component}: {_mails(len(parcel.letters))} in "

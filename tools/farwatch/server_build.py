@@ -17,7 +17,7 @@ from farwatch.builds import Kept
 from farwatch.errors import FarwatchError
 from farwatch.home import Home
 from farwatch.model import Base, Revision, hash_of
-from farwatch.progress import Pace
+from farwatch.terminal.progress import Pace
 
 if TYPE_CHECKING:
     from farwatch.trees import Source

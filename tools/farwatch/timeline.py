@@ -28,8 +28,8 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from farwatch.errors import FarwatchError, unknown
-from farwatch.escape import printable
-from farwatch.render import wants_plain
+from farwatch.terminal.escape import printable
+from farwatch.terminal.stream import wants_plain
 
 TRUNCATED = "… truncated"
 LOG_LIMIT_BYTES = 8 * 1024 * 1024

@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from farwatch.escape import printable
+from farwatch.terminal.escape import printable
 from farwatch.timeline import FOLD_ABOVE, Timeline, facts, timeline_fields
 
 _STYLES = {"control": "blue", "steps": "magenta", "server": "cyan", "console": "yellow", "output": ""}

@@ -155,7 +155,7 @@ def test_rich_and_jinja2_are_not_imported_for_text() -> None:
     quick = (
         "farwatch.render",
         "farwatch.timeline",
-        "farwatch.progress",
+        "farwatch.terminal.progress",
         "farwatch.results",
         "farwatch.table",
     )

@@ -25,7 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.compare import compare, require_something, side, terminal
-    from farwatch.render import wants_plain
+    from farwatch.terminal.stream import wants_plain
 
     old, new = (side(app.catalog, text, args.base) for text in (args.old, args.new))
     color = args.color == "always" or (args.color == "auto" and not wants_plain(sys.stdout))

@@ -23,9 +23,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.escape import printable, printable_lines
     from farwatch.review_trailers import collect
     from farwatch.rewording import reword
+    from farwatch.terminal.escape import printable, printable_lines
 
     revision = app.catalog.revision(args.revision)
     components = common.with_patches(app, revision)

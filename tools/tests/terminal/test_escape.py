@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farwatch.escape import markdown, printable, printable_lines, xml_valid
+from farwatch.terminal.escape import markdown, printable, printable_lines, xml_valid
 
 ANY = st.text(st.characters(codec=None, exclude_categories=()))
 

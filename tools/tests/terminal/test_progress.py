@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from farwatch.progress import LiveDisplay, PlainDisplay, Reporter, minutes
+from farwatch.terminal.progress import LiveDisplay, PlainDisplay, Reporter, minutes
 from tests import TESTS
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -112,7 +112,9 @@ def on_terminal(code: str, term: str = "xterm") -> tuple[str, int]:
     ours, theirs = pty.openpty()
     env = {**os.environ, "TERM": term, "PYTHONPATH": str(TESTS.parent), "COLUMNS": "60"}
     env.pop("NO_COLOR", None)
-    begin = "import sys\nfrom farwatch.progress import Reporter\nr = Reporter.for_stream(sys.stderr)\n"
+    begin = (
+        "import sys\nfrom farwatch.terminal.progress import Reporter\nr = Reporter.for_stream(sys.stderr)\n"
+    )
     with subprocess.Popen([sys.executable, "-c", begin + code], stderr=theirs, env=env) as process:
         os.close(theirs)
         written = b"".join(iter(lambda: read_or_end(ours), b""))

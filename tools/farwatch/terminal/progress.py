@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, TextIO
 
-from farwatch.escape import printable, printable_lines
+from farwatch.terminal.escape import printable, printable_lines
 
 PLAIN_SECONDS = 5.0
 """Least time between two plain lines of a task."""
@@ -207,7 +207,7 @@ class LiveDisplay:
             self.close()
             return
         if self._live is None:
-            from farwatch.progress_live import RichLines
+            from farwatch.terminal.live import RichLines
 
             self._live = RichLines(self._stream)
         self._live.show([task.line for task in tasks])

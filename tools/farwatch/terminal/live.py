@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The live lines of progress.py, drawn with rich."""
+"""The live lines of terminal/progress.py, drawn with rich."""
 
 from __future__ import annotations
 
