@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from farwatch.catalog import Catalog
-from farwatch.home import Home, checkout_root
+from farwatch.system.home import Home, checkout_root
 
 if TYPE_CHECKING:
     from farwatch.build import Builder
-    from farwatch.children import Run
+    from farwatch.system.children import Run
     from farwatch.terminal.progress import Reporter
     from farwatch.trees import Trees
 
@@ -64,7 +64,7 @@ def run_guests(home: Home, work: Callable[[Run], Awaitable[T]]) -> T:
     Ctrl-C, SIGTERM and SIGHUP cancel the work, whose own clean-up then ends
     the guests; whatever that misses is killed here.
     """
-    from farwatch.children import Run
+    from farwatch.system.children import Run
 
     run = Run(home)
 

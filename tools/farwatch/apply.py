@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch import git
 from farwatch.errors import FarwatchError
+from farwatch.system import git
 
 _PREFIX = re.compile(rb"^\[[^\]]*PATCH[^\]]*\]\s*", re.IGNORECASE)
 _DIFF = re.compile(rb"^(?:diff -|--- [^\s]|Index: )", re.MULTILINE)

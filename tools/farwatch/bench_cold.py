@@ -14,12 +14,12 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.capacity import cores
 from farwatch.engines import engine_named
-from farwatch.files import write_whole
 from farwatch.kernel_build import toolchain
 from farwatch.model import hash_of
-from farwatch.proc import version_line
+from farwatch.system.atomic import write_whole
+from farwatch.system.machine import cores
+from farwatch.system.tools import version_line
 
 if TYPE_CHECKING:
     from farwatch.app import App

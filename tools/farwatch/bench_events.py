@@ -24,9 +24,9 @@ from farwatch.work import Wish
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.children import Run
     from farwatch.model import Revision
     from farwatch.session import Setting
+    from farwatch.system.children import Run
 
 SCHEMA = 1
 MEMORY = 768

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch.channel import Channel, attach, pair
-from farwatch.children import Child, Run
 from farwatch.server import Server
+from farwatch.system.channel import Channel, attach, pair
+from farwatch.system.children import Child, Run
 
 STEP_LINE_MAX = 4096
 """Bytes of a request with its newline; as in steps.h."""

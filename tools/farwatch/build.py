@@ -12,14 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from farwatch import builds, kernel_build, proc, qemu_build, server_build, tests_build
+from farwatch import builds, kernel_build, qemu_build, server_build, tests_build
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
-from farwatch.home import Home, locked
 from farwatch.kernel_build import KernelBuild, KernelBuilder, KernelOrder
 from farwatch.model import Base, Revision, hash_of
 from farwatch.qemu_build import QemuBuild, QemuBuilder
 from farwatch.server_build import ServerBuild, ServerBuilder
+from farwatch.system import tools
+from farwatch.system.home import Home
+from farwatch.system.locks import locked
 from farwatch.tests_build import TestsBuild
 
 if TYPE_CHECKING:
@@ -169,7 +171,7 @@ class Builder:
         """
         order = self._order(revision, base, engine, flavor, source)
         present = self._trees.present(source, files)
-        sparse = [proc.version_line("sparse")] if "C=2" in options else []
+        sparse = [tools.version_line("sparse")] if "C=2" in options else []
         key = hash_of("make", order.key, *options, *sparse, *present)
 
         def check(tree: Path, log: Path) -> bool:
@@ -179,7 +181,7 @@ class Builder:
 
     def clippy(self, revision: Revision, base: Base, source: Source) -> Checked:
         """What clippy says about a companion server; looked up the next time."""
-        key = hash_of("clippy", server_build.key(source), proc.output_of(["cargo", "clippy", "--version"]))
+        key = hash_of("clippy", server_build.key(source), tools.output_of(["cargo", "clippy", "--version"]))
         label = f"{base.component} {base.name} of {revision.name}"
 
         def check(tree: Path, log: Path) -> bool:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch.home import Home
+from farwatch.system.home import Home
 
 RECORD = "done.json"
 

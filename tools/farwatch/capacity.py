@@ -3,25 +3,11 @@
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
-
 from farwatch.engine import Engine
+from farwatch.system.machine import available_memory, cores
 
 GUEST_MEMORY = 256 << 20
 """Bytes that a guest with its server may take."""
-
-
-def available_memory() -> int:
-    """Bytes that programs can get without swapping; 0 if the kernel does not say."""
-    text = Path("/proc/meminfo").read_text(encoding="ascii")
-    match = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
-    return int(match[1]) * 1024 if match else 0
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def guests_at_once(engine: Engine) -> int:

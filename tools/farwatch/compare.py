@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch import git
 from farwatch.app import App
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Expectation, Revision
+from farwatch.system import git
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from farwatch.errors import BuildFailure, FarwatchError
+from farwatch.system.needs import package_of
 
 Kind = Literal["disk", "tool", "library", "compiler", "linker", "cargo", "kconfig", "make"]
 
@@ -36,31 +37,6 @@ class Diagnosis:
     def __str__(self) -> str:
         first = f"{self.where}: {self.message}" if self.where else self.message
         return f"{first}\nfailing command: {self.command}" if self.command else first
-
-
-_PACKAGES = {
-    "bc": "bc",
-    "bison": "bison",
-    "cargo": "cargo-web, rustc-web (Debian 12) or cargo",
-    "cc": "gcc",
-    "flex": "flex",
-    "gcc": "gcc",
-    "ld": "binutils",
-    "make": "make",
-    "perl": "perl",
-    "python3": "python3",
-    "rustc": "rustc-web (Debian 12) or rustc",
-    "seccomp": "libseccomp-dev",
-    "cap-ng": "libcap-ng-dev",
-    "elf": "libelf-dev",
-    "ssl": "libssl-dev",
-    "crypto": "libssl-dev",
-}
-
-
-def package_of(name: str) -> str:
-    """The Debian package that brings a program, or a library by its -l name; the name itself if unknown."""
-    return _PACKAGES.get(name, name)
 
 
 _DISK = re.compile(r"No space left on device|Disk quota exceeded|No space left|disk full", re.IGNORECASE)

@@ -21,14 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from farwatch import bootstrap, kvm
-from farwatch.capacity import GUEST_MEMORY, available_memory, cores, guests_at_once
+from farwatch import kvm
+from farwatch.capacity import GUEST_MEMORY, guests_at_once
 from farwatch.engine import Engine
 from farwatch.engine_uml import memory_folder, on_tmpfs
 from farwatch.engine_vng import VngEngine
 from farwatch.engines import ENGINES
-from farwatch.home import Home, checkout_root
-from farwatch.system import Found, load_needs, missing, probe
+from farwatch.system import bootstrap
+from farwatch.system.home import Home, checkout_root
+from farwatch.system.machine import available_memory, cores
+from farwatch.system.needs import Found, load_needs, missing, probe
 
 State = Literal["ok", "warn", "missing"]
 

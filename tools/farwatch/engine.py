@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from farwatch.channel import Channel
-from farwatch.children import Child, Run
 from farwatch.errors import FarwatchError
+from farwatch.system.channel import Channel
+from farwatch.system.children import Child, Run
 
 NETWORK = "network"
 DEBUGGER = "debugger"

@@ -13,9 +13,9 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from farwatch.channel import Channel, attach, pair
-from farwatch.children import Run
 from farwatch.engine import LINES, Engine, Guest, GuestSpec, Listeners, command_word
+from farwatch.system.channel import Channel, attach, pair
+from farwatch.system.children import Run
 
 VIRTIO_ID_FS = 26
 GUESTS_A_CORE = 4

@@ -21,11 +21,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from farwatch.channel import Channel, attach, pair
-from farwatch.children import Child, Run
 from farwatch.engine import DEBUGGER, LINES, NETWORK, Engine, Guest, GuestSpec, Listeners, command_word
 from farwatch.errors import FarwatchError
-from farwatch.proc import version_line
+from farwatch.system.channel import Channel, attach, pair
+from farwatch.system.children import Child, Run
+from farwatch.system.tools import version_line
 
 QEMU = "qemu-system-x86_64"
 MINIMUM = (7, 2)

@@ -18,7 +18,7 @@ from farwatch.work import ColumnWork, Wish
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.children import Run
+    from farwatch.system.children import Run
 
 
 def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:

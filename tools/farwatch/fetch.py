@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from farwatch import git
 from farwatch.errors import FarwatchError
-from farwatch.home import Home, locked
 from farwatch.model import Base
+from farwatch.system import git
+from farwatch.system.home import Home
+from farwatch.system.locks import locked
 
 Say = Callable[[str], None]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from farwatch.errors import FarwatchError
 from farwatch.fetch import pin_lines, tool_failed
-from farwatch.home import Home
 from farwatch.model import Base
+from farwatch.system.home import Home
 
 Say = Callable[[str], None]
 

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from farwatch.errors import FarwatchError
 from farwatch.fetch import no_space, pin_lines, tool_failed
-from farwatch.home import Home, locked
 from farwatch.model import Base
+from farwatch.system.home import Home
+from farwatch.system.locks import locked
 
 Say = Callable[[str], None]
 

@@ -19,11 +19,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from farwatch import git
 from farwatch.errors import FarwatchError
 from farwatch.fetch import fetch, fetch_commit
-from farwatch.home import Home, locked
 from farwatch.model import Base, hash_of
+from farwatch.system import git
+from farwatch.system.home import Home
+from farwatch.system.locks import locked
 
 Say = Callable[[str], None]
 

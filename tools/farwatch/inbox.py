@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import git
 from farwatch.catalog import NAME, REVISION_FILE
 from farwatch.errors import FarwatchError
-from farwatch.folders import rewritten
 from farwatch.model import Base, Revision
 from farwatch.revision_file import quoted
 from farwatch.series import write_series
+from farwatch.system import git
+from farwatch.system.atomic import rewritten
 
 if TYPE_CHECKING:
     from b4 import LoreMessage

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from farwatch.children import Run
 from farwatch.errors import FarwatchError
 from farwatch.server import TAG
 from farwatch.session import BootFailure, Session, Setting, request
+from farwatch.system.children import Run
 
 BOOT_LIMIT = 60.0
 DEBUGGED_LIMIT = 24 * 3600.0

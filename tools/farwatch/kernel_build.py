@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import builds, kconfig, objects, proc
+from farwatch import builds, kconfig, objects
 from farwatch.builds import Kept
 from farwatch.errors import FarwatchError, unknown
-from farwatch.home import Home, checkout_root
 from farwatch.model import Base, Revision, hash_of
+from farwatch.system import tools
+from farwatch.system.home import Home, checkout_root
 from farwatch.terminal.progress import Pace
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def order(
 
 def toolchain() -> str:
     """First lines of what compiler and linker say about themselves."""
-    return "\n".join(proc.version_line(tool) for tool in ("gcc", "ld"))
+    return "\n".join(tools.version_line(tool) for tool in ("gcc", "ld"))
 
 
 def finished(home: Home, key: str) -> KernelBuild | None:
@@ -299,7 +300,7 @@ class KernelBuilder:
             f"srcroot={self._sources}",
             f"CC={compiler()}",
         ]
-        return proc.run_logged(
+        return tools.run_logged(
             [*argv, *targets],
             cwd=self._objects,
             log=self._log,

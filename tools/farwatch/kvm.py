@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.engine import Engine
-from farwatch.home import Home, locked
 from farwatch.model import hash_of
+from farwatch.system.home import Home
+from farwatch.system.locks import locked
 
 if TYPE_CHECKING:
-    from farwatch.children import Run
     from farwatch.session import Setting
+    from farwatch.system.children import Run
 
 DEVICE = Path("/dev/kvm")
 BOOT_LIMIT = 20.0

@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from farwatch import builds, complaints, git
+from farwatch import builds, complaints
 from farwatch.errors import FarwatchError
-from farwatch.home import Home, locked
 from farwatch.lint_model import (
     Finding,
     Job,
@@ -30,7 +29,10 @@ from farwatch.lint_model import (
     in_parallel,
 )
 from farwatch.model import Base, hash_of
-from farwatch.proc import missing_tool
+from farwatch.system import git
+from farwatch.system.home import Home
+from farwatch.system.locks import locked
+from farwatch.system.tools import missing_tool
 from farwatch.trees import Source, Trees
 
 _RECIPE_VERSION = "1"

@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from farwatch import git
 from farwatch.model import Base, Revision
+from farwatch.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Callable

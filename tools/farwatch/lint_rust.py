@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from farwatch import complaints, git
+from farwatch import complaints
 from farwatch.errors import FarwatchError
 from farwatch.lint_model import Finding, Job, NotRun, Outcome, Patch, in_parallel
+from farwatch.system import git
 from farwatch.trees import Source
 
 _DIFF = re.compile(r"^Diff in (?P<file>.+?)(?: at line |:)(?P<line>\d+):$")

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
 from pathlib import Path
 
-from farwatch import git
 from farwatch.identity import is_nobody
 from farwatch.lint_model import Finding, Job, Outcome, Patch
 from farwatch.model import CHANGELOG, COVER
+from farwatch.system import git
 
 LINES_MOST = 500
 """Changed lines of a patch that somebody can review in one sitting. farwatch's own limit."""

@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch import git, port
+from farwatch import port
 from farwatch.errors import FarwatchError
 from farwatch.port import Merge, Patch
+from farwatch.system import git
 
 FOLDER = "resolutions"
 _FIELD = re.compile(r"(?P<key>[A-Z][A-Za-z-]*):(?: (?P<value>.*))?")

@@ -17,8 +17,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from farwatch import git
 from farwatch.errors import FarwatchError
+from farwatch.system import git
 
 _RECORD = "farwatch.tree"
 

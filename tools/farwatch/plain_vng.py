@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from farwatch import proc
 from farwatch.errors import FarwatchError
+from farwatch.system import tools
 from farwatch.terminal.progress import Pace
 
 _BUILD_LIMIT = 2 * 3600.0
@@ -85,7 +85,7 @@ class PlainVng:
     def _vng(self, words: list[str], limit: float, on_line: Callable[[str], None]) -> None:
         path = f"{self.program.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         self._home.mkdir(parents=True, exist_ok=True)
-        status = proc.run_logged(
+        status = tools.run_logged(
             [self.program, *words],
             cwd=self.tree,
             log=self._log,

@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import bootstrap
 from farwatch.engine import Engine
 from farwatch.engines import engine_named
 from farwatch.errors import FarwatchError, unknown
@@ -21,6 +20,7 @@ from farwatch.model import Base, CellResult, Column, Revision, TestCase, hash_of
 from farwatch.results import Results
 from farwatch.selection import compile_expression
 from farwatch.server import command_line
+from farwatch.system import bootstrap
 from farwatch.work import ColumnWork, Job, Wish
 
 VMM = "qemu"

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch import git
 from farwatch.apply import private_index
 from farwatch.errors import FarwatchError
+from farwatch.system import git
 from farwatch.terminal.escape import printable
 
 ONTO, BEFORE, PATCH = "onto", "before", "patch"

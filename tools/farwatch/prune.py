@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.builds import RECORD
-from farwatch.children import sweep
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
 from farwatch.results import Results
+from farwatch.system.children import sweep
+from farwatch.system.home import Home
 
 DAYS = 14.0
 """Age after which builds, build folders and logs of superseded cells go by default."""

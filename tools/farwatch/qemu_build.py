@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch import builds, proc
+from farwatch import builds
 from farwatch.builds import Kept
 from farwatch.engine_vng import QEMU as PROGRAM
-from farwatch.home import Home
 from farwatch.kernel_build import ccache_environ, compiler
 from farwatch.model import hash_of
+from farwatch.system import tools
+from farwatch.system.home import Home
 from farwatch.terminal.progress import Pace
 
 _RECIPE_VERSION = "1"
@@ -60,7 +61,7 @@ class QemuBuild:
 
 def key(tree: str) -> str:
     """Hash over everything that could change the program. tree: id of the sources."""
-    return hash_of("qemu", _RECIPE_VERSION, tree, proc.version_line("gcc"), *_OPTIONS)
+    return hash_of("qemu", _RECIPE_VERSION, tree, tools.version_line("gcc"), *_OPTIONS)
 
 
 def finished(home: Home, key: str) -> QemuBuild | None:
@@ -105,7 +106,7 @@ class QemuBuilder:
         return self._objects / "farwatch.configured"
 
     def _wanted_stamp(self) -> str:
-        return hash_of(_RECIPE_VERSION, str(self._tree), proc.version_line("gcc"), *_OPTIONS)
+        return hash_of(_RECIPE_VERSION, str(self._tree), tools.version_line("gcc"), *_OPTIONS)
 
     def _configured(self) -> bool:
         return self._stamp.exists() and self._stamp.read_text() == self._wanted_stamp()
@@ -124,7 +125,7 @@ class QemuBuilder:
         self._stamp.write_text(self._wanted_stamp())
 
     def _run(self, argv: list[str], on_line: Callable[[str], None] | None = None) -> None:
-        status = proc.run_logged(
+        status = tools.run_logged(
             argv,
             cwd=self._objects,
             log=self._log,

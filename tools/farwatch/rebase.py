@@ -14,15 +14,16 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from farwatch import git, memory, port
+from farwatch import memory, port
 from farwatch.app import App
 from farwatch.errors import FarwatchError
-from farwatch.folders import rewritten
-from farwatch.home import locked
 from farwatch.memory import Memory, Mover, Step, Stop
 from farwatch.model import Base, Revision, hash_of
 from farwatch.port import Patch
 from farwatch.series import write_series
+from farwatch.system import git
+from farwatch.system.atomic import rewritten
+from farwatch.system.locks import locked
 from farwatch.terminal.escape import printable, printable_lines
 from farwatch.worktree import REBASE_STATE, changed_names, git_dir, is_worktree, operation, shown
 

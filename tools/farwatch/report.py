@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from farwatch.files import write_whole
 from farwatch.render import show_table
+from farwatch.system.atomic import write_whole
 from farwatch.table import Table
 
 

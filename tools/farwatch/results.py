@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import Any
 
 from farwatch.errors import FarwatchError
-from farwatch.home import locked
 from farwatch.model import CellResult, Column, Verdict
+from farwatch.system.locks import locked
 
 Migration = tuple[str, ...]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import git
 from farwatch.errors import FarwatchError
-from farwatch.folders import rewritten
 from farwatch.identity import Identity
 from farwatch.model import Revision
 from farwatch.series import write_series
+from farwatch.system import git
+from farwatch.system.atomic import rewritten
 from farwatch.worktree import is_worktree
 
 if TYPE_CHECKING:

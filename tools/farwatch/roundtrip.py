@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from farwatch import git
 from farwatch.apply import tidy
 from farwatch.delivery import door_to
 from farwatch.errors import FarwatchError
 from farwatch.identity import Identity
 from farwatch.letters import Letter
 from farwatch.scratch import Scratch, bare_scratch
+from farwatch.system import git
 
 if TYPE_CHECKING:
     from aiosmtpd.controller import Controller

@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from farwatch.children import Run
 from farwatch.engine import Ending
 from farwatch.model import CellResult, TestCase, Verdict
 from farwatch.session import CONSOLE_LIMIT, GUEST_HOST_ROOT, OUTPUT_LIMIT, BootFailure, Session
+from farwatch.system.children import Run
 from farwatch.trace import LogSet, Trace
 from farwatch.verdict import End, EndKind, Evidence, judge
 from farwatch.work import ColumnWork, Job

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch import git
 from farwatch.errors import FarwatchError
+from farwatch.system import git
 
 BASE, SERIES = "base", "series"
 """Its branches: what the series applies to, and the series, which is checked out."""
@@ -45,7 +45,7 @@ class Scratch:
 
     path: Path
     settings: tuple[tuple[str, str], ...] = ()
-    """Settings of git and b4 beside those of farwatch.git: a person's, where they have a say."""
+    """Settings of git and b4 beside those of farwatch.system.git: a person's, where they have a say."""
 
     def environment(self) -> dict[str, str]:
         """For git and all that calls it: these settings, and no others."""

@@ -17,16 +17,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import git, sent
+from farwatch import sent
 from farwatch.delivery import Door, Undelivered, personal_door, signed
 from farwatch.errors import FarwatchError
-from farwatch.home import locked
 from farwatch.identity import NEUTRAL, Identity, person, require_person
 from farwatch.letters import Draft, Earlier, Letter, Recipients, finished, maintainers, write_letters
 from farwatch.model import CHANGELOG, COVER, Base, Posting, Revision
 from farwatch.roundtrip import Proof, prove
 from farwatch.scratch import Scratch, personal_settings, scratch
 from farwatch.send_gate import require_fit, require_unsent
+from farwatch.system import git
+from farwatch.system.locks import locked
 
 if TYPE_CHECKING:
     from farwatch.app import App

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from farwatch import git, sent
+from farwatch import sent
 from farwatch.errors import FarwatchError
 from farwatch.identity import parse
 from farwatch.model import Adoption, Revision
 from farwatch.rewording import require_saved
+from farwatch.system import git
 
 if TYPE_CHECKING:
     from farwatch.app import App

@@ -15,15 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import git, memory
+from farwatch import memory
 from farwatch.apply import tidy
 from farwatch.catalog import REVISION_FILE
 from farwatch.errors import FarwatchError
-from farwatch.folders import rewritten
-from farwatch.home import locked
 from farwatch.model import Base, Revision
 from farwatch.port import Patch
 from farwatch.revision_file import set_base
+from farwatch.system import git
+from farwatch.system.atomic import rewritten
+from farwatch.system.locks import locked
 from farwatch.trees import Trees
 from farwatch.worktree import changed_names, is_worktree, operation, require_repository, shown
 

@@ -20,10 +20,10 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from farwatch.channel import Channel, attach, pair
-from farwatch.children import Child, Run
 from farwatch.errors import FarwatchError
-from farwatch.fdinfo import watch_count
+from farwatch.system.channel import Channel, attach, pair
+from farwatch.system.children import Child, Run
+from farwatch.system.procfs import cpu_ticks, stopped, watch_count
 
 TAG = "myfs"
 """virtiofs tag of the share."""
@@ -92,7 +92,7 @@ class Server:
     async def pause(self) -> None:
         """SIGSTOP, and wait until every thread has stopped."""
         os.kill(self.child.pid, signal.SIGSTOP)
-        while self.child.alive and not _stopped(self.child.pid):
+        while self.child.alive and not stopped(self.child.pid):
             await asyncio.sleep(_STATE_TICK)
 
     async def resume(self) -> None:
@@ -108,10 +108,10 @@ class Server:
     async def quiet(self, milliseconds: int) -> None:
         """Wait until the server has used no CPU for that long. The caller limits the wait."""
         loop = asyncio.get_running_loop()
-        used, since = _cpu_ticks(self.child.pid), loop.time()
+        used, since = cpu_ticks(self.child.pid), loop.time()
         while loop.time() - since < milliseconds / 1000:
             await asyncio.sleep(_QUIET_TICK)
-            now = _cpu_ticks(self.child.pid)
+            now = cpu_ticks(self.child.pid)
             if now != used:
                 used, since = now, loop.time()
 
@@ -137,7 +137,7 @@ class Server:
 
     def cpu_ms(self) -> int:
         """CPU time that it has used."""
-        return _cpu_ticks(self.child.pid) * 1000 // os.sysconf("SC_CLK_TCK")
+        return cpu_ticks(self.child.pid) * 1000 // os.sysconf("SC_CLK_TCK")
 
     async def stop(self) -> None:
         """End it and everything that belongs to it."""
@@ -186,21 +186,3 @@ def _listen(address: Path) -> socket.socket:
             f"cannot listen at {address}", cause=str(error), hint="set TMPDIR to a short, writable path"
         ) from error
     return listener
-
-
-def _stopped(pid: int) -> bool:
-    """Whether all threads of a process are in state T (proc(5))."""
-    states = []
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with contextlib.suppress(OSError):
-            states.append(stat.read_bytes().rpartition(b")")[2].split()[0])
-    return all(state in (b"T", b"t", b"Z", b"X") for state in states)
-
-
-def _cpu_ticks(pid: int) -> int:
-    """utime + stime of a process, in clock ticks; -1 when it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return -1
-    return int(fields[11]) + int(fields[12])

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import builds, proc
+from farwatch import builds
 from farwatch.builds import Kept
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
 from farwatch.model import Base, Revision, hash_of
+from farwatch.system import tools
+from farwatch.system.home import Home
 from farwatch.terminal.progress import Pace
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class ServerBuilder:
         mine = Path.home() / ".cargo" / "config.toml"  # a registry mirror is set there
         config = ["--config", str(mine)] if mine.is_file() else []
         environ = {"CARGO_HOME": str(self._home.cargo), "CARGO_TARGET_DIR": str(self._target), "LC_ALL": "C"}
-        return proc.run_logged(
+        return tools.run_logged(
             ["cargo", *config, command, "--locked", *options],
             cwd=self._tree,
             log=self._log,
@@ -189,7 +190,7 @@ class _Progress:
 
 def _version_text(tool: str) -> str:
     try:
-        return proc.version_line(tool)
+        return tools.version_line(tool)
     except FarwatchError as error:
         raise FarwatchError(f"{tool} cannot be used", cause=str(error), hint=_PACKAGES) from error
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.broker import Broker
-from farwatch.children import Run
 from farwatch.engine import LINES, Ending, Engine, Guest, GuestSpec, Listeners, settle
 from farwatch.errors import FarwatchError
 from farwatch.model import ShareKind
 from farwatch.server import TAG, Server
+from farwatch.system.children import Run
 from farwatch.trace import Limits, LogSet, Trace
 
 CONSOLE_LIMIT = 16 * 1024 * 1024

@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from farwatch import builds, proc
+from farwatch import builds
 from farwatch.errors import FarwatchError
-from farwatch.home import Home, checkout_root, locked
 from farwatch.model import TestCase, hash_of
+from farwatch.system import tools
+from farwatch.system.home import Home, checkout_root
+from farwatch.system.locks import locked
 
 _RECIPE_VERSION = "3"
 """Raise it when something here changes what is built from the same inputs."""
@@ -83,7 +85,7 @@ def tests(home: Home, commit: str, say: Callable[[str], None], folder: Path | No
 
 def _key(folder: Path, commit: str) -> str:
     parts = [f"{path.name}\0{path.read_text(encoding='utf-8')}" for path in _sources(folder)]
-    return hash_of("tests", _RECIPE_VERSION, commit, proc.version_line("gcc"), *parts)
+    return hash_of("tests", _RECIPE_VERSION, commit, tools.version_line("gcc"), *parts)
 
 
 def _sources(folder: Path) -> list[Path]:
@@ -152,7 +154,7 @@ def _flags(folder: Path, headers: Path) -> str:
 
 def _work_folder(home: Home, folder: Path, headers: Path) -> Path:
     """Where make works: one for everything that it does not look at by itself."""
-    name = hash_of(_RECIPE_VERSION, _flags(folder, headers), proc.version_line("gcc"))
+    name = hash_of(_RECIPE_VERSION, _flags(folder, headers), tools.version_line("gcc"))
     path = home.objects / f"tests-{name[:12]}"
     path.mkdir(exist_ok=True)
     return path
@@ -183,7 +185,7 @@ def _test_names(folder: Path) -> list[str]:
 
 
 def _make(folder: Path, work: Path, headers: Path) -> None:
-    status = proc.run_logged(
+    status = tools.run_logged(
         ["make", f"-j{len(os.sched_getaffinity(0))}", f"OUTPUT={work}", f"KSELFTEST={headers}"],
         cwd=folder,
         log=work / _LOG,

@@ -14,14 +14,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from farwatch import git, importer
+from farwatch import importer
 from farwatch.apply import Target, apply_series
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
-from farwatch.home import Home, locked
 from farwatch.memory import Memory, Mover, Resolution, Stop, stale_line
 from farwatch.model import Base, Revision, hash_of
 from farwatch.port import Patch, patches_of
+from farwatch.system import git
+from farwatch.system.home import Home
+from farwatch.system.locks import locked
 from farwatch.worktree import (
     changed_names,
     content_tree,

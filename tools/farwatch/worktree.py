@@ -7,8 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from farwatch import git
 from farwatch.errors import FarwatchError
+from farwatch.system import git
 
 REBASE_STATE = "farwatch-rebase.json"
 """File in the git folder of a worktree while `farwatch rebase` waits for a person."""

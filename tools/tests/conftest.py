@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from farwatch.home import Home, checkout_root
+from farwatch.system.home import Home, checkout_root
 
 # A slow machine is no failure. A CI service sees the same examples each time; people see new ones.
 settings.register_profile("farwatch", deadline=None, derandomize="CI" in os.environ)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import git
 from farwatch.adoption import DCO, adopt
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
-from farwatch.home import checkout_root
 from farwatch.identity import Identity
 from farwatch.series import save
+from farwatch.system import git
+from farwatch.system.home import checkout_root
 from tests.samples.mail import PERSON, Person, app_of, write_series
 from tests.samples.tree import Desk, commit, desk
 

@@ -16,15 +16,16 @@ from typing import Any
 
 import pytest
 
-from farwatch import bisectable, git, kernel_build
+from farwatch import bisectable, kernel_build
 from farwatch.app import App
 from farwatch.bisectable import BOOTS, BisectReport, bisect_revision
 from farwatch.bisectable_table import bisect_text
 from farwatch.build import Checked, TestsBuild
 from farwatch.errors import BuildFailure, FarwatchError
-from farwatch.home import Home
 from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.results import Results
+from farwatch.system import git
+from farwatch.system.home import Home
 from farwatch.trees import Source
 from farwatch.work import Wish
 from tests.processes import script

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from farwatch import builds
-from farwatch.home import Home
+from farwatch.system.home import Home
 
 
 def test_what_was_made_is_found(tmp_path: Path) -> None:

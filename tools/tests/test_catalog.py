@@ -8,8 +8,8 @@ import pytest
 
 from farwatch.catalog import Catalog, natural_key
 from farwatch.errors import FarwatchError
-from farwatch.home import checkout_root
 from farwatch.model import Verdict
+from farwatch.system.home import checkout_root
 
 BASES = """\
 [linux]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import cli, git
+from farwatch import cli
 from farwatch.app import App
 from farwatch.compare import Section, compare, require_something, side, terminal
 from farwatch.compare_html import render
 from farwatch.errors import FarwatchError
 from farwatch.new import new_revision
 from farwatch.series import save
+from farwatch.system import git
 from farwatch.trees import Trees
 from tests.samples.tree import TEXT, Desk, add_base, commit, desk
 

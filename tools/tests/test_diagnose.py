@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.diagnose import diagnose, failure, package_of
+from farwatch.diagnose import diagnose, failure
+from farwatch.system.needs import package_of
 from tests import SAMPLES
 
 DATA = SAMPLES / "build"

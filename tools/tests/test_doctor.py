@@ -12,7 +12,7 @@ import pytest
 from farwatch import capacity, doctor, engine_uml
 from farwatch.doctor import GIB, Finding
 from farwatch.engine_uml import UmlEngine, memory_folder
-from farwatch.home import Home
+from farwatch.system.home import Home
 from tests.processes import script
 
 

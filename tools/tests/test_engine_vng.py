@@ -15,20 +15,21 @@ from typing import cast
 
 import pytest
 
-from farwatch import bootstrap, doctor, engine_vng, kvm
+from farwatch import doctor, engine_vng, kvm
 from farwatch.app import App, run_guests
 from farwatch.build import TestsBuild
-from farwatch.children import Run
 from farwatch.engine import Engine, GuestSpec, Listeners
 from farwatch.engine_uml import UmlEngine
 from farwatch.engine_vng import StockVngEngine, VngEngine
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
 from farwatch.model import Base, Revision
 from farwatch.plan import plan_cases
-from farwatch.proc import missing_tool
 from farwatch.results import Results
 from farwatch.session import Setting
+from farwatch.system import bootstrap
+from farwatch.system.children import Run
+from farwatch.system.home import Home
+from farwatch.system.tools import missing_tool
 from farwatch.work import Wish
 from tests.processes import script
 

@@ -15,8 +15,8 @@ import pytest
 from farwatch import fetch_deb
 from farwatch.errors import FarwatchError
 from farwatch.fetch import fetch
-from farwatch.home import Home
 from farwatch.model import Base
+from farwatch.system.home import Home
 from tests.samples.tree import sha256, write_tar
 
 APT_GET = """#!/bin/sh

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import git, importer
+from farwatch import importer
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
 from farwatch.importer import base_ref, import_base, imported, repository
 from farwatch.model import Base
+from farwatch.system import git
+from farwatch.system.home import Home
 from tests.samples.tree import FILES, contents, sha256, tarball_base, write_tar
 
 
@@ -118,7 +119,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from farwatch import importer
-from farwatch.home import Home
+from farwatch.system.home import Home
 from farwatch.model import Base
 place = sys.argv[1]
 def stop(*_):

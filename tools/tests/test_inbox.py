@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import git, scratch
+from farwatch import scratch
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.inbox import import_series
@@ -18,6 +18,7 @@ from farwatch.letters import Draft, Letter, Recipients, write_letters
 from farwatch.review_trailers import collect
 from farwatch.rewording import reword
 from farwatch.series import save
+from farwatch.system import git
 from tests.fakes import warm_b4
 from tests.samples.mail import PERSON, Person, app_of, write_series
 from tests.samples.tree import Desk, commit, desk

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farwatch.errors import FarwatchError
-from farwatch.home import checkout_root
 from farwatch.kconfig import (
     Setting,
     common_fragments,
@@ -22,6 +21,7 @@ from farwatch.kconfig import (
     revision_fragments,
 )
 from farwatch.model import Revision
+from farwatch.system.home import checkout_root
 
 
 def _write(path: Path, text: str) -> Path:

@@ -13,13 +13,14 @@ from typing import cast
 
 import pytest
 
-from farwatch import git, kconfig, kernel_build, objects, proc
+from farwatch import kconfig, kernel_build, objects
 from farwatch.build import Builder
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
 from farwatch.kernel_build import Progress, order
 from farwatch.model import Base, Revision
+from farwatch.system import git, tools
+from farwatch.system.home import Home
 from farwatch.trees import Source, Trees
 
 MAKEFILE = """\
@@ -144,7 +145,7 @@ def test_an_image_that_can_be_booted(world: World, arch: str, flavor: str, image
 
 def test_the_same_inputs_build_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first = world.build()
-    monkeypatch.setattr(proc, "run_logged", None)
+    monkeypatch.setattr(tools, "run_logged", None)
     assert world.build() == first
 
 

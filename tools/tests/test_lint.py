@@ -12,16 +12,17 @@ from typing import Any, cast
 
 import pytest
 
-from farwatch import git, lint_compile, lint_text
+from farwatch import lint_compile, lint_text
 from farwatch.app import App
 from farwatch.build import Checked
 from farwatch.catalog import Catalog
 from farwatch.errors import BuildFailure, FarwatchError
-from farwatch.home import Home
 from farwatch.lint import LintReport, lint_revision
 from farwatch.lint_model import Job, Patch, trailers_of
 from farwatch.lint_table import lint_text as shown
 from farwatch.model import Adoption, Waiver
+from farwatch.system import git
+from farwatch.system.home import Home
 from farwatch.trees import Source
 from tests.processes import script
 from tests.samples.lint import Change, kernel_file, lint_app, revision

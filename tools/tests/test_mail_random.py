@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from farwatch import git, roundtrip, scratch
+from farwatch import roundtrip, scratch
 from farwatch.errors import FarwatchError
 from farwatch.letters import Draft, Letter, Recipients, finished, write_letters
 from farwatch.series import save
+from farwatch.system import git
 from tests.fakes import warm_b4
 from tests.samples.mail import PERSON
 from tests.samples.tree import Desk, commit, desk

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
 from farwatch.model import CellResult, Column, Verdict
 from farwatch.prune import human, prune, size_of, usage
 from farwatch.results import Results
+from farwatch.system.home import Home
 
 NOW = time.time()
 DAY = 24 * 3600.0

@@ -14,8 +14,8 @@ from farwatch import qemu_build
 from farwatch.build import Builder
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
 from farwatch.model import Base, Revision
+from farwatch.system.home import Home
 from farwatch.trees import Trees
 from tests.processes import script
 from tests.samples.tree import FakeTrees

@@ -7,11 +7,11 @@ from collections import deque
 from pathlib import Path
 
 from farwatch.app import run_guests
-from farwatch.children import Run
-from farwatch.home import Home
 from farwatch.model import CellResult, Column, ShareKind, TestCase, Verdict
 from farwatch.runner import Runner
 from farwatch.session import Setting
+from farwatch.system.children import Run
+from farwatch.system.home import Home
 from farwatch.work import ColumnWork, Job
 from tests.fakes.engine import FakeEngine
 from tests.fakes.programs import fake_server

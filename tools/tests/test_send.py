@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from farwatch import delivery, git, roundtrip, scratch, send_gate, sent
+from farwatch import delivery, roundtrip, scratch, send_gate, sent
 from farwatch import send as send_module
 from farwatch.app import App
 from farwatch.catalog import Catalog
@@ -25,6 +25,7 @@ from farwatch.lint_model import NotRun
 from farwatch.roundtrip import Proof
 from farwatch.send import Mode, Parcel, Wish, send
 from farwatch.series import save
+from farwatch.system import git
 from tests.fakes import warm_b4
 from tests.samples.mail import PERSON, Behaviour, Person, app_of, server, tls_context, write_series
 from tests.samples.tree import Desk, commit, desk

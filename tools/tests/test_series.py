@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from farwatch import folders, git
 from farwatch.apply import tidy
 from farwatch.errors import FarwatchError
 from farwatch.series import Saved, save
+from farwatch.system import atomic, git
 from tests.samples.tree import TEXT, Desk, commit, desk
 
 
@@ -239,7 +239,7 @@ def test_save_without_a_checkout(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["series._format", "series._require_same", "folders._put", "folders.exchange"]
+    "where", ["series._format", "series._require_same", "system.atomic._put", "system.atomic.exchange"]
 )
 def test_an_interrupted_save_leaves_the_old_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
@@ -376,5 +376,5 @@ def test_exchange_falls_back_to_two_steps(tmp_path: Path, monkeypatch: pytest.Mo
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
     monkeypatch.setattr("ctypes.CDLL", NoLibc)
-    folders.exchange(tmp_path / "one", tmp_path / "other")
+    atomic.exchange(tmp_path / "one", tmp_path / "other")
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["one"]

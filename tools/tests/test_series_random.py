@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from farwatch import git
-from farwatch.home import checkout_root
 from farwatch.series import save
+from farwatch.system import git
+from farwatch.system.home import checkout_root
 from farwatch.trees import SERIES_REFS
 from tests.samples.tree import Desk, commit, desk
 
@@ -146,7 +146,7 @@ def test_two_saves_at_once_from_two_homes(tmp_path: Path) -> None:
             (path / "Makefile").write_text(f"{place} {number}\n")
             commit(path, f"made at {place}: {number}")
     code = (
-        "import sys; from pathlib import Path; from farwatch.home import Home\n"
+        "import sys; from pathlib import Path; from farwatch.system.home import Home\n"
         "from farwatch.catalog import Catalog\n"
         "from farwatch.trees import Trees; from farwatch.series import save\n"
         "catalog = Catalog.load(Path(sys.argv[1])); trees = Trees(Home(Path(sys.argv[2])), catalog, print)\n"

@@ -13,12 +13,13 @@ from typing import cast
 
 import pytest
 
-from farwatch import proc, server_build
+from farwatch import server_build
 from farwatch.build import Builder
 from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
 from farwatch.model import Base, Revision
+from farwatch.system import tools
+from farwatch.system.home import Home
 from farwatch.trees import Trees
 from tests import SAMPLES
 from tests.samples.tree import FakeTrees
@@ -80,9 +81,9 @@ def fake_cargo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("ERRORS", str(SAMPLES / "build" / "cargo-error.log"))
-    proc.version_line.cache_clear()
+    tools.version_line.cache_clear()
     yield
-    proc.version_line.cache_clear()
+    tools.version_line.cache_clear()
 
 
 @pytest.mark.usefixtures("fake_cargo")
@@ -137,7 +138,7 @@ def test_a_cargo_that_is_too_old(tmp_path: Path, package: str, lock: int, why: s
 
 def test_no_cargo_at_all(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    proc.version_line.cache_clear()
+    tools.version_line.cache_clear()
     with pytest.raises(FarwatchError, match="rustc cannot be used") as caught:
         world.build()
     assert "cargo-web" in caught.value.hint
@@ -152,7 +153,7 @@ def test_no_lock_file(tmp_path: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="no cargo")
 def test_the_real_cargo(world: World) -> None:
-    proc.version_line.cache_clear()
+    tools.version_line.cache_clear()
     built = world.build()
     assert subprocess.run([built.binary], check=False).returncode == 0
     (world.tree / "src" / "main.rs").write_text("fn main() { missing() }\n")
@@ -164,7 +165,7 @@ def test_the_real_cargo(world: World) -> None:
 @pytest.mark.integration
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="no cargo")
 def test_another_folder_with_older_files_is_compiled(world: World, tmp_path: Path) -> None:
-    proc.version_line.cache_clear()
+    tools.version_line.cache_clear()
     other = shutil.copytree(world.tree, tmp_path / "other")
     (other / "src" / "main.rs").write_text("fn main() { std::process::exit(7) }\n")
     os.utime(other / "src" / "main.rs", (1, 1))

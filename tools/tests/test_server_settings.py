@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from farwatch.app import App, run_guests
-from farwatch.children import Run
 from farwatch.session import GUEST_HOST_ROOT, Session, Setting
 from farwatch.splat import scan
+from farwatch.system.children import Run
 from farwatch.trace import LogSet, Trace
 from tests.integration.forged_stage import setting_of
 

@@ -16,12 +16,12 @@ import pytest
 
 from farwatch import session as session_module
 from farwatch.app import run_guests
-from farwatch.children import Run
 from farwatch.engine import Ending
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
 from farwatch.model import ShareKind
 from farwatch.session import BootFailure, Session, Setting, escape
+from farwatch.system.children import Run
+from farwatch.system.home import Home
 from farwatch.trace import Limits, LogSet, Trace
 from tests.fakes.engine import FakeEngine
 from tests.fakes.programs import fake_server

@@ -11,7 +11,7 @@ import pytest
 
 from farwatch import tests_build
 from farwatch.errors import FarwatchError
-from farwatch.home import Home, checkout_root
+from farwatch.system.home import Home, checkout_root
 
 LONG = "a_fixture_with_a_name_that_is_too_long"
 LIST = f"""\

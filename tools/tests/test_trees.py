@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import git
 from farwatch.errors import FarwatchError
 from farwatch.series import save
+from farwatch.system import git
 from farwatch.trees import Source
 from tests.samples.tree import FILES, Desk, add_base, commit, contents, desk
 

@@ -13,8 +13,8 @@ import pytest
 from farwatch.app import App
 from farwatch.engines import ENGINES
 from farwatch.errors import FarwatchError
-from farwatch.home import checkout_root
 from farwatch.plan import usable_engine
+from farwatch.system.home import checkout_root
 
 ONE = "inotify_test:directory.local.create"
 LONG_ENOUGH = 45 * 60
@@ -73,7 +73,7 @@ def add_revision(folder: Path, name: str, old: str, new: str) -> None:
 def in_checkout(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """farwatch, working on another checkout's patches."""
     code = (
-        "import sys, farwatch.home, farwatch.app; from pathlib import Path; "
+        "import sys, farwatch.system.home, farwatch.app; from pathlib import Path; "
         f"farwatch.app.checkout_root = lambda: Path({str(folder)!r}); "
         "from farwatch.cli import main; sys.exit(main(sys.argv[1:]))"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.home import checkout_root
+from farwatch.system.home import checkout_root
 
 
 @pytest.fixture

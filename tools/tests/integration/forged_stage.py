@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.app import App, run_guests
-from farwatch.children import Run
 from farwatch.plan import setting_for
 from farwatch.session import Session, Setting
 from farwatch.splat import scan
+from farwatch.system.children import Run
 from farwatch.trace import LogSet, Trace
 from farwatch.work import Wish
 

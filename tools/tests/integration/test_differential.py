@@ -26,9 +26,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from farwatch.app import App
-from farwatch.children import Run
 from farwatch.plan import setting_for
 from farwatch.session import GUEST_HOST_ROOT, Session, Setting
+from farwatch.system.children import Run
 from farwatch.trace import LogSet, Trace
 from farwatch.work import Wish
 from tests.integration.forged_stage import setting_of

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from farwatch.app import App, run_guests
-from farwatch.children import Run
-from farwatch.fdinfo import watch_count
 from farwatch.session import Session, Setting
 from farwatch.splat import scan
+from farwatch.system.children import Run
+from farwatch.system.procfs import watch_count
 from farwatch.trace import Limits, LogSet, Trace
 from tests.integration.commands import need_engine
 from tests.integration.forged_stage import setting_of

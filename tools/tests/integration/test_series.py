@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import cli, git
+from farwatch import cli
 from farwatch.app import App
-from farwatch.home import checkout_root
+from farwatch.system import git
+from farwatch.system.home import checkout_root
 from tests.samples.tree import commit
 
 pytestmark = pytest.mark.integration

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from farwatch.app import App, run_guests
-from farwatch.children import Run
 from farwatch.session import GUEST_HOST_ROOT, Session
+from farwatch.system.children import Run
 from farwatch.trace import LogSet, Trace
 from tests.integration.forged_stage import setting_of
 from tests.samples.event_rules import Event, merged

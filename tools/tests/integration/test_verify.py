@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from farwatch.app import App, run_guests
-from farwatch.children import Run
-from farwatch.home import Home
 from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.plan import setting_for
 from farwatch.runner import Runner
+from farwatch.system.children import Run
+from farwatch.system.home import Home
 from farwatch.trace import Limits
 from farwatch.work import ColumnWork, Job, Wish
 from tests.integration.commands import (

@@ -16,7 +16,7 @@ import pytest
 
 from farwatch import tests_build
 from farwatch.app import App
-from farwatch.home import checkout_root
+from farwatch.system.home import checkout_root
 
 SOURCES = checkout_root() / "kernel-tests"
 PROGRAMS = sorted(SOURCES.glob("*_test.c"))

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from farwatch.home import checkout_root
+from farwatch.system.home import checkout_root
 from tests.processes import script
 
 

@@ -16,10 +16,10 @@ from types import ModuleType
 
 import pytest
 
-from farwatch import bootstrap
 from farwatch.errors import FarwatchError
-from farwatch.home import checkout_root
-from farwatch.system import load_needs, missing, parse_needs, version_in
+from farwatch.system import bootstrap
+from farwatch.system.home import checkout_root
+from farwatch.system.needs import load_needs, missing, parse_needs, version_in
 from tests.processes import script
 
 ROOT = checkout_root()
@@ -45,15 +45,27 @@ def load_launcher() -> ModuleType:
     return module
 
 
+LAUNCHED = (
+    "__init__",
+    "errors",
+    "system/__init__",
+    "system/bootstrap",
+    "system/home",
+    "system/locks",
+    "system/needs",
+)
+"""Modules that a first start needs."""
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with a blank in its path, whose farwatch says how it was called."""
     root = tmp_path / "check out"
     package = root / "tools" / "farwatch"
-    package.mkdir(parents=True)
+    (package / "system").mkdir(parents=True)
     shutil.copy(ROOT / "farwatch", root)
-    for name in ("__init__", "bootstrap", "errors", "home", "system"):
-        shutil.copy(ROOT / "tools" / "farwatch" / f"{name}.py", package)
+    for name in LAUNCHED:
+        shutil.copy(ROOT / "tools" / "farwatch" / f"{name}.py", package / f"{name}.py")
     (package / "__main__.py").write_text(MAIN)
     (root / "tools" / "system-packages.txt").write_text(LIST)
     (root / "tools" / "requirements.lock").write_text("")
@@ -371,7 +383,7 @@ def test_two_first_starts_install_once(tmp_path: Path, checkout: Path, calls: Pa
     arguments = [str(path) for path in (checkout / "tools", home, home / "system", home / "venv")]
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r}); sys.executable = {python!r}\n"
-        f"from farwatch import bootstrap; sys.exit(bootstrap.prepare(*{arguments!r}))"
+        f"from farwatch.system import bootstrap; sys.exit(bootstrap.prepare(*{arguments!r}))"
     )
     environment = {**os.environ, "SLOW": str(gate)}
     both = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.app import App
-from farwatch.home import Home
+from farwatch.system.home import Home
 from tests.samples.tree import sha256, write_tar
 
 CHECKPATCH = """\

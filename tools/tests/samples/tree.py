@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch import git
 from farwatch.catalog import Catalog
-from farwatch.home import Home
 from farwatch.model import Base, Revision, hash_of
+from farwatch.system import git
+from farwatch.system.home import Home
 from farwatch.trees import Source, Trees
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 31))

@@ -108,7 +108,7 @@ def version_line(tool: str) -> str:
 
 def missing_tool(name: str) -> FarwatchError:
     """The error for a program that is not installed."""
-    from farwatch.diagnose import package_of  # diagnose is no need of a build that works
+    from farwatch.system.needs import package_of  # diagnose is no need of a build that works
 
     return FarwatchError(f"{name} is not installed", hint=f"install {package_of(name)}")
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from farwatch.errors import FarwatchError
+
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 
@@ -109,3 +111,21 @@ def exchange(one: Path, other: Path) -> None:
     aside = one.with_name(f"{one.name}.old")
     other.rename(aside)
     one.rename(other)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Whole or not at all; a device or a pipe (--json /dev/stdout) is written to as it is."""
+    plain = file.is_file() or not file.exists()
+    target = file.with_name(f".{file.name}.{os.getpid()}") if plain else file
+    try:
+        target.write_text(text, encoding="utf-8")
+        if plain:
+            target.replace(file)
+    except OSError as error:
+        if plain:
+            target.unlink(missing_ok=True)
+        raise FarwatchError(
+            f"cannot write {file}",
+            cause=error.strerror or str(error),
+            hint="name a file in a folder that exists",
+        ) from error

@@ -162,3 +162,28 @@ def _find_file(name: str) -> str | None:
 def _find_module(name: str) -> str | None:
     spec = importlib.util.find_spec(name)
     return (spec.origin or name) if spec else None
+
+
+_PACKAGES = {
+    "bc": "bc",
+    "bison": "bison",
+    "cargo": "cargo-web, rustc-web (Debian 12) or cargo",
+    "cc": "gcc",
+    "flex": "flex",
+    "gcc": "gcc",
+    "ld": "binutils",
+    "make": "make",
+    "perl": "perl",
+    "python3": "python3",
+    "rustc": "rustc-web (Debian 12) or rustc",
+    "seccomp": "libseccomp-dev",
+    "cap-ng": "libcap-ng-dev",
+    "elf": "libelf-dev",
+    "ssl": "libssl-dev",
+    "crypto": "libssl-dev",
+}
+
+
+def package_of(name: str) -> str:
+    """The Debian package that brings a program, or a library by its -l name; the name itself if unknown."""
+    return _PACKAGES.get(name, name)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import proc
 from farwatch.errors import FarwatchError
+from farwatch.system import tools
 from tests import TESTS
 from tests.processes import interruptible
 
@@ -46,7 +46,7 @@ def _wait_for(path: Path) -> str:
 def test_output_and_status(tmp_path: Path) -> None:
     lines: list[str] = []
     script = "echo out; echo err >&2; printf 'no newline'; exit 3"
-    status = proc.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log", on_line=lines.append)
+    status = tools.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log", on_line=lines.append)
     assert status == 3
     assert lines == ["out", "err", "no newline"]
     assert (tmp_path / "log").read_text() == f"$ sh -c {script}\nout\nerr\nno newline"
@@ -57,24 +57,24 @@ def test_environment_is_changed_and_cleared(tmp_path: Path, monkeypatch: pytest.
     lines: list[str] = []
     env = {"MAKEFLAGS": None, "NEW": "x"}
     script = 'echo "${MAKEFLAGS-unset} $NEW $PWD"'
-    proc.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log", env=env, on_line=lines.append)
+    tools.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log", env=env, on_line=lines.append)
     assert lines == [f"unset x {tmp_path}"]
 
 
 def test_death_by_signal_is_negative(tmp_path: Path) -> None:
-    assert proc.run_logged(["sh", "-c", "kill -9 $$"], cwd=tmp_path, log=tmp_path / "log") == -signal.SIGKILL
+    assert tools.run_logged(["sh", "-c", "kill -9 $$"], cwd=tmp_path, log=tmp_path / "log") == -signal.SIGKILL
 
 
 def test_a_missing_tool_is_named(tmp_path: Path) -> None:
     with pytest.raises(FarwatchError, match="no-such-tool is not installed"):
-        proc.run_logged(["no-such-tool"], cwd=tmp_path, log=tmp_path / "log")
+        tools.run_logged(["no-such-tool"], cwd=tmp_path, log=tmp_path / "log")
 
 
 def test_over_time_the_whole_group_is_ended(tmp_path: Path) -> None:
     script = "trap '' TERM; sleep 60 & echo $! > grandchild; sleep 60"
     started = time.monotonic()
     with pytest.raises(FarwatchError, match="did not come to an end within"):
-        proc.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log", timeout=0.5)
+        tools.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log", timeout=0.5)
     assert time.monotonic() - started < 10
     assert _gone(int(_wait_for(tmp_path / "grandchild")))
 
@@ -85,13 +85,13 @@ def test_an_error_of_ours_ends_the_group(tmp_path: Path) -> None:
 
     script = "sleep 60 & echo $!; wait"
     with pytest.raises(RuntimeError) as caught:
-        proc.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log", on_line=fail)
+        tools.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log", on_line=fail)
     assert _gone(int(str(caught.value)))
 
 
 def test_a_background_process_that_holds_the_output_does_not_hold_us(tmp_path: Path) -> None:
     started = time.monotonic()
-    assert proc.run_logged(["sh", "-c", "sleep 30 & echo done"], cwd=tmp_path, log=tmp_path / "log") == 0
+    assert tools.run_logged(["sh", "-c", "sleep 30 & echo done"], cwd=tmp_path, log=tmp_path / "log") == 0
     assert time.monotonic() - started < 10
 
 
@@ -100,12 +100,12 @@ def test_stop_all_ends_what_another_thread_waits_for(tmp_path: Path) -> None:
     script = "echo $$ > pid; exec sleep 60"
 
     def build() -> None:
-        status.append(proc.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log"))
+        status.append(tools.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log"))
 
     thread = threading.Thread(target=build)
     thread.start()
     _wait_for(tmp_path / "pid")
-    proc.stop_all()
+    tools.stop_all()
     thread.join(10)
     assert status == [-signal.SIGTERM]
 
@@ -113,10 +113,10 @@ def test_stop_all_ends_what_another_thread_waits_for(tmp_path: Path) -> None:
 _PARENT = """\
     import sys
     from pathlib import Path
-    from farwatch import proc
+    from farwatch.system import tools
     here = Path(sys.argv[1])
     try:
-        proc.run_logged(["sh", "-c", "echo $$ > pid; exec sleep 60"], cwd=here, log=here / "log")
+        tools.run_logged(["sh", "-c", "echo $$ > pid; exec sleep 60"], cwd=here, log=here / "log")
     except BaseException as error:
         (here / "caught").write_text(type(error).__name__)
 """
@@ -139,8 +139,8 @@ def test_the_child_dies_with_us(tmp_path: Path, number: signal.Signals, caught: 
 
 
 def test_output_of_a_query() -> None:
-    assert proc.output_of(["echo", "1.2"]) == "1.2\n"
+    assert tools.output_of(["echo", "1.2"]) == "1.2\n"
     with pytest.raises(FarwatchError, match="failed"):
-        proc.output_of(["sh", "-c", "echo why >&2; exit 1"])
+        tools.output_of(["sh", "-c", "echo why >&2; exit 1"])
     with pytest.raises(FarwatchError, match="not installed"):
-        proc.output_of(["no-such-tool"])
+        tools.output_of(["no-such-tool"])

@@ -19,8 +19,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
-from farwatch.home import Home, locked
-from farwatch.system import Found, Need, load_needs, missing, version_in
+from farwatch.system.home import Home
+from farwatch.system.locks import locked
+from farwatch.system.needs import Found, Need, load_needs, missing, version_in
 
 _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
 _LOG_LINES_SHOWN = 25

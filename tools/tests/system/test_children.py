@@ -9,14 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from farwatch.children import Run, kill_session, session_members, start_time, sweep
-from farwatch.home import Home
+from farwatch.system.children import Run, kill_session, sweep
+from farwatch.system.home import Home
+from farwatch.system.procfs import session_members, start_time
 
 _RUN_THAT_IS_KILLED = """
 import asyncio, os, sys
 from pathlib import Path
-from farwatch.children import Run
-from farwatch.home import Home
+from farwatch.system.children import Run
+from farwatch.system.home import Home
 
 async def main():
     run = Run(Home(Path(sys.argv[1])))

@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import IO
 
 from farwatch.errors import FarwatchError
-from farwatch.home import Home
+from farwatch.system.home import Home
+from farwatch.system.procfs import session_members, start_time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -41,22 +42,6 @@ def die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def session_members(session: int) -> list[int]:
-    """The processes of a session, by /proc/PID/stat (field 6)."""
-    members = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            stat = (entry / "stat").read_bytes()
-        except OSError:
-            continue
-        fields = stat.rpartition(b")")[2].split()
-        if fields[0] != b"Z" and int(fields[3]) == session:
-            members.append(int(entry.name))
-    return members
-
-
 def kill_session(session: int) -> list[int]:
     """SIGKILL to every process of a session; those that it had."""
     members = session_members(session)
@@ -64,15 +49,6 @@ def kill_session(session: int) -> list[int]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return members
-
-
-def start_time(pid: int) -> int:
-    """When a process started, in clock ticks since boot: tells it from a later one of the same pid."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return 0
-    return int(stat.rpartition(b")")[2].split()[19])
 
 
 @dataclass

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from farwatch.errors import FarwatchError
-from farwatch.home import Home, locked
+from farwatch.system.home import Home
+from farwatch.system.locks import locked
 
 
 def test_a_lock_is_waited_for_no_longer_than_its_limit(tmp_path: Path) -> None:

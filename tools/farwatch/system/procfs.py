@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a process watches: the marks of its inotify and fanotify groups, as /proc/PID/fdinfo lists them.
+
+Source: proc_pid_fdinfo(5): one line a mark, "inotify wd:... ino:..." or "fanotify ino:...".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+_MARKS = (b"inotify wd:", b"fanotify ino:", b"fanotify mnt_id:", b"fanotify sdev:")
+_MASK = re.compile(rb"^fanotify ino:.* mask:([0-9a-f]+)")
+_ENDINGS = 0x200 | 0x4000_0000
+"""FAN_DELETE, FAN_ONDIR: with nothing else, a mark looks for the end of directories in the marked
+one, and reports nothing to anybody."""
+
+
+def watch_count(pid: int) -> int:
+    """Marks in all groups of a process; 0 when it is gone."""
+    total = 0
+    for file in Path(f"/proc/{pid}/fdinfo").glob("*"):
+        # A descriptor can be closed, or the process be gone, since it was listed
+        with contextlib.suppress(OSError):
+            total += sum(map(_is_watch, file.read_bytes().splitlines()))
+    return total
+
+
+def _is_watch(line: bytes) -> bool:
+    mask = _MASK.match(line)
+    return line.startswith(_MARKS) and not (mask and int(mask[1], 16) | _ENDINGS == _ENDINGS)
+
+
+def session_members(session: int) -> list[int]:
+    """The processes of a session, by /proc/PID/stat (field 6)."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / "stat").read_bytes()
+        except OSError:
+            continue
+        fields = stat.rpartition(b")")[2].split()
+        if fields[0] != b"Z" and int(fields[3]) == session:
+            members.append(int(entry.name))
+    return members
+
+
+def start_time(pid: int) -> int:
+    """When a process started, in clock ticks since boot: tells it from a later one of the same pid."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return 0
+    return int(stat.rpartition(b")")[2].split()[19])
+
+
+def stopped(pid: int) -> bool:
+    """Whether all threads of a process are in state T (proc(5))."""
+    states = []
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            states.append(stat.read_bytes().rpartition(b")")[2].split()[0])
+    return all(state in (b"T", b"t", b"Z", b"X") for state in states)
+
+
+def cpu_ticks(pid: int) -> int:
+    """utime + stime of a process, in clock ticks; -1 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return -1
+    return int(fields[11]) + int(fields[12])
