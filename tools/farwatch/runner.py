@@ -21,7 +21,7 @@ from farwatch.model import CellResult, TestCase, Verdict
 from farwatch.session import CONSOLE_LIMIT, GUEST_HOST_ROOT, OUTPUT_LIMIT, BootFailure, Session
 from farwatch.system.children import Run
 from farwatch.trace import LogSet, Trace
-from farwatch.verdict import End, EndKind, Evidence, judge
+from farwatch.verdicts.judge import End, EndKind, Evidence, judge
 from farwatch.work import ColumnWork, Job
 
 BOOT_TRIES = 2

@@ -15,9 +15,9 @@ import pytest
 
 from farwatch.app import App, run_guests
 from farwatch.session import GUEST_HOST_ROOT, Session, Setting
-from farwatch.splat import scan
 from farwatch.system.children import Run
 from farwatch.trace import LogSet, Trace
+from farwatch.verdicts.splat import scan
 from tests.integration.forged_stage import setting_of
 
 pytestmark = pytest.mark.integration

@@ -13,9 +13,9 @@ from typing import Any
 from farwatch.app import App, run_guests
 from farwatch.plan import setting_for
 from farwatch.session import Session, Setting
-from farwatch.splat import scan
 from farwatch.system.children import Run
 from farwatch.trace import LogSet, Trace
+from farwatch.verdicts.splat import scan
 from farwatch.work import Wish
 
 FORGE = Path(__file__).parent / "forge"

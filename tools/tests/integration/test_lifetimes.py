@@ -15,10 +15,10 @@ import pytest
 
 from farwatch.app import App, run_guests
 from farwatch.session import Session, Setting
-from farwatch.splat import scan
 from farwatch.system.children import Run
 from farwatch.system.procfs import watch_count
 from farwatch.trace import Limits, LogSet, Trace
+from farwatch.verdicts.splat import scan
 from tests.integration.commands import need_engine
 from tests.integration.forged_stage import setting_of
 

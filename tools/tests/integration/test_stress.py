@@ -20,10 +20,10 @@ import pytest
 
 from farwatch.app import App, run_guests
 from farwatch.session import GUEST_HOST_ROOT, Session
-from farwatch.splat import scan
 from farwatch.system.children import Run
 from farwatch.system.procfs import watch_count
 from farwatch.trace import Limits, LogSet, Trace
+from farwatch.verdicts.splat import scan
 from tests.integration.forged_stage import setting_of
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farwatch.ktap import MAX_DEPTH, MAX_LINES, Document, Outcome, Test, parse
+from farwatch.verdicts.ktap import MAX_DEPTH, MAX_LINES, Document, Outcome, Test, parse
 from tests import SAMPLES
 
 DATA = SAMPLES / "ktap"

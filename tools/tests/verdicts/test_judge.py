@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every rule of the table in verdict.py, and their order."""
+"""Every rule of the table in verdicts/judge.py, and their order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farwatch.model import Verdict
-from farwatch.verdict import MAX_DETAIL, End, EndKind, Evidence, judge
+from farwatch.verdicts.judge import MAX_DETAIL, End, EndKind, Evidence, judge
 from tests import SAMPLES
 
 DATA = SAMPLES

@@ -33,9 +33,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from farwatch.ktap import Document, Outcome, Test, parse
 from farwatch.model import Verdict
-from farwatch.splat import Splat, scan
+from farwatch.verdicts.ktap import Document, Outcome, Test, parse
+from farwatch.verdicts.splat import Splat, scan
 
 MAX_DETAIL = 200
 """Lines of detail that are kept; the logs have all of them."""

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from farwatch.ktap_lines import STAMP
+from farwatch.verdicts.lines import STAMP
 
 MAX_SPLATS = 100
 MAX_LINES = 400

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from farwatch.ktap_lines import PROTOCOL, Line, body_of, read
+from farwatch.verdicts.lines import PROTOCOL, Line, body_of, read
 
 MAX_DEPTH = 16
 MAX_PROBLEMS = 100

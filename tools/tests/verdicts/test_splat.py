@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farwatch.splat import MAX_SPLATS, Splat, normalise, scan
+from farwatch.verdicts.splat import MAX_SPLATS, Splat, normalise, scan
 from tests import SAMPLES
 
 DATA = SAMPLES / "console"
