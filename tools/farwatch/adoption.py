@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.catalog import REVISION_FILE
 from farwatch.errors import FarwatchError
-from farwatch.identity import Identity, require_person
 from farwatch.model import Adoption, Revision
-from farwatch.revision_file import set_adopted
+from farwatch.revisions.catalog import REVISION_FILE
+from farwatch.revisions.edit import set_adopted
+from farwatch.revisions.identity import Identity, require_person
 from farwatch.rewording import Words, require_saved, reword, words
 from farwatch.system import git
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from farwatch.catalog import Catalog
+from farwatch.revisions.catalog import Catalog
 from farwatch.system.home import Home, checkout_root
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from farwatch import builds, kernel_build, qemu_build, server_build, tests_build
-from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.kernel_build import KernelBuild, KernelBuilder, KernelOrder
 from farwatch.model import Base, Revision, hash_of
 from farwatch.qemu_build import QemuBuild, QemuBuilder
+from farwatch.revisions.catalog import Catalog
 from farwatch.server_build import ServerBuild, ServerBuilder
 from farwatch.system import tools
 from farwatch.system.home import Home

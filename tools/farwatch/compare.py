@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.app import App
-from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Expectation, Revision
+from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 
 

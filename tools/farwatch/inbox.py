@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.catalog import NAME, REVISION_FILE
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
-from farwatch.revision_file import quoted
+from farwatch.revisions.catalog import NAME, REVISION_FILE
+from farwatch.revisions.edit import quoted
 from farwatch.series import write_series
 from farwatch.system import git
 from farwatch.system.atomic import rewritten

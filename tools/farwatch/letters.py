@@ -18,7 +18,7 @@ from email.message import Message
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
-from farwatch.identity import Identity
+from farwatch.revisions.identity import Identity
 from farwatch.scratch import BASE, SERIES, Scratch
 
 _TEMPLATE = """\

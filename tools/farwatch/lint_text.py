@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
 from pathlib import Path
 
-from farwatch.identity import is_nobody
 from farwatch.lint_model import Finding, Job, Outcome, Patch
 from farwatch.model import CHANGELOG, COVER
+from farwatch.revisions.identity import is_nobody
 from farwatch.system import git
 
 LINES_MOST = 500

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.errors import FarwatchError
-from farwatch.identity import NEUTRAL, Identity
 from farwatch.letters import Draft, Recipients, make_prep_branch
 from farwatch.model import Revision
+from farwatch.revisions.identity import NEUTRAL, Identity
 from farwatch.rewording import Words, words
 from farwatch.scratch import BASE, SERIES, Scratch, scratch
 

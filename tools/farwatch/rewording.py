@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.errors import FarwatchError
-from farwatch.identity import Identity
 from farwatch.model import Revision
+from farwatch.revisions.identity import Identity
 from farwatch.series import write_series
 from farwatch.system import git
 from farwatch.system.atomic import rewritten

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from farwatch.apply import tidy
 from farwatch.delivery import door_to
 from farwatch.errors import FarwatchError
-from farwatch.identity import Identity
 from farwatch.letters import Letter
+from farwatch.revisions.identity import Identity
 from farwatch.scratch import Scratch, bare_scratch
 from farwatch.system import git
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from farwatch import sent
 from farwatch.delivery import Door, Undelivered, personal_door, signed
 from farwatch.errors import FarwatchError
-from farwatch.identity import NEUTRAL, Identity, person, require_person
 from farwatch.letters import Draft, Earlier, Letter, Recipients, finished, maintainers, write_letters
 from farwatch.model import CHANGELOG, COVER, Base, Posting, Revision
+from farwatch.revisions.identity import NEUTRAL, Identity, person, require_person
 from farwatch.roundtrip import Proof, prove
 from farwatch.scratch import Scratch, personal_settings, scratch
 from farwatch.send_gate import require_fit, require_unsent

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from farwatch import sent
 from farwatch.errors import FarwatchError
-from farwatch.identity import parse
 from farwatch.model import Adoption, Revision
+from farwatch.revisions.identity import parse
 from farwatch.rewording import require_saved
 from farwatch.system import git
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from farwatch import memory
 from farwatch.apply import tidy
-from farwatch.catalog import REVISION_FILE
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
 from farwatch.port import Patch
-from farwatch.revision_file import set_base
+from farwatch.revisions.catalog import REVISION_FILE
+from farwatch.revisions.edit import set_base
 from farwatch.system import git
 from farwatch.system.atomic import rewritten
 from farwatch.system.locks import locked

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from farwatch import importer
 from farwatch.apply import Target, apply_series
-from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.memory import Memory, Mover, Resolution, Stop, stale_line
 from farwatch.model import Base, Revision, hash_of
 from farwatch.port import Patch, patches_of
+from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked

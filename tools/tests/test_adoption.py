@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from farwatch.adoption import DCO, adopt
-from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
-from farwatch.identity import Identity
+from farwatch.revisions.catalog import Catalog
+from farwatch.revisions.identity import Identity
 from farwatch.series import save
 from farwatch.system import git
 from farwatch.system.home import checkout_root

@@ -11,7 +11,7 @@ from farwatch.app import App
 from farwatch.compare import Section, compare, require_something, side, terminal
 from farwatch.compare_html import render
 from farwatch.errors import FarwatchError
-from farwatch.new import new_revision
+from farwatch.revisions.new import new_revision
 from farwatch.series import save
 from farwatch.system import git
 from farwatch.trees import Trees

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from farwatch import scratch
-from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.inbox import import_series
 from farwatch.letters import Draft, Letter, Recipients, write_letters
 from farwatch.review_trailers import collect
+from farwatch.revisions.catalog import Catalog
 from farwatch.rewording import reword
 from farwatch.series import save
 from farwatch.system import git

@@ -15,10 +15,10 @@ import pytest
 
 from farwatch import kconfig, kernel_build, objects
 from farwatch.build import Builder
-from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.kernel_build import Progress, order
 from farwatch.model import Base, Revision
+from farwatch.revisions.catalog import Catalog
 from farwatch.system import git, tools
 from farwatch.system.home import Home
 from farwatch.trees import Source, Trees

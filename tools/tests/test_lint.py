@@ -15,12 +15,12 @@ import pytest
 from farwatch import lint_compile, lint_text
 from farwatch.app import App
 from farwatch.build import Checked
-from farwatch.catalog import Catalog
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.lint import LintReport, lint_revision
 from farwatch.lint_model import Job, Patch, trailers_of
 from farwatch.lint_table import lint_text as shown
 from farwatch.model import Adoption, Waiver
+from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.trees import Source

@@ -16,12 +16,12 @@ import pytest
 from farwatch import delivery, roundtrip, scratch, send_gate, sent
 from farwatch import send as send_module
 from farwatch.app import App
-from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
-from farwatch.identity import Identity
 from farwatch.letters import finished
 from farwatch.lint import LintReport
 from farwatch.lint_model import NotRun
+from farwatch.revisions.catalog import Catalog
+from farwatch.revisions.identity import Identity
 from farwatch.roundtrip import Proof
 from farwatch.send import Mode, Parcel, Wish, send
 from farwatch.series import save

@@ -147,7 +147,7 @@ def test_two_saves_at_once_from_two_homes(tmp_path: Path) -> None:
             commit(path, f"made at {place}: {number}")
     code = (
         "import sys; from pathlib import Path; from farwatch.system.home import Home\n"
-        "from farwatch.catalog import Catalog\n"
+        "from farwatch.revisions.catalog import Catalog\n"
         "from farwatch.trees import Trees; from farwatch.series import save\n"
         "catalog = Catalog.load(Path(sys.argv[1])); trees = Trees(Home(Path(sys.argv[2])), catalog, print)\n"
         "save(trees, catalog.revision('v1'), 'thing', catalog.base('thing'))\n"

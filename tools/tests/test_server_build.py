@@ -15,9 +15,9 @@ import pytest
 
 from farwatch import server_build
 from farwatch.build import Builder
-from farwatch.catalog import Catalog
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
+from farwatch.revisions.catalog import Catalog
 from farwatch.system import tools
 from farwatch.system.home import Home
 from farwatch.trees import Trees

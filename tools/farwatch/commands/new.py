@@ -15,7 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.new import new_revision
+    from farwatch.revisions.new import new_revision
 
     origin = app.catalog.revision(args.origin)
     folder = new_revision(app.catalog, args.revision, origin, args.title)

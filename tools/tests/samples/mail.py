@@ -16,7 +16,7 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from farwatch.app import App
-from farwatch.identity import NEUTRAL, Identity
+from farwatch.revisions.identity import NEUTRAL, Identity
 from farwatch.roundtrip import sink
 from farwatch.series import save
 from tests.samples.tree import TEXT, Desk, commit

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch.catalog import Catalog
 from farwatch.model import Base, Revision, hash_of
+from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.trees import Source, Trees

@@ -22,7 +22,7 @@ from farwatch.model import (
     Verdict,
     Waiver,
 )
-from farwatch.strict_toml import Document, Table
+from farwatch.revisions.strict_toml import Document, Table
 
 REVISION_FILE = "revision.toml"
 BASES_FILE = "bases.toml"

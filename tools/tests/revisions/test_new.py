@@ -8,8 +8,8 @@ import pytest
 
 from farwatch import cli
 from farwatch.errors import FarwatchError
-from farwatch.new import new_revision
-from farwatch.revision_file import set_base
+from farwatch.revisions.edit import set_base
+from farwatch.revisions.new import new_revision
 from tests.samples.tree import desk
 
 SAMPLE = """\
@@ -75,7 +75,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("farwatch.new.without", killed)
+    monkeypatch.setattr("farwatch.revisions.new.without", killed)
     with pytest.raises(KeyboardInterrupt):
         new_revision(bench.catalog, "v2", bench.revision())
     assert [path.name for path in sorted((bench.root / "patches").iterdir())] == ["bases.toml", "v1"]

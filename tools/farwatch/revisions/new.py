@@ -7,10 +7,10 @@ import re
 import shutil
 from pathlib import Path
 
-from farwatch.catalog import DEFAULT_ORDER, NAME, REVISION_FILE, Catalog
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
-from farwatch.revision_file import set_title, without
+from farwatch.revisions.catalog import DEFAULT_ORDER, NAME, REVISION_FILE, Catalog
+from farwatch.revisions.edit import set_title, without
 from farwatch.system.atomic import rewritten
 
 # What says something about the old revision only: its mails, who took it over, what it changed.

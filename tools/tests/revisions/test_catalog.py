@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.catalog import Catalog, natural_key
 from farwatch.errors import FarwatchError
 from farwatch.model import Verdict
+from farwatch.revisions.catalog import Catalog, natural_key
 from farwatch.system.home import checkout_root
 
 BASES = """\

@@ -12,7 +12,7 @@ from typing import Any
 
 from farwatch.errors import FarwatchError
 from farwatch.model import Adoption
-from farwatch.strict_toml import Document
+from farwatch.revisions.strict_toml import Document
 
 _BASES = re.compile(r"^[ \t]*\[[ \t]*bases[ \t]*\][ \t]*(?:#.*)?$", re.MULTILINE)
 
