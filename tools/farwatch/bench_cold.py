@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.engines import engine_named
+from farwatch.engines.registry import engine_named
 from farwatch.kernel_build import toolchain
 from farwatch.model import hash_of
 from farwatch.system.atomic import write_whole

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Literal
 
 from farwatch import kvm
-from farwatch.capacity import GUEST_MEMORY, guests_at_once
-from farwatch.engine import Engine
-from farwatch.engine_uml import memory_folder, on_tmpfs
-from farwatch.engine_vng import VngEngine
-from farwatch.engines import ENGINES
+from farwatch.engines.capacity import GUEST_MEMORY, guests_at_once
+from farwatch.engines.engine import Engine
+from farwatch.engines.registry import ENGINES
+from farwatch.engines.uml import memory_folder, on_tmpfs
+from farwatch.engines.vng import VngEngine
 from farwatch.system import bootstrap
 from farwatch.system.home import Home, checkout_root
 from farwatch.system.machine import available_memory, cores

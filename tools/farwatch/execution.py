@@ -48,7 +48,7 @@ def run_works(
 ) -> list[CellResult]:
     """Run the queues, one engine at a time; a verdict is in the store before anything else happens to it."""
     from farwatch.app import run_guests
-    from farwatch.capacity import guests_at_once
+    from farwatch.engines.capacity import guests_at_once
     from farwatch.runner import Runner
 
     batches: dict[str, list[ColumnWork]] = {}

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.engine import Engine
+from farwatch.engines.engine import Engine
 from farwatch.model import hash_of
 from farwatch.system.home import Home
 from farwatch.system.locks import locked

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.engine import Engine
-from farwatch.engines import engine_named
+from farwatch.engines.engine import Engine
+from farwatch.engines.registry import engine_named
 from farwatch.errors import FarwatchError, unknown
 from farwatch.model import Base, CellResult, Column, Revision, TestCase, hash_of
 from farwatch.results import Results

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from farwatch import builds
 from farwatch.builds import Kept
-from farwatch.engine_vng import QEMU as PROGRAM
+from farwatch.engines.vng import QEMU as PROGRAM
 from farwatch.kernel_build import ccache_environ, compiler
 from farwatch.model import hash_of
 from farwatch.system import tools

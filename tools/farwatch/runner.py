@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from farwatch.engine import Ending
+from farwatch.engines.engine import Ending
 from farwatch.model import CellResult, TestCase, Verdict
 from farwatch.session import CONSOLE_LIMIT, GUEST_HOST_ROOT, OUTPUT_LIMIT, BootFailure, Session
 from farwatch.system.children import Run

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.broker import Broker
-from farwatch.engine import LINES, Ending, Engine, Guest, GuestSpec, Listeners, settle
+from farwatch.engines.engine import LINES, Ending, Engine, Guest, GuestSpec, Listeners, settle
 from farwatch.errors import FarwatchError
 from farwatch.model import ShareKind
 from farwatch.server import TAG, Server

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import capacity, doctor, engine_uml
+from farwatch import doctor
 from farwatch.doctor import GIB, Finding
-from farwatch.engine_uml import UmlEngine, memory_folder
+from farwatch.engines import capacity, uml
+from farwatch.engines.uml import UmlEngine, memory_folder
 from farwatch.system.home import Home
 from tests.processes import script
 
@@ -62,7 +63,7 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor._guests().state == "missing"
     monkeypatch.setattr(capacity, "available_memory", lambda: 1000 * GIB)
     monkeypatch.setattr(UmlEngine, "memory_room", lambda self: 1000 * GIB)
-    at_once = engine_uml.GUESTS_A_CORE * len(os.sched_getaffinity(0))
+    at_once = uml.GUESTS_A_CORE * len(os.sched_getaffinity(0))
     assert f": {at_once} guests at once" in doctor._guests().detail
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from farwatch import session as session_module
 from farwatch.app import run_guests
-from farwatch.engine import Ending
+from farwatch.engines.engine import Ending
 from farwatch.errors import FarwatchError
 from farwatch.model import ShareKind
 from farwatch.session import BootFailure, Session, Setting, escape

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from farwatch.app import App
 from farwatch.commands import common
-from farwatch.engine import DEBUGGER, NETWORK
-from farwatch.engines import ENGINES, engine_named
+from farwatch.engines.engine import DEBUGGER, NETWORK
+from farwatch.engines.registry import ENGINES, engine_named
 from farwatch.errors import FarwatchError
 
 NETWORK_FLAVOR = "network"

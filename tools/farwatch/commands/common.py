@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.app import App
-from farwatch.engines import ENGINES, engine_named
+from farwatch.engines.registry import ENGINES, engine_named
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
 from farwatch.work import Wish

@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.engines import engine_named
+    from farwatch.engines.registry import engine_named
 
     revision = app.catalog.revision(args.revision)
     linux = app.catalog.base_of(revision, "linux", args.base)

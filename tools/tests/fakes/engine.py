@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import sys
 
-from farwatch.engine import GuestSpec
-from farwatch.engine_uml import UmlEngine
+from farwatch.engines.engine import GuestSpec
+from farwatch.engines.uml import UmlEngine
 from tests import FAKES
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from farwatch.app import App
-from farwatch.engines import ENGINES
+from farwatch.engines.registry import ENGINES
 from farwatch.errors import FarwatchError
 from farwatch.plan import usable_engine
 from farwatch.system.home import checkout_root

@@ -21,7 +21,16 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from farwatch.engine import DEBUGGER, LINES, NETWORK, Engine, Guest, GuestSpec, Listeners, command_word
+from farwatch.engines.engine import (
+    DEBUGGER,
+    LINES,
+    NETWORK,
+    Engine,
+    Guest,
+    GuestSpec,
+    Listeners,
+    command_word,
+)
 from farwatch.errors import FarwatchError
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run

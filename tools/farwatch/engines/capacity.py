@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from farwatch.engine import Engine
+from farwatch.engines.engine import Engine
 from farwatch.system.machine import available_memory, cores
 
 GUEST_MEMORY = 256 << 20

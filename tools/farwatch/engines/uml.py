@@ -13,7 +13,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from farwatch.engine import LINES, Engine, Guest, GuestSpec, Listeners, command_word
+from farwatch.engines.engine import LINES, Engine, Guest, GuestSpec, Listeners, command_word
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Run
 

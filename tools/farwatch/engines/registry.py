@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from farwatch.engine import Engine
-from farwatch.engine_uml import UmlEngine
-from farwatch.engine_vng import StockVngEngine, VngEngine
+from farwatch.engines.engine import Engine
+from farwatch.engines.uml import UmlEngine
+from farwatch.engines.vng import StockVngEngine, VngEngine
 from farwatch.errors import unknown
 
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (UmlEngine, VngEngine, StockVngEngine)}

@@ -15,12 +15,13 @@ from typing import cast
 
 import pytest
 
-from farwatch import doctor, engine_vng, kvm
+from farwatch import doctor, kvm
 from farwatch.app import App, run_guests
 from farwatch.build import TestsBuild
-from farwatch.engine import Engine, GuestSpec, Listeners
-from farwatch.engine_uml import UmlEngine
-from farwatch.engine_vng import StockVngEngine, VngEngine
+from farwatch.engines import vng
+from farwatch.engines.engine import Engine, GuestSpec, Listeners
+from farwatch.engines.uml import UmlEngine
+from farwatch.engines.vng import StockVngEngine, VngEngine
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
 from farwatch.plan import plan_cases
@@ -149,7 +150,7 @@ def test_a_qemu_that_ends_at_once_leaves_no_one_waiting(spec: GuestSpec, home: H
 def test_the_age_of_qemu(said: str, trouble: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script(tmp_path / "qemu-system-x86_64", "")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(engine_vng, "version_line", lambda _tool: said)
+    monkeypatch.setattr(vng, "version_line", lambda _tool: said)
     found = VngEngine().examine()
     assert trouble in found and bool(found) == bool(trouble)
 
@@ -214,7 +215,7 @@ def boots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     outcomes: list[str] = []
     monkeypatch.setattr(kvm, "DEVICE", tmp_path / "kvm")
     monkeypatch.setattr(kvm, "_boot", lambda _home, _setting: outcomes.pop(0))
-    monkeypatch.setattr(engine_vng, "version_line", lambda _tool: "QEMU emulator version 7.2.22")
+    monkeypatch.setattr(vng, "version_line", lambda _tool: "QEMU emulator version 7.2.22")
     return outcomes
 
 
@@ -267,7 +268,7 @@ def test_another_kernel_of_the_host_is_tried_again(
 def test_another_qemu_is_tried_again(home: Home, boots: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     boots += ["it hangs", kvm.WORKS]
     chosen(home, VngEngine())
-    monkeypatch.setattr(engine_vng, "version_line", lambda _tool: "QEMU emulator version 10.0")
+    monkeypatch.setattr(vng, "version_line", lambda _tool: "QEMU emulator version 10.0")
     chosen(home, VngEngine())
     assert boots == []
 
@@ -301,7 +302,7 @@ def test_what_an_engine_needs_is_there_before_its_version_is_asked_for(
         order.append("asked")
         return "QEMU emulator version 7.2.22"
 
-    monkeypatch.setattr(engine_vng, "version_line", version)
+    monkeypatch.setattr(vng, "version_line", version)
     catalog = SimpleNamespace(base_of=lambda *_: Base("linux", "7.3", "deb"))
     builder = SimpleNamespace(kernel_key=lambda *_: "key")
     app = cast(App, SimpleNamespace(root=tmp_path, home=home, catalog=catalog, builder=builder))
