@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from farwatch import importer
 from farwatch.apply import Target, apply_series
+from farwatch.bases import importer
 from farwatch.errors import FarwatchError
 from farwatch.memory import Memory, Mover, Resolution, Stop, stale_line
 from farwatch.model import Base, Revision, hash_of

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import fetch_deb
+from farwatch.bases import debian
+from farwatch.bases.fetch import fetch
 from farwatch.errors import FarwatchError
-from farwatch.fetch import fetch
 from farwatch.model import Base
 from farwatch.system.home import Home
 from tests.samples.tree import sha256, write_tar
@@ -270,11 +270,11 @@ def test_mirror_of_a_suite(suite: str, address: str) -> None:
     targets = (
         "M/nodes nodistro/x\nM/sec bookworm-security\nM/debian bookworm\nM/debian bookworm-updates\nodd\n"
     )
-    assert fetch_deb.mirror(suite, targets) == address
+    assert debian.mirror(suite, targets) == address
 
 
 def test_mirror_without_any() -> None:
-    assert fetch_deb.mirror("trixie", "") == ""
+    assert debian.mirror("trixie", "") == ""
 
 
 @pytest.fixture

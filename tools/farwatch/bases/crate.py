@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from farwatch.bases.archive import pin_lines, tool_failed
 from farwatch.errors import FarwatchError
-from farwatch.fetch import pin_lines, tool_failed
 from farwatch.model import Base
 from farwatch.system.home import Home
 

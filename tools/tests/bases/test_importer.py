@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import importer
+from farwatch.bases import importer
+from farwatch.bases.importer import base_ref, import_base, imported, repository
 from farwatch.errors import FarwatchError
-from farwatch.importer import base_ref, import_base, imported, repository
 from farwatch.model import Base
 from farwatch.system import git
 from farwatch.system.home import Home
@@ -118,7 +118,7 @@ def test_damaged_archives_are_no_bases(tmp_path: Path, home: Home, end: str, dam
 CHILD = """
 import sys, time
 from pathlib import Path
-from farwatch import importer
+from farwatch.bases import importer
 from farwatch.system.home import Home
 from farwatch.model import Base
 place = sys.argv[1]

@@ -19,8 +19,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from farwatch.bases.fetch import fetch, fetch_commit
 from farwatch.errors import FarwatchError
-from farwatch.fetch import fetch, fetch_commit
 from farwatch.model import Base, hash_of
 from farwatch.system import git
 from farwatch.system.home import Home

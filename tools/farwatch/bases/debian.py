@@ -17,8 +17,8 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+from farwatch.bases.archive import no_space, pin_lines, tool_failed
 from farwatch.errors import FarwatchError
-from farwatch.fetch import no_space, pin_lines, tool_failed
 from farwatch.model import Base
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
