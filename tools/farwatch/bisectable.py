@@ -32,7 +32,7 @@ from farwatch.work import Wish
 if TYPE_CHECKING:
     from farwatch.app import App
     from farwatch.build import TestsBuild
-    from farwatch.results import Results
+    from farwatch.results.store import Results
     from farwatch.trees import Source
 
 COMPONENTS = ("linux", "virtiofsd")
@@ -106,7 +106,7 @@ def bisect_revision(
     app: App, wish: Wish, revision: Revision, component: str | None, guests: int | None
 ) -> BisectReport:
     """Look at every patch of a revision, or of one of its components."""
-    from farwatch.results import Results
+    from farwatch.results.store import Results
 
     chosen = (component,) if component else COMPONENTS
     with Results.open(app.home.results) as results:

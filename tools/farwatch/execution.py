@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from farwatch.errors import FarwatchError
 from farwatch.model import CellResult
 from farwatch.plan import ColumnPlan, plan, prepare
-from farwatch.results import Results
-from farwatch.table import Table, build_table
+from farwatch.results.store import Results
+from farwatch.results.table import Table, build_table
 from farwatch.work import ColumnWork, Wish
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from farwatch.engines.engine import Engine
 from farwatch.engines.registry import engine_named
 from farwatch.errors import FarwatchError, unknown
 from farwatch.model import Base, CellResult, Column, Revision, TestCase, hash_of
-from farwatch.results import Results
+from farwatch.results.store import Results
 from farwatch.selection import compile_expression
 from farwatch.server import command_line
 from farwatch.system import bootstrap

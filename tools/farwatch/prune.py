@@ -20,7 +20,7 @@ from pathlib import Path
 
 from farwatch.builds import RECORD
 from farwatch.errors import FarwatchError
-from farwatch.results import Results
+from farwatch.results.store import Results
 from farwatch.system.children import sweep
 from farwatch.system.home import Home
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from farwatch.table import Cell, Change, Group, Row, Table
+from farwatch.results.table import Cell, Change, Group, Row, Table
 from farwatch.terminal.escape import markdown, printable
 from farwatch.terminal.stream import wants_plain
 

@@ -27,7 +27,7 @@ from farwatch.render import (
     summaries,
     surprise,
 )
-from farwatch.table import Cell, Change, Table
+from farwatch.results.table import Cell, Change, Table
 from farwatch.terminal.escape import printable
 
 _SYMBOLS = {

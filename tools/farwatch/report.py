@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from farwatch.render import show_table
+from farwatch.results.table import Table
 from farwatch.system.atomic import write_whole
-from farwatch.table import Table
 
 
 def publish(table: Table, args: argparse.Namespace) -> None:

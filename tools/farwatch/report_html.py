@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from farwatch.model import Verdict
 from farwatch.render import headline, notes, show_command, surprise
-from farwatch.table import Cell, Change, Row, Table
+from farwatch.results.table import Cell, Change, Row, Table
 from farwatch.terminal.escape import printable, printable_lines
 
 

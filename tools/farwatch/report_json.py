@@ -25,7 +25,7 @@ import json
 from typing import Any
 
 from farwatch.model import CellResult, Expectation
-from farwatch.table import Cell, Heading, Row, Table
+from farwatch.results.table import Cell, Heading, Row, Table
 
 SCHEMA = 1
 _RESULT_KEYS = ("title", "detail", "inputs", "logs", "run", "duration", "started", "attempts", "cached")

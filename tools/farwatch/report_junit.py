@@ -15,7 +15,7 @@ from collections import Counter
 from xml.etree import ElementTree
 
 from farwatch.model import Verdict
-from farwatch.table import NOT_RUN, Cell, Heading, Row, Table
+from farwatch.results.table import NOT_RUN, Cell, Heading, Row, Table
 from farwatch.terminal.escape import xml_valid
 
 _ERRORS = frozenset({Verdict.CRASH, Verdict.HANG, Verdict.ERROR})

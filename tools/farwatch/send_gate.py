@@ -68,8 +68,8 @@ def _require_signed(app: App, revision: Revision, component: str, adoption: Adop
 
 def _require_expected(app: App, revision: Revision) -> None:
     """No stored cell of the revision surprises."""
-    from farwatch.results import Results
-    from farwatch.table import build_table
+    from farwatch.results.store import Results
+    from farwatch.results.table import build_table
 
     with Results.open(app.home.results) as results:
         columns = [column for column in results.columns() if column.revision == revision.name]

@@ -23,7 +23,7 @@ from farwatch.bisectable_table import bisect_text
 from farwatch.build import Checked, TestsBuild
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.model import CellResult, Column, TestCase, Verdict
-from farwatch.results import Results
+from farwatch.results.store import Results
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.trees import Source

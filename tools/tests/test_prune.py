@@ -18,7 +18,7 @@ import pytest
 from farwatch.errors import FarwatchError
 from farwatch.model import CellResult, Column, Verdict
 from farwatch.prune import human, prune, size_of, usage
-from farwatch.results import Results
+from farwatch.results.store import Results
 from farwatch.system.home import Home
 
 NOW = time.time()

@@ -24,7 +24,7 @@ from farwatch.render_terminal import draw_table
 from farwatch.report_html import render_html
 from farwatch.report_json import render_json
 from farwatch.report_junit import render_junit
-from farwatch.table import Table, build_table
+from farwatch.results.table import Table, build_table
 from tests import SAMPLES, TESTS
 from tests.samples.table import REVISIONS, ROWS, calm, nasty, sample
 
@@ -156,8 +156,8 @@ def test_rich_and_jinja2_are_not_imported_for_text() -> None:
         "farwatch.render",
         "farwatch.timeline",
         "farwatch.terminal.progress",
-        "farwatch.results",
-        "farwatch.table",
+        "farwatch.results.store",
+        "farwatch.results.table",
     )
     code = f"import sys, {', '.join(quick)}; sys.exit(bool({{'rich', 'jinja2'}} & set(sys.modules)))"
     env = {**os.environ, "PYTHONPATH": str(TESTS.parent)}

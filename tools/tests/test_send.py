@@ -410,7 +410,7 @@ def test_a_rule_that_was_not_looked_at(ready: Desk, monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("person")
 def test_a_surprising_cell(ready: Desk) -> None:
     from farwatch.model import CellResult, Column, Verdict
-    from farwatch.results import Results
+    from farwatch.results.store import Results
 
     with Results.open(ready.home.results) as results:
         run_id = results.begin_run(["test"])

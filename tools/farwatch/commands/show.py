@@ -10,7 +10,7 @@ import time
 from farwatch.app import App
 from farwatch.errors import FarwatchError
 from farwatch.model import Column
-from farwatch.results import Results
+from farwatch.results.store import Results
 
 SOURCES = ("console", "output", "server", "steps", "control")
 
@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.cellname import cell_name, parse_cell
+    from farwatch.results.names import cell_name, parse_cell
     from farwatch.timeline import show_timeline
 
     with Results.open(app.home.results) as results:

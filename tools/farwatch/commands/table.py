@@ -19,8 +19,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.model import Column
     from farwatch.report import publish
-    from farwatch.results import Results
-    from farwatch.table import build_table
+    from farwatch.results.store import Results
+    from farwatch.results.table import build_table
 
     revisions = common.chosen_revisions(app, args.revisions)
     engines = common.engine_names(args)

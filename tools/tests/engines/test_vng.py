@@ -25,7 +25,7 @@ from farwatch.engines.vng import StockVngEngine, VngEngine
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
 from farwatch.plan import plan_cases
-from farwatch.results import Results
+from farwatch.results.store import Results
 from farwatch.session import Setting
 from farwatch.system import bootstrap
 from farwatch.system.children import Run

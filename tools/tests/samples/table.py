@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from farwatch.model import CellResult, Column, Expectation, Revision, Verdict
-from farwatch.table import Table, build_table
+from farwatch.results.table import Table, build_table
 
 COLUMNS = tuple(Column(name, "7.3") for name in ("reference", "baseline", "v1", "v2"))
 NASTY = "</script><b>|*x*|</b>\n\x1b[31m[bold]`@you` &amp; \u202e\x00\udcff\ufffe"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farwatch.cellname import case_of, cell_name, parse_cell
 from farwatch.errors import FarwatchError
 from farwatch.model import Column, TestCase
+from farwatch.results.names import case_of, cell_name, parse_cell
 
 UML = Column("v1", "7.3")
 VNG = Column("v1", "7.3", "vng")

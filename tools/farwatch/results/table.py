@@ -25,8 +25,8 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import chain
 
-from farwatch.cellname import case_of, cell_name, column_name
 from farwatch.model import CellResult, Column, Expectation, Revision, TestCase, Verdict
+from farwatch.results.names import case_of, cell_name, column_name
 
 NOT_RUN = "not run"
 

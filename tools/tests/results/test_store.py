@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from farwatch import results
 from farwatch.errors import FarwatchError
 from farwatch.model import CellResult, Column, Verdict
-from farwatch.results import MIGRATIONS, Results
+from farwatch.results import store as results
+from farwatch.results.store import MIGRATIONS, Results
 
 V1 = Column("v1", "7.3")
 V2 = Column("v2", "7.3")
