@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from farwatch.build import Builder
     from farwatch.system.children import Run
     from farwatch.terminal.progress import Reporter
-    from farwatch.trees import Trees
+    from farwatch.trees.trees import Trees
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class App:
 
     @cached_property
     def trees(self) -> Trees:
-        from farwatch.trees import Trees
+        from farwatch.trees.trees import Trees
 
         return Trees(self.home, self.catalog, self.reporter.say)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from farwatch.app import App
     from farwatch.build import TestsBuild
     from farwatch.results.store import Results
-    from farwatch.trees import Source
+    from farwatch.trees.trees import Source
 
 COMPONENTS = ("linux", "virtiofsd")
 _NUMBER = re.compile(r"^[0-9]+-")

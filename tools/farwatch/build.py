@@ -25,7 +25,7 @@ from farwatch.system.locks import locked
 from farwatch.tests_build import TestsBuild
 
 if TYPE_CHECKING:
-    from farwatch.trees import Source, Trees
+    from farwatch.trees.trees import Source, Trees
 
 B = TypeVar("B", KernelBuild, ServerBuild, QemuBuild)
 __all__ = ["Builder", "Checked", "KernelBuild", "QemuBuild", "ServerBuild", "TestsBuild"]

@@ -21,7 +21,7 @@ from farwatch.system.home import Home, checkout_root
 from farwatch.terminal.progress import Pace
 
 if TYPE_CHECKING:
-    from farwatch.trees import Source
+    from farwatch.trees.trees import Source
 
 _RECIPE_VERSION = "1"
 """Raise it when something here changes what is built from the same inputs."""

@@ -15,7 +15,7 @@ from farwatch import complaints
 from farwatch.complaints import Complaint
 from farwatch.errors import BuildFailure
 from farwatch.lint_model import Finding, Job, NotRun, Outcome, Patch
-from farwatch.trees import Source
+from farwatch.trees.trees import Source
 
 ARCH = "um"
 FLAVOR = "plain"

@@ -33,7 +33,7 @@ from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
 from farwatch.system.tools import missing_tool
-from farwatch.trees import Source, Trees
+from farwatch.trees.trees import Source, Trees
 
 _RECIPE_VERSION = "1"
 _NEEDED = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from farwatch.app import App
-    from farwatch.trees import Source
+    from farwatch.trees.trees import Source
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from farwatch import complaints
 from farwatch.errors import FarwatchError
 from farwatch.lint_model import Finding, Job, NotRun, Outcome, Patch, in_parallel
 from farwatch.system import git
-from farwatch.trees import Source
+from farwatch.trees.trees import Source
 
 _DIFF = re.compile(r"^Diff in (?P<file>.+?)(?: at line |:)(?P<line>\d+):$")
 _LIMIT = 120.0

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from farwatch.app import App
     from farwatch.build import TestsBuild
     from farwatch.session import Setting
-    from farwatch.trees import Source
+    from farwatch.trees.trees import Source
 
 
 @dataclass

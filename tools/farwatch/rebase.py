@@ -14,18 +14,19 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from farwatch import memory, port
 from farwatch.app import App
 from farwatch.errors import FarwatchError
-from farwatch.memory import Memory, Mover, Step, Stop
 from farwatch.model import Base, Revision, hash_of
-from farwatch.port import Patch
 from farwatch.series import write_series
 from farwatch.system import git
 from farwatch.system.atomic import rewritten
 from farwatch.system.locks import locked
 from farwatch.terminal.escape import printable, printable_lines
-from farwatch.worktree import REBASE_STATE, changed_names, git_dir, is_worktree, operation, shown
+from farwatch.trees import merge
+from farwatch.trees.merge import Patch
+from farwatch.trees.mover import Mover, Step, Stop, stale_line
+from farwatch.trees.resolutions import Memory, Resolution, write
+from farwatch.trees.worktree import REBASE_STATE, changed_names, git_dir, is_worktree, operation, shown
 
 STATUS_STOPPED = 1
 _EXCERPT = 40
@@ -133,10 +134,10 @@ def resume(app: App, name: str | None, note: str) -> int:
         _require_unchanged(rebase)
         tree = _resolved_tree(rebase)
         patch = rebase.current
-        if tree == port.tree_of(rebase.repository, rebase.tip):
+        if tree == merge.tree_of(rebase.repository, rebase.tip):
             what = f"nothing is left of {patch.file} on {rebase.onto.label}"
             raise FarwatchError(what, hint="farwatch rebase --skip, to leave it out there")
-        commit = port.commit_like(rebase.repository, patch, tree, rebase.tip)
+        commit = merge.commit_like(rebase.repository, patch, tree, rebase.tip)
         return _done(rebase, commit, note)
 
 
@@ -231,7 +232,7 @@ def _report(rebase: Rebase, step: Step) -> None:
     elif step.how != "merged":
         print(f"{step.patch.file}: {step.how} in {rebase.onto.label}")
     for entry in step.ignored:
-        print(f"{step.patch.file}: {memory.stale_line(entry)}")
+        print(f"{step.patch.file}: {stale_line(entry)}")
 
 
 # -- where it stops --------------------------------------------------------------------------
@@ -293,7 +294,7 @@ def _shown_conflict(worktree: Path, path: bytes) -> list[str]:
     if not file.is_file() or file.is_symlink():
         return []
     content = file.read_bytes()
-    marked = port.markers(content)
+    marked = merge.markers(content)
     text = printable_lines(content.decode("utf-8", "replace").replace("\r\n", "\n")).split("\n")
     lines = []
     for first, last in zip(marked[::2], marked[1::2], strict=False):
@@ -328,7 +329,7 @@ def _committed_tree(path: Path, head: str, tip: str) -> str:
         raise FarwatchError(
             f"{path} is not where the rebase left it", cause=cause, hint=f"git log, in {path}"
         )
-    return port.tree_of(path, head)
+    return merge.tree_of(path, head)
 
 
 def _unmerged(path: Path) -> list[bytes]:
@@ -342,7 +343,7 @@ def _add_resolved(rebase: Rebase) -> None:
         stages = git.git("ls-files", "--unmerged", "-z", "--", os.fsdecode(name), cwd=rebase.path)
         file = rebase.path / os.fsdecode(name)
         both = all(b" %d\t" % number in stages for number in (2, 3))
-        if both and file.is_file() and not _binary(file) and not port.markers(file.read_bytes()):
+        if both and file.is_file() and not _binary(file) and not merge.markers(file.read_bytes()):
             git.git("add", "--", os.fsdecode(name), cwd=rebase.path)
 
 
@@ -354,7 +355,7 @@ def _require_resolved(rebase: Rebase) -> None:
     wrong = []
     for name in rebase.state.files:
         file = rebase.path / name
-        if file.is_file() and not file.is_symlink() and (lines := port.markers(file.read_bytes())):
+        if file.is_file() and not file.is_symlink() and (lines := merge.markers(file.read_bytes())):
             wrong.append(f"{printable(str(file))}:{lines[0]}: conflict markers")
     known = set(map(os.fsencode, rebase.state.files))
     marked = {line.split(":")[0] for line in wrong}
@@ -384,20 +385,20 @@ def _finish(rebase: Rebase) -> None:
         if not state.keep:
             made = write_series(trees, rebase.revision, component, rebase.onto, commits, new.path)
             back = _way_back(rebase, made, new.path / component)
-            memory.write(new.path / component, rebase.onto.name, rebase.own.name, back)
-        memory.write(new.path / component, rebase.own.name, rebase.onto.name, forth)
+            write(new.path / component, rebase.onto.name, rebase.own.name, back)
+        write(new.path / component, rebase.own.name, rebase.onto.name, forth)
     if made:
         trees.remember(rebase.onto, rebase.revision.patches(component), made)
     _leave_worktree(rebase)
     _conclude(rebase, len(commits), len(forth))
 
 
-def _way_back(rebase: Rebase, made: list[str], folder: Path) -> list[memory.Resolution]:
+def _way_back(rebase: Rebase, made: list[str], folder: Path) -> list[Resolution]:
     """What takes the moved patches back to where they were, as far as none of them was left out."""
     whole = _kept_from_first(rebase.state.tips)
     files = [path.name for path in sorted(folder.glob("[0-9]*.patch"))]
     start = rebase.app.trees.base_commit(rebase.onto)
-    moved = port.patches_of(rebase.repository, start, made, files)[:whole]
+    moved = merge.patches_of(rebase.repository, start, made, files)[:whole]
     notes = {
         new.id: rebase.state.notes.get(old.id, "")
         for new, old in zip(moved, rebase.patches, strict=False)

@@ -15,7 +15,7 @@ from farwatch.revisions.identity import Identity
 from farwatch.series import write_series
 from farwatch.system import git
 from farwatch.system.atomic import rewritten
-from farwatch.worktree import is_worktree
+from farwatch.trees.worktree import is_worktree
 
 if TYPE_CHECKING:
     from farwatch.app import App

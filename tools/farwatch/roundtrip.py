@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from farwatch.apply import tidy
 from farwatch.delivery import door_to
 from farwatch.errors import FarwatchError
 from farwatch.letters import Letter
 from farwatch.revisions.identity import Identity
 from farwatch.scratch import Scratch, bare_scratch
 from farwatch.system import git
+from farwatch.trees.apply import tidy
 
 if TYPE_CHECKING:
     from aiosmtpd.controller import Controller

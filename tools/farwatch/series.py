@@ -15,18 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import memory
-from farwatch.apply import tidy
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
-from farwatch.port import Patch
 from farwatch.revisions.catalog import REVISION_FILE
 from farwatch.revisions.edit import set_base
 from farwatch.system import git
 from farwatch.system.atomic import rewritten
 from farwatch.system.locks import locked
-from farwatch.trees import Trees
-from farwatch.worktree import changed_names, is_worktree, operation, require_repository, shown
+from farwatch.trees import resolutions
+from farwatch.trees.apply import tidy
+from farwatch.trees.merge import Patch
+from farwatch.trees.mover import stale_line
+from farwatch.trees.trees import Trees
+from farwatch.trees.worktree import changed_names, is_worktree, operation, require_repository, shown
 
 if TYPE_CHECKING:
     from git.objects import Commit
@@ -126,7 +127,7 @@ def save_series(app: App, name: str, component: str | None = None, base_name: st
         state = "written" if saved.changed else "unchanged"
         print(f"{name} {base.component}: {len(saved.files)} patches, {state}")
         for entry in app.trees.outdated(revision, base.component):
-            print(f"  {memory.stale_line(entry)}; farwatch rebase {name} --onto {entry.onto} --keep")
+            print(f"  {stale_line(entry)}; farwatch rebase {name} --onto {entry.onto} --keep")
     return 0
 
 
@@ -157,7 +158,7 @@ def _write_resolutions(
     matched = _matched(trees.repository(component), patches, commits, revision, base)
     mover = trees.mover(revision, component, base)
     kept = mover.remember_all(patches, trees.base_commit(base), matched, {})
-    memory.write(folder / component, mover.origin, base.name, kept)
+    resolutions.write(folder / component, mover.origin, base.name, kept)
     return list(commits)
 
 

@@ -26,7 +26,7 @@ from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.results.store import Results
 from farwatch.system import git
 from farwatch.system.home import Home
-from farwatch.trees import Source
+from farwatch.trees.trees import Source
 from farwatch.work import Wish
 from tests.processes import script
 from tests.samples.lint import Change, kernel_file, lint_app, revision

@@ -14,7 +14,7 @@ from farwatch.errors import FarwatchError
 from farwatch.revisions.new import new_revision
 from farwatch.series import save
 from farwatch.system import git
-from farwatch.trees import Trees
+from farwatch.trees.trees import Trees
 from tests.samples.tree import TEXT, Desk, add_base, commit, desk
 
 EXPECT = '[[expect]]\ntests = ["a.*"]\nverdict = "fail"\nsays = "no <event>"\nreason = "because"\n'

@@ -21,7 +21,7 @@ from farwatch.model import Base, Revision
 from farwatch.revisions.catalog import Catalog
 from farwatch.system import git, tools
 from farwatch.system.home import Home
-from farwatch.trees import Source, Trees
+from farwatch.trees.trees import Source, Trees
 
 MAKEFILE = """\
 .PHONY: linux

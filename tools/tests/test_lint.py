@@ -23,7 +23,7 @@ from farwatch.model import Adoption, Waiver
 from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
-from farwatch.trees import Source
+from farwatch.trees.trees import Source
 from tests.processes import script
 from tests.samples.lint import Change, kernel_file, lint_app, revision
 

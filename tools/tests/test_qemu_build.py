@@ -16,7 +16,7 @@ from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
 from farwatch.revisions.catalog import Catalog
 from farwatch.system.home import Home
-from farwatch.trees import Trees
+from farwatch.trees.trees import Trees
 from tests.processes import script
 from tests.samples.tree import FakeTrees
 

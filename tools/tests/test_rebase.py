@@ -8,11 +8,11 @@ import pytest
 from farwatch import rebase
 from farwatch.app import App
 from farwatch.errors import FarwatchError
-from farwatch.memory import Memory
 from farwatch.model import Base
 from farwatch.series import save
 from farwatch.system import git
-from farwatch.trees import Trees
+from farwatch.trees.resolutions import Memory
+from farwatch.trees.trees import Trees
 from tests.samples.tree import FILES, TEXT, Desk, add_base, commit, desk, elsewhere
 
 FIVE = "line 5\n"

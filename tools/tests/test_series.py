@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from farwatch.apply import tidy
 from farwatch.errors import FarwatchError
 from farwatch.series import Saved, save
 from farwatch.system import atomic, git
+from farwatch.trees.apply import tidy
 from tests.samples.tree import TEXT, Desk, commit, desk
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from farwatch.series import save
 from farwatch.system import git
 from farwatch.system.home import checkout_root
-from farwatch.trees import SERIES_REFS
+from farwatch.trees.trees import SERIES_REFS
 from tests.samples.tree import Desk, commit, desk
 
 FILES = ("fs/dir.c", "fs/crlf.txt", "binary", "Makefile", "tool.sh", 'a b/ä"name')
@@ -148,7 +148,7 @@ def test_two_saves_at_once_from_two_homes(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from farwatch.system.home import Home\n"
         "from farwatch.revisions.catalog import Catalog\n"
-        "from farwatch.trees import Trees; from farwatch.series import save\n"
+        "from farwatch.trees.trees import Trees; from farwatch.series import save\n"
         "catalog = Catalog.load(Path(sys.argv[1])); trees = Trees(Home(Path(sys.argv[2])), catalog, print)\n"
         "save(trees, catalog.revision('v1'), 'thing', catalog.base('thing'))\n"
     )

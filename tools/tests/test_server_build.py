@@ -20,7 +20,7 @@ from farwatch.model import Base, Revision
 from farwatch.revisions.catalog import Catalog
 from farwatch.system import tools
 from farwatch.system.home import Home
-from farwatch.trees import Trees
+from farwatch.trees.trees import Trees
 from tests import SAMPLES
 from tests.samples.tree import FakeTrees
 

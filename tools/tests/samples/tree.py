@@ -17,7 +17,7 @@ from farwatch.model import Base, Revision, hash_of
 from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
-from farwatch.trees import Source, Trees
+from farwatch.trees.trees import Source, Trees
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 31))
 FILES: dict[str, bytes | Path] = {

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch.apply import private_index
 from farwatch.errors import FarwatchError
 from farwatch.system import git
 from farwatch.terminal.escape import printable
+from farwatch.trees.apply import private_index
 
 ONTO, BEFORE, PATCH = "onto", "before", "patch"
 """Labels of the three sides: the new ground; the file as the patch found it; the file as it left it."""

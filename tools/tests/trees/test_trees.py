@@ -13,7 +13,7 @@ import pytest
 from farwatch.errors import FarwatchError
 from farwatch.series import save
 from farwatch.system import git
-from farwatch.trees import Source
+from farwatch.trees.trees import Source
 from tests.samples.tree import FILES, Desk, add_base, commit, contents, desk
 
 PATCH = """\
@@ -421,7 +421,7 @@ def test_users_git_settings_do_not_matter(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_heavy_modules_stay_out_of_the_quick_path(tmp_path: Path) -> None:
     heavy = ("git", "urllib.request", "jinja2", "rich")
-    code = f"import sys, farwatch.trees; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, farwatch.trees.trees; print([name for name in {heavy} if name in sys.modules])"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=env, cwd=tmp_path, check=True

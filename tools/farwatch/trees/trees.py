@@ -14,17 +14,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from farwatch.apply import Target, apply_series
 from farwatch.bases import importer
 from farwatch.errors import FarwatchError
-from farwatch.memory import Memory, Mover, Resolution, Stop, stale_line
 from farwatch.model import Base, Revision, hash_of
-from farwatch.port import Patch, patches_of
 from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
-from farwatch.worktree import (
+from farwatch.trees.apply import Target, apply_series
+from farwatch.trees.merge import Patch, patches_of
+from farwatch.trees.mover import Mover, Stop, stale_line
+from farwatch.trees.resolutions import Memory, Resolution
+from farwatch.trees.worktree import (
     changed_names,
     content_tree,
     force,
