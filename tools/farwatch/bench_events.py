@@ -24,8 +24,8 @@ from farwatch.work import Wish
 
 if TYPE_CHECKING:
     from farwatch.app import App
+    from farwatch.guests.setting import Setting
     from farwatch.model import Revision
-    from farwatch.session import Setting
     from farwatch.system.children import Run
 
 SCHEMA = 1
@@ -97,7 +97,7 @@ def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Column]:
 
 
 def _column(app: App, wish: Wish, revision: Revision, setting: Setting, sizes: Sizes) -> Column:
-    from farwatch.app import run_guests
+    from farwatch.guests.run import run_guests
 
     base = app.catalog.base_of(revision, "linux", wish.base)
     program = app.builder.tests(base).measure
@@ -120,9 +120,11 @@ async def _measure(
     run: Run, setting: Setting, number: int, logs: Path, program: Path, words: Sequence[str]
 ) -> list[bytes]:
     """One measurement in a fresh guest: the lines that it printed."""
-    from farwatch.interactive import BOOT_LIMIT
-    from farwatch.session import GUEST_HOST_ROOT, BootFailure, Session
-    from farwatch.trace import LogSet, Trace
+    from farwatch.guests.agent import GUEST_HOST_ROOT
+    from farwatch.guests.logs import LogSet
+    from farwatch.guests.session import BootFailure, Session
+    from farwatch.guests.shell import BOOT_LIMIT
+    from farwatch.guests.trace import Trace
 
     what = f"measure {' '.join(words)}"
     session = Session(run, setting, number, logs, lambda _trace: None)

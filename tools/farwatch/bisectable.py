@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 from farwatch import complaints
 from farwatch.complaints import Complaint
 from farwatch.errors import BuildFailure, FarwatchError, unknown
+from farwatch.guests.companion import known_options
 from farwatch.lint_compile import units_of
 from farwatch.lint_model import Patch, read_patches
 from farwatch.model import CellResult, Revision, TestCase, Verdict
-from farwatch.server import known_options
 from farwatch.work import Wish
 
 if TYPE_CHECKING:

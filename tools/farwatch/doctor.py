@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from farwatch import kvm
 from farwatch.engines.capacity import GUEST_MEMORY, guests_at_once
 from farwatch.engines.engine import Engine
 from farwatch.engines.registry import ENGINES
 from farwatch.engines.uml import memory_folder, on_tmpfs
 from farwatch.engines.vng import VngEngine
+from farwatch.guests import kvm
 from farwatch.system import bootstrap
 from farwatch.system.home import Home, checkout_root
 from farwatch.system.machine import available_memory, cores
@@ -217,7 +217,7 @@ def _limit(name: str) -> int:
 
 
 def _kvm(home: Home) -> Finding:
-    """Only engine vng uses it, and a device that opens may still be useless: see kvm.py."""
+    """Only engine vng uses it, and a device that opens may still be useless: see guests/kvm.py."""
     engine = VngEngine()
     if reason := kvm.not_offered():
         return Finding("kvm", "ok", f"{reason}: engine vng emulates, engine uml does not need it")

@@ -47,8 +47,8 @@ def run_works(
     app: App, results: Results, works: Sequence[ColumnWork], guests: int | None
 ) -> list[CellResult]:
     """Run the queues, one engine at a time; a verdict is in the store before anything else happens to it."""
-    from farwatch.app import run_guests
     from farwatch.engines.capacity import guests_at_once
+    from farwatch.guests.run import run_guests
     from farwatch.runner import Runner
 
     batches: dict[str, list[ColumnWork]] = {}

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from farwatch.engines.engine import Engine
 from farwatch.engines.registry import engine_named
 from farwatch.errors import FarwatchError, unknown
+from farwatch.guests.companion import command_line
 from farwatch.model import Base, CellResult, Column, Revision, TestCase, hash_of
 from farwatch.results.store import Results
 from farwatch.selection import compile_expression
-from farwatch.server import command_line
 from farwatch.system import bootstrap
 from farwatch.work import ColumnWork, Job, Wish
 
@@ -32,7 +32,7 @@ CLIENTS = ("inotifywait", "node", "gio")
 if TYPE_CHECKING:
     from farwatch.app import App
     from farwatch.build import TestsBuild
-    from farwatch.session import Setting
+    from farwatch.guests.setting import Setting
     from farwatch.trees.trees import Source
 
 
@@ -207,8 +207,8 @@ def _setting(
         vmm = app.builder.vmm(revision, vmm_base, sources.get(VMM)).binary
     elif engine.without_vmm and revision.patches(VMM):
         app.reporter.say(f"{revision.name} without its patches for {VMM}: {engine.without_vmm}")
-    from farwatch.kvm import accelerated
-    from farwatch.session import Setting
+    from farwatch.guests.kvm import accelerated
+    from farwatch.guests.setting import Setting
 
     setting = Setting(
         engine,

@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from farwatch.engines.engine import Ending
+from farwatch.guests.agent import GUEST_HOST_ROOT
+from farwatch.guests.logs import LogSet
+from farwatch.guests.session import CONSOLE_LIMIT, OUTPUT_LIMIT, BootFailure, Session
+from farwatch.guests.trace import Trace
 from farwatch.model import CellResult, TestCase, Verdict
-from farwatch.session import CONSOLE_LIMIT, GUEST_HOST_ROOT, OUTPUT_LIMIT, BootFailure, Session
 from farwatch.system.children import Run
-from farwatch.trace import LogSet, Trace
 from farwatch.verdicts.judge import End, EndKind, Evidence, judge
 from farwatch.work import ColumnWork, Job
 

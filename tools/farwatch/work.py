@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from farwatch.model import Column, Revision, TestCase
 
 if TYPE_CHECKING:
-    from farwatch.session import Setting
+    from farwatch.guests.setting import Setting
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
-from farwatch.app import run_guests
+from farwatch.guests.run import run_guests
+from farwatch.guests.setting import Setting
 from farwatch.model import CellResult, Column, ShareKind, TestCase, Verdict
 from farwatch.runner import Runner
-from farwatch.session import Setting
 from farwatch.system.children import Run
 from farwatch.system.home import Home
 from farwatch.work import ColumnWork, Job

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from farwatch import timeline
 from farwatch.errors import FarwatchError
-from farwatch.timeline import Entry, TimedLog, fold, only, read_timeline, show, show_timeline
+from farwatch.guests.logs import TimedLog
+from farwatch.timeline import Entry, fold, only, read_timeline, show, show_timeline
 from farwatch.timeline_terminal import draw_timeline
 
 CELL = {

@@ -61,7 +61,7 @@ class VngEngine(Engine):
     devices = ("/dev/hvc0", "/dev/hvc1", "/dev/hvc2")
 
     def __init__(self, *, kvm: bool = False) -> None:
-        """kvm: use it. That it is there does not mean that it works: see kvm.py."""
+        """kvm: use it. That it is there does not mean that it works: see guests/kvm.py."""
         self.kvm = kvm
 
     def with_kvm(self) -> Engine | None:

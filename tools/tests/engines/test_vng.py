@@ -15,18 +15,20 @@ from typing import cast
 
 import pytest
 
-from farwatch import doctor, kvm
-from farwatch.app import App, run_guests
+from farwatch import doctor
+from farwatch.app import App
 from farwatch.build import TestsBuild
 from farwatch.engines import vng
 from farwatch.engines.engine import Engine, GuestSpec, Listeners
 from farwatch.engines.uml import UmlEngine
 from farwatch.engines.vng import StockVngEngine, VngEngine
 from farwatch.errors import FarwatchError
+from farwatch.guests import kvm
+from farwatch.guests.run import run_guests
+from farwatch.guests.setting import Setting
 from farwatch.model import Base, Revision
 from farwatch.plan import plan_cases
 from farwatch.results.store import Results
-from farwatch.session import Setting
 from farwatch.system import bootstrap
 from farwatch.system.children import Run
 from farwatch.system.home import Home

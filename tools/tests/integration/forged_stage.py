@@ -10,11 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from farwatch.app import App, run_guests
+from farwatch.app import App
+from farwatch.guests.logs import LogSet
+from farwatch.guests.run import run_guests
+from farwatch.guests.session import Session
+from farwatch.guests.setting import Setting
+from farwatch.guests.trace import Trace
 from farwatch.plan import setting_for
-from farwatch.session import Session, Setting
 from farwatch.system.children import Run
-from farwatch.trace import LogSet, Trace
 from farwatch.verdicts.splat import scan
 from farwatch.work import Wish
 

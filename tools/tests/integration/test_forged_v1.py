@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.session import Setting
+from farwatch.guests.setting import Setting
 from tests.integration.forged_stage import Message, Stage, setting_of
 
 pytestmark = pytest.mark.integration

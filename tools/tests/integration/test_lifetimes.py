@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.app import App, run_guests
-from farwatch.session import Session, Setting
+from farwatch.app import App
+from farwatch.guests.logs import LogSet
+from farwatch.guests.run import run_guests
+from farwatch.guests.session import Session
+from farwatch.guests.setting import Setting
+from farwatch.guests.trace import Limits, Trace
 from farwatch.system.children import Run
 from farwatch.system.procfs import watch_count
-from farwatch.trace import Limits, LogSet, Trace
 from farwatch.verdicts.splat import scan
 from tests.integration.commands import need_engine
 from tests.integration.forged_stage import setting_of

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.app import App, run_guests
-from farwatch.session import GUEST_HOST_ROOT, Session
+from farwatch.app import App
+from farwatch.guests.agent import GUEST_HOST_ROOT
+from farwatch.guests.logs import LogSet
+from farwatch.guests.run import run_guests
+from farwatch.guests.session import Session
+from farwatch.guests.trace import Trace
 from farwatch.system.children import Run
-from farwatch.trace import LogSet, Trace
 from tests.integration.forged_stage import setting_of
 from tests.samples.event_rules import Event, merged
 

@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
-from farwatch.app import App, run_guests
+from farwatch.app import App
+from farwatch.guests.run import run_guests
+from farwatch.guests.trace import Limits
 from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.plan import setting_for
 from farwatch.runner import Runner
 from farwatch.system.children import Run
 from farwatch.system.home import Home
-from farwatch.trace import Limits
 from farwatch.work import ColumnWork, Job, Wish
 from tests.integration.commands import (
     ONE,
@@ -195,8 +196,8 @@ def misbehaved(engine: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     with pytest.MonkeyPatch.context() as patch:
         limits = Limits(boot=60, test=2.0, event=1.0, end=5.0)
         patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
-        patch.setattr("farwatch.session.CONSOLE_LIMIT", 20_000)
-        patch.setattr("farwatch.session.OUTPUT_LIMIT", 200_000)
+        patch.setattr("farwatch.guests.session.CONSOLE_LIMIT", 20_000)
+        patch.setattr("farwatch.guests.session.OUTPUT_LIMIT", 200_000)
         return run_all(app.home, work, tmp_path_factory.mktemp("logs"))
 
 

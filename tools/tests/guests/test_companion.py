@@ -13,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.app import App, run_guests
-from farwatch.session import GUEST_HOST_ROOT, Session, Setting
+from farwatch.app import App
+from farwatch.guests.agent import GUEST_HOST_ROOT
+from farwatch.guests.logs import LogSet
+from farwatch.guests.run import run_guests
+from farwatch.guests.session import Session
+from farwatch.guests.setting import Setting
+from farwatch.guests.trace import Trace
 from farwatch.system.children import Run
-from farwatch.trace import LogSet, Trace
 from farwatch.verdicts.splat import scan
 from tests.integration.forged_stage import setting_of
 

@@ -23,7 +23,7 @@ from farwatch.system.home import Home
 from farwatch.system.locks import locked
 
 if TYPE_CHECKING:
-    from farwatch.session import Setting
+    from farwatch.guests.setting import Setting
     from farwatch.system.children import Run
 
 DEVICE = Path("/dev/kvm")
@@ -83,8 +83,8 @@ def _host(engine: Engine) -> str:
 
 
 def _boot(home: Home, setting: Setting) -> str:
-    from farwatch.app import run_guests
-    from farwatch.session import BootFailure, Session
+    from farwatch.guests.run import run_guests
+    from farwatch.guests.session import BootFailure, Session
 
     logs = Path(tempfile.mkdtemp(prefix="kvm-", dir=home.logs))
 

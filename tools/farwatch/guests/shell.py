@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.errors import FarwatchError
-from farwatch.server import TAG
-from farwatch.session import BootFailure, Session, Setting, request
+from farwatch.guests.agent import request
+from farwatch.guests.companion import TAG
+from farwatch.guests.session import BootFailure, Session
+from farwatch.guests.setting import Setting
 from farwatch.system.children import Run
 
 BOOT_LIMIT = 60.0

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from farwatch.timeline import TimedLog
+from farwatch.guests.logs import LogSet
 
 
 @dataclass(frozen=True)
@@ -32,25 +30,6 @@ class Limits:
             event=min(max(0.5, 4 * boot), 15.0),
             end=max(15.0, 20 * boot),
         )
-
-
-class LogSet:
-    """The logs of one folder, a file a stream, each made when there is something to write."""
-
-    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
-        self.folder = folder
-        self._clock = clock
-        self._files: dict[str, TimedLog] = {}
-
-    def append(self, stream: str, line: bytes) -> None:
-        """FarwatchError when the disk is full."""
-        if stream not in self._files:
-            self._files[stream] = TimedLog(self.folder / f"{stream}.log", self._clock)
-        self._files[stream].append(line)
-
-    def close(self) -> None:
-        for log in self._files.values():
-            log.close()
 
 
 @dataclass

@@ -14,15 +14,18 @@ from typing import TypeVar
 
 import pytest
 
-from farwatch import session as session_module
-from farwatch.app import run_guests
 from farwatch.engines.engine import Ending
 from farwatch.errors import FarwatchError
+from farwatch.guests import session as session_module
+from farwatch.guests.agent import escape
+from farwatch.guests.logs import LogSet
+from farwatch.guests.run import run_guests
+from farwatch.guests.session import BootFailure, Session
+from farwatch.guests.setting import Setting
+from farwatch.guests.trace import Limits, Trace
 from farwatch.model import ShareKind
-from farwatch.session import BootFailure, Session, Setting, escape
 from farwatch.system.children import Run
 from farwatch.system.home import Home
-from farwatch.trace import Limits, LogSet, Trace
 from tests.fakes.engine import FakeEngine
 from tests.fakes.programs import fake_server
 from tests.processes import children_of_this_process

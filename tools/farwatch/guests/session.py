@@ -11,7 +11,6 @@ guest has gone.
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,44 +18,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from farwatch.broker import Broker
-from farwatch.engines.engine import LINES, Ending, Engine, Guest, GuestSpec, Listeners, settle
+from farwatch.engines.engine import LINES, Ending, Guest, GuestSpec, Listeners, settle
 from farwatch.errors import FarwatchError
-from farwatch.model import ShareKind
-from farwatch.server import TAG, Server
+from farwatch.guests.agent import GUEST_HOST_ROOT, MARK, request
+from farwatch.guests.broker import Broker
+from farwatch.guests.companion import TAG, Server
+from farwatch.guests.logs import LogSet
+from farwatch.guests.setting import Setting
+from farwatch.guests.trace import Limits, Trace
 from farwatch.system.children import Run
-from farwatch.trace import Limits, LogSet, Trace
 
 CONSOLE_LIMIT = 16 * 1024 * 1024
 OUTPUT_LIMIT = 4 * 1024 * 1024
 """Bytes that one test may print before it is stopped as a flood."""
-GUEST_HOST_ROOT = "/mnt/host"
-"""Where the agent binds the host's root: the guest's own tmpfs hide /tmp, /run and /mnt."""
 SERVER_LINES = 20
 """Last lines of a server that are kept in case it is the reason why a guest does not come up."""
 DUMP_LIMIT = 3.0
 KILLED_LIMIT = 2.0
 """Seconds: for a dump of the tasks; for a killed guest to be read to the end."""
-_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+:=@,-"
-_MARK = re.compile(rb"farwatch: (begin|end) (\d+)\s*$")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all guests of one column have in common."""
-
-    engine: Engine
-    image: Path
-    agent: Path
-    actor: Path
-    share: ShareKind
-    server: Path | None
-    memory: int = 192
-    server_options: tuple[str, ...] = ()
-    vmm: Path | None = None
-    network: bool = False
-    debugger: bool = False
-    """Serve one, on debugger_socket."""
 
 
 @dataclass(eq=False)
@@ -422,7 +401,7 @@ class Session:
         if self._gone.is_set():
             return
         line = line.rstrip(b"\r")
-        mark = _MARK.search(line)
+        mark = MARK.search(line)
         if mark is not None and mark[1] == b"begin" and self._is_current([mark[2]]):
             if self._console_trace is not None:
                 self._seal(self._console_trace)
@@ -440,7 +419,7 @@ class Session:
 
     def _hear_output(self, line: bytes) -> None:
         line = line.rstrip(b"\r")
-        mark = _MARK.search(line)
+        mark = MARK.search(line)
         if mark is not None and mark[1] == b"end" and self._is_current([mark[2]]):
             self._mark("output")
             return
@@ -476,14 +455,3 @@ class Session:
 
 def _nobody(line: bytes) -> None:
     del line
-
-
-def escape(text: str) -> str:
-    """A field of a control request, as steps.h escapes fields."""
-    data = text.encode("utf-8", "surrogateescape")
-    return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in data) or "%"
-
-
-def request(verb: str, fields: Sequence[str]) -> bytes:
-    """A control request line for the agent."""
-    return " ".join([verb, *map(escape, fields)]).encode("ascii") + b"\n"

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch.server import Server
+from farwatch.guests.companion import Server
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run
 

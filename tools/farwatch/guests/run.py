@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Asynchronous work that owns guests, and the end of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from farwatch.system.home import Home
+
+if TYPE_CHECKING:
+    from farwatch.system.children import Run
+
+
+T = TypeVar("T")
+
+
+def run_guests(home: Home, work: Callable[[Run], Awaitable[T]]) -> T:
+    """Run asynchronous work that owns guests; nothing of it is left on any way out.
+
+    Ctrl-C, SIGTERM and SIGHUP cancel the work, whose own clean-up then ends
+    the guests; whatever that misses is killed here.
+    """
+    from farwatch.system.children import Run
+
+    run = Run(home)
+
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            return await work(run)
+        finally:
+            await run.close()
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        run.abandon()
