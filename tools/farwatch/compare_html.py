@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from farwatch.compare import Section, Side
-from farwatch.report_html import environment
+from farwatch.reports.table_html import environment
 
 _HEAD = re.compile(r"^(?:-|\d+): ")
 

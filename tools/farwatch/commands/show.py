@@ -28,8 +28,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.reports.publish import show_timeline
     from farwatch.results.names import cell_name, parse_cell
-    from farwatch.timeline import show_timeline
 
     with Results.open(app.home.results) as results:
         known = [(result.column, result.test) for result in results.latest()]

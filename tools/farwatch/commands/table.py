@@ -18,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.model import Column
-    from farwatch.report import publish
+    from farwatch.reports.publish import publish
     from farwatch.results.store import Results
     from farwatch.results.table import build_table
 

@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.execution import execute
-    from farwatch.report import publish
+    from farwatch.reports.publish import publish
 
     revision = app.catalog.revision(args.revision)
     wishes = common.wishes_from(args, [revision], edited=not args.patches)

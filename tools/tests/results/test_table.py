@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farwatch.model import CellResult, Column, Expectation, Revision, Verdict
-from farwatch.render import notes, render_text
+from farwatch.reports.table_text import notes, render_text
 from farwatch.results.table import Cell, Change, Table, build_table
 
 REFERENCE, BASELINE, V1, V2 = (Column(name, "7.3") for name in ("reference", "baseline", "v1", "v2"))

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from farwatch import timeline
 from farwatch.errors import FarwatchError
 from farwatch.guests.logs import TimedLog
-from farwatch.timeline import Entry, fold, only, read_timeline, show, show_timeline
-from farwatch.timeline_terminal import draw_timeline
+from farwatch.reports import timeline
+from farwatch.reports.publish import show_timeline
+from farwatch.reports.timeline import Entry, fold, only, read_timeline, show
+from farwatch.reports.timeline_terminal import draw_timeline
 
 CELL = {
     "begin": 10.0,

@@ -8,8 +8,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from farwatch.reports.timeline import FOLD_ABOVE, Timeline, facts, timeline_fields
 from farwatch.terminal.escape import printable
-from farwatch.timeline import FOLD_ABOVE, Timeline, facts, timeline_fields
 
 _STYLES = {"control": "blue", "steps": "magenta", "server": "cyan", "console": "yellow", "output": ""}
 

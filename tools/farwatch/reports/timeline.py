@@ -22,11 +22,10 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from farwatch.errors import FarwatchError, unknown
 from farwatch.terminal.escape import printable
-from farwatch.terminal.stream import wants_plain
 
 SOURCES = ("control", "steps", "server", "console", "output")
 """Logs by name; among lines of the same microsecond in this order: the cause before what it causes."""
@@ -175,18 +174,6 @@ def show(folder: Path, sources: Iterable[str] = (), above: int = FOLD_ABOVE) -> 
     head = [f"{name}: {value}" for name, value in facts(timeline)]
     body = [" ".join(fields) for fields in timeline_fields(timeline, above)]
     return [*head, "", *body, *(f"note: {printable(note)}" for note in timeline.notes)]
-
-
-def show_timeline(folder: Path, stream: TextIO, sources: Iterable[str] = (), above: int = FOLD_ABOVE) -> None:
-    """Print the timeline of a folder as fits the stream."""
-    if not wants_plain(stream):
-        from farwatch.timeline_terminal import draw_timeline
-
-        draw_timeline(only(read_timeline(folder), sources), stream, above)
-        return
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    for line in show(folder, sources, above):
-        stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def timeline_fields(timeline: Timeline, above: int = FOLD_ABOVE) -> Iterator[tuple[str, str, str]]:

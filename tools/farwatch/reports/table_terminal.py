@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The table drawn on a terminal with rich: colours and symbols beside the words of render.py."""
+"""The table drawn on a terminal with rich: colours and symbols beside the words of reports/table_text.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from farwatch.model import Verdict
-from farwatch.render import (
+from farwatch.reports.table_text import (
     LEGEND,
     SHORT_LEGEND,
     cell_marks,

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from farwatch.model import Verdict
-from farwatch.render import headline, notes, show_command, surprise
+from farwatch.reports.table_text import headline, notes, show_command, surprise
 from farwatch.results.table import Cell, Change, Row, Table
 from farwatch.terminal.escape import printable, printable_lines
 

@@ -2,7 +2,7 @@
 """The table for people: as plain text, as Markdown, or as fits a stream.
 
 Rows of a group that say the same are folded into one line, if the caller allows it; a surprising row never.
-Drawing on a terminal is in render_terminal.py, which is imported only when there is one: it needs rich.
+Drawing on a terminal is in table_terminal.py, which is imported only when there is one: it needs rich.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TextIO
 
 from farwatch.results.table import Cell, Change, Group, Row, Table
 from farwatch.terminal.escape import markdown, printable
-from farwatch.terminal.stream import wants_plain
 
 FOLD_FROM = 3
 """So many rows of a group that say the same become one line."""
@@ -223,15 +221,3 @@ def _markdown_surprises(table: Table, all_rows: bool) -> Iterator[str]:
 
 
 # -- terminal
-
-
-def show_table(table: Table, stream: TextIO, all_rows: bool = False) -> None:
-    """Print the table as fits the stream. Into a file or pipe all rows go, to be searched later."""
-    if not wants_plain(stream):
-        from farwatch.render_terminal import draw_table
-
-        draw_table(table, stream, all_rows)
-        return
-    text = render_text(table, all_rows or not stream.isatty())
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))

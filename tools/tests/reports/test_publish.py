@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from farwatch.errors import FarwatchError
-from farwatch.render import render_markdown, render_text
-from farwatch.report import publish
-from farwatch.report_html import render_html
-from farwatch.report_json import render_json
-from farwatch.report_junit import render_junit
+from farwatch.reports.publish import publish
+from farwatch.reports.table_html import render_html
+from farwatch.reports.table_json import render_json
+from farwatch.reports.table_junit import render_junit
+from farwatch.reports.table_text import render_markdown, render_text
 from tests.samples.table import sample
 
 FORMS = ("markdown", "html", "junit", "json")

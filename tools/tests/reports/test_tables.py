@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All forms of the table: as the golden files say, well-formed, and out of reach of hostile names.
 
-After a wanted change: FARWATCH_GOLDEN=write pytest tools/tests/test_reports.py, then read the diff.
+After a wanted change: FARWATCH_GOLDEN=write pytest tools/tests/reports/test_tables.py, then read the diff.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from xml.etree import ElementTree
 import pytest
 
 from farwatch.model import Column
-from farwatch.render import render_markdown, render_text, show_table
-from farwatch.render_terminal import draw_table
-from farwatch.report_html import render_html
-from farwatch.report_json import render_json
-from farwatch.report_junit import render_junit
+from farwatch.reports.publish import show_table
+from farwatch.reports.table_html import render_html
+from farwatch.reports.table_json import render_json
+from farwatch.reports.table_junit import render_junit
+from farwatch.reports.table_terminal import draw_table
+from farwatch.reports.table_text import render_markdown, render_text
 from farwatch.results.table import Table, build_table
 from tests import SAMPLES, TESTS
 from tests.samples.table import REVISIONS, ROWS, calm, nasty, sample
@@ -153,8 +154,8 @@ def test_a_file_gets_all_rows_in_its_encoding() -> None:
 
 def test_rich_and_jinja2_are_not_imported_for_text() -> None:
     quick = (
-        "farwatch.render",
-        "farwatch.timeline",
+        "farwatch.reports.table_text",
+        "farwatch.reports.timeline",
         "farwatch.terminal.progress",
         "farwatch.results.store",
         "farwatch.results.table",
