@@ -13,7 +13,7 @@ from farwatch.revisions.catalog import Catalog
 from farwatch.system.home import Home, checkout_root
 
 if TYPE_CHECKING:
-    from farwatch.build import Builder
+    from farwatch.builds.builder import Builder
     from farwatch.terminal.progress import Reporter
     from farwatch.trees.trees import Trees
 
@@ -47,6 +47,6 @@ class App:
 
     @cached_property
     def builder(self) -> Builder:
-        from farwatch.build import Builder
+        from farwatch.builds.builder import Builder
 
         return Builder(self.home, self.catalog, self.trees, self.reporter.say)

@@ -14,8 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farwatch.builds.kernel import toolchain
 from farwatch.engines.registry import engine_named
-from farwatch.kernel_build import toolchain
 from farwatch.model import hash_of
 from farwatch.system.atomic import write_whole
 from farwatch.system.machine import cores

@@ -20,8 +20,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import complaints
-from farwatch.complaints import Complaint
+from farwatch.builds import complaints
+from farwatch.builds.complaints import Complaint
 from farwatch.errors import BuildFailure, FarwatchError, unknown
 from farwatch.guests.companion import known_options
 from farwatch.lint_compile import units_of
@@ -31,7 +31,7 @@ from farwatch.work import Wish
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.build import TestsBuild
+    from farwatch.builds.builder import TestsBuild
     from farwatch.results.store import Results
     from farwatch.trees.trees import Source
 

@@ -11,8 +11,8 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 
-from farwatch import complaints
-from farwatch.complaints import Complaint
+from farwatch.builds import complaints
+from farwatch.builds.complaints import Complaint
 from farwatch.errors import BuildFailure
 from farwatch.lint_model import Finding, Job, NotRun, Outcome, Patch
 from farwatch.trees.trees import Source

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from farwatch import builds, complaints
+from farwatch.builds import complaints, store
 from farwatch.errors import FarwatchError
 from farwatch.lint_model import (
     Finding,
@@ -70,14 +70,14 @@ def kernel_tools(home: Home, trees: Trees, base: Base) -> Path:
     """A folder with what the scripts of a base need of it; made once (seconds)."""
     commit = trees.base_commit(base)
     key = hash_of("kernel-tools", _RECIPE_VERSION, commit)
-    if kept := builds.find(home, "kernel-tools", key):
+    if kept := store.find(home, "kernel-tools", key):
         return kept.folder
     with locked(home.builds / f".kernel-tools-{key}.lock"):
-        if builds.find(home, "kernel-tools", key) is None:
+        if store.find(home, "kernel-tools", key) is None:
             trees.say(f"unpacking the scripts of {base.label}")
-            with builds.fresh(home, "kernel-tools", key, {"label": f"scripts of {base.label}"}) as folder:
+            with store.fresh(home, "kernel-tools", key, {"label": f"scripts of {base.label}"}) as folder:
                 _unpack(trees.repository(base.component), commit, folder)
-    return builds.folder_of(home, "kernel-tools", key)
+    return store.folder_of(home, "kernel-tools", key)
 
 
 def _unpack(repository: Path, commit: str, folder: Path) -> None:
@@ -268,11 +268,11 @@ def _checkpatch_spelling(tools: Path, name: str, text: str) -> Iterator[Outcome]
 def _remembered(job: Job, about: Sequence[str | bytes], ask: Callable[[], str]) -> str:
     """What a script says about this content; asked once."""
     key = hash_of("script", *about)
-    kept = builds.find(job.app.home, "script", key)
+    kept = store.find(job.app.home, "script", key)
     if kept is not None:
         return str(kept.record["said"])
     said = ask()
-    with builds.fresh(job.app.home, "script", key, {"said": said}):
+    with store.fresh(job.app.home, "script", key, {"said": said}):
         pass
     return said
 

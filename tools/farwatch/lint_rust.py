@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from farwatch import complaints
+from farwatch.builds import complaints
 from farwatch.errors import FarwatchError
 from farwatch.lint_model import Finding, Job, NotRun, Outcome, Patch, in_parallel
 from farwatch.system import git

@@ -31,7 +31,7 @@ CLIENTS = ("inotifywait", "node", "gio")
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.build import TestsBuild
+    from farwatch.builds.builder import TestsBuild
     from farwatch.guests.setting import Setting
     from farwatch.trees.trees import Source
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch.builds import RECORD
+from farwatch.builds.store import RECORD
 from farwatch.errors import FarwatchError
 from farwatch.results.store import Results
 from farwatch.system.children import sweep

@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from farwatch import bisectable, kernel_build
+from farwatch import bisectable
 from farwatch.app import App
 from farwatch.bisectable import BOOTS, BisectReport, bisect_revision
 from farwatch.bisectable_table import bisect_text
-from farwatch.build import Checked, TestsBuild
+from farwatch.builds import kernel as kernel_build
+from farwatch.builds.builder import Checked, TestsBuild
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.results.store import Results

@@ -14,7 +14,7 @@ import pytest
 
 from farwatch import lint_compile, lint_text
 from farwatch.app import App
-from farwatch.build import Checked
+from farwatch.builds.builder import Checked
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.lint import LintReport, lint_revision
 from farwatch.lint_model import Job, Patch, trailers_of

@@ -17,7 +17,7 @@ import pytest
 
 from farwatch import doctor
 from farwatch.app import App
-from farwatch.build import TestsBuild
+from farwatch.builds.builder import TestsBuild
 from farwatch.engines import vng
 from farwatch.engines.engine import Engine, GuestSpec, Listeners
 from farwatch.engines.uml import UmlEngine

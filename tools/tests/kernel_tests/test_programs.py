@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import tests_build
 from farwatch.app import App
+from farwatch.builds import selftests
 from farwatch.system.home import checkout_root
 
 SOURCES = checkout_root() / "kernel-tests"
@@ -48,7 +48,7 @@ def alone_and_others(source: str) -> tuple[int, int]:
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
 def test_every_case_says_its_rule_and_where_it_comes_from(program: Path) -> None:
     source = program.read_text(encoding="utf-8")
-    about = dict(tests_build.abouts(source))
+    about = dict(selftests.abouts(source))
     assert defined(source)
     for case in defined(source):
         assert re.fullmatch(r"Rule: .+\nSource: .+", about.get(case, ""), re.DOTALL), case
@@ -145,4 +145,4 @@ def test_with_the_harness_of_the_default_base(check: object, tmp_path: Path) -> 
     app = App.here()
     commit = app.trees.base_commit(app.catalog.base("linux"))
     assert callable(check)
-    check(tests_build.harness(app.home, commit), tmp_path)
+    check(selftests.harness(app.home, commit), tmp_path)

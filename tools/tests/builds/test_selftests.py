@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import tests_build
+from farwatch.builds import selftests as tests_build
 from farwatch.errors import FarwatchError
 from farwatch.system.home import Home, checkout_root
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farwatch import complaints
-from farwatch.complaints import Complaint, new
+from farwatch.builds import complaints
+from farwatch.builds.complaints import Complaint, new
 
 MAKE = """\
   CC      fs/fuse/dir.o

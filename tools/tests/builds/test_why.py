@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farwatch.app import App
+from farwatch.builds.fragments import Setting, check_stuck
+from farwatch.builds.why import Explainer, _split_condition, kconfig_environ, modernize, why
 from farwatch.errors import FarwatchError
-from farwatch.kconfig import Setting, check_stuck
-from farwatch.kconfig_why import Explainer, _split_condition, kconfig_environ, modernize, why
 
 KCONFIG = """\
 mainmenu "Test"

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from farwatch import builds
+from farwatch.builds import store
 from farwatch.errors import FarwatchError
 from farwatch.model import TestCase, hash_of
 from farwatch.system import tools
@@ -93,7 +93,7 @@ def _sources(folder: Path) -> list[Path]:
 
 
 def _finished(home: Home, key: str) -> TestsBuild | None:
-    done = builds.find(home, "tests", key)
+    done = store.find(home, "tests", key)
     if done is None:
         return None
     record: Any = done.record
@@ -104,16 +104,16 @@ def _finished(home: Home, key: str) -> TestsBuild | None:
 
 def harness(home: Home, commit: str) -> Path:
     """kselftest.h and what belongs to it, of a linux commit, in a folder of its own."""
-    if (done := builds.find(home, "harness", commit)) is not None:
+    if (done := store.find(home, "harness", commit)) is not None:
         return done.folder
-    with builds.fresh(home, "harness", commit, {"label": f"kselftest harness of {commit[:12]}"}) as folder:
+    with store.fresh(home, "harness", commit, {"label": f"kselftest harness of {commit[:12]}"}) as folder:
         wanted = list(_HARNESS)
         for name in wanted:
             text = _show(home, commit, f"{_SELFTESTS}/{name}")
             (folder / name).write_bytes(text)
             included = _INCLUDE.findall(text.decode("utf-8", "replace")) if name.endswith(".h") else []
             wanted += [other for other in included if "/" not in other and other not in wanted]
-    return builds.folder_of(home, "harness", commit)
+    return store.folder_of(home, "harness", commit)
 
 
 def _show(home: Home, commit: str, path: str) -> bytes:
@@ -141,7 +141,7 @@ def _build(home: Home, key: str, folder: Path, headers: Path) -> None:
             "programs": [path.name for path in programs],
             "cases": [asdict(case) for case in cases],
         }
-        with builds.fresh(home, "tests", key, record) as final:
+        with store.fresh(home, "tests", key, record) as final:
             for path in [*programs, *(work / name for name in _NOT_TESTS)]:
                 shutil.copy2(path, final / path.name)
             shutil.copy2(work / _LOG, final / _LOG)
@@ -193,7 +193,7 @@ def _make(folder: Path, work: Path, headers: Path) -> None:
         timeout=_LIMIT,
     )
     if status != 0:
-        from farwatch.diagnose import failure  # no need of a build that works
+        from farwatch.builds.diagnose import failure  # no need of a build that works
 
         raise failure("kernel-tests", work / _LOG)
 

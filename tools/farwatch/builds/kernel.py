@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import builds, kconfig, objects
-from farwatch.builds import Kept
+from farwatch.builds import fragments, freshness, store
+from farwatch.builds.store import Kept
 from farwatch.errors import FarwatchError, unknown
 from farwatch.model import Base, Revision, hash_of
 from farwatch.system import tools
@@ -106,7 +106,7 @@ class KernelOrder:
     flavor: str
     recipe: Recipe
     source: Source
-    settings: Mapping[str, kconfig.Setting]
+    settings: Mapping[str, fragments.Setting]
     own_fragments: bool
     """The revision brings fragments of its own."""
     later: frozenset[str] = frozenset()
@@ -117,13 +117,13 @@ class KernelOrder:
         return f"kernel {self.base.name} ({self.recipe.arch}, {self.flavor}) of {self.revision.name}"
 
     @property
-    def wanted(self) -> dict[str, kconfig.Setting]:
+    def wanted(self) -> dict[str, fragments.Setting]:
         """The settings that this source can have."""
         return {symbol: value for symbol, value in self.settings.items() if symbol not in self.later}
 
     @property
     def fragment(self) -> str:
-        return kconfig.render(self.wanted)
+        return fragments.render(self.wanted)
 
     @property
     def key(self) -> str:
@@ -142,7 +142,7 @@ class KernelOrder:
         """
         parts = [self.base.label, self.recipe.arch, self.flavor]
         if self.own_fragments:
-            parts.append(hash_of(kconfig.render(self.settings))[:8])
+            parts.append(hash_of(fragments.render(self.settings))[:8])
         if self.source.path is not None:
             parts.append(f"{self.revision.name}-{hash_of(str(self.source.path))[:8]}")
         return "-".join(parts)
@@ -161,11 +161,11 @@ def order(
     declares: whether the source has a symbol; asked for the revision's own ones when it is a part of a series
     """
     recipe = recipe_for(arch)
-    own = kconfig.revision_fragments(revision, recipe.arch)
-    settings = kconfig.merge([*kconfig.common_fragments(checkout_root(), recipe.arch, flavor), *own])
+    own = fragments.revision_fragments(revision, recipe.arch)
+    settings = fragments.merge([*fragments.common_fragments(checkout_root(), recipe.arch, flavor), *own])
     if recipe.kasan and "KASAN" in settings and settings["KASAN"].value == "y":
         recipe = replace(recipe, target=Path(recipe.kasan).name, image=recipe.kasan)
-    asked = kconfig.merge(own) if source.partial else {}
+    asked = fragments.merge(own) if source.partial else {}
     later = frozenset(symbol for symbol in asked if not declares(symbol))
     return KernelOrder(revision, base, flavor, recipe, source, settings, bool(own), later)
 
@@ -177,7 +177,7 @@ def toolchain() -> str:
 
 def finished(home: Home, key: str) -> KernelBuild | None:
     """The kernel of that key, if it was built before."""
-    done = builds.find(home, "kernel", key)
+    done = store.find(home, "kernel", key)
     return _build_of(key, done) if done else None
 
 
@@ -204,7 +204,7 @@ class KernelBuilder:
     def config(self, *, check: bool = True) -> Path:
         """The .config, made anew if it is stale; FarwatchError (with `check`) if an option did not stick."""
         self._objects.mkdir(exist_ok=True)
-        objects.refresh(self._objects, self._tree, self._order.source.tree)
+        freshness.refresh(self._objects, self._tree, self._order.source.tree)
         self._point_at_tree()
         if not self._configured():
             self._configure(check)
@@ -220,14 +220,14 @@ class KernelBuilder:
         self.config()
         progress = Progress(self._order, self._expected(), self._say)
         status = self._make(self._order.recipe.target, jobs=self._jobs, on_line=progress.line)
-        objects.ended(self._objects, self._order.source.tree)
+        freshness.ended(self._objects, self._order.source.tree)
         if status != 0:
             raise self._failure(self._order.label)
         self._count(progress)
         try:
             verify_source()
         except FarwatchError:
-            objects.forget(self._objects)
+            freshness.forget(self._objects)
             raise
         return self._keep(time.monotonic() - started)
 
@@ -244,7 +244,7 @@ class KernelBuilder:
         for target in targets:
             (self._objects / target).unlink(missing_ok=True)
         status = self._make("--keep-going", *options, *targets, jobs=self._jobs)
-        objects.ended(self._objects, self._order.source.tree)
+        freshness.ended(self._objects, self._order.source.tree)
         return status == 0
 
     def _point_at_tree(self) -> None:
@@ -283,7 +283,7 @@ class KernelBuilder:
         self._make_or_fail("olddefconfig")
         if not check:
             return
-        kconfig.check_stuck(self._order.wanted, config, self._tree, self._order.recipe.arch, _FIXED)
+        fragments.check_stuck(self._order.wanted, config, self._tree, self._order.recipe.arch, _FIXED)
         self._stamp.write_text(self._wanted_stamp())
         os.utime(self._stamp, ns=(before, before))
 
@@ -316,7 +316,7 @@ class KernelBuilder:
         return str(self._objects / _LINK) if self._order.recipe.tools else _LINK
 
     def _failure(self, what: str) -> FarwatchError:
-        from farwatch.diagnose import failure  # no need of a build that works
+        from farwatch.builds.diagnose import failure  # no need of a build that works
 
         return failure(what, self._log, prefix=f"{self._sources}/")
 
@@ -347,7 +347,7 @@ class KernelBuilder:
         files = {image.name: image, "config": self._objects / ".config", "build.log": self._log}
         if self._order.recipe.image == self._order.recipe.kasan:
             files["vmlinux"] = self._objects / "vmlinux"  # for debuggers
-        return _build_of(key, builds.keep(self._home, "kernel", key, record, files))
+        return _build_of(key, store.keep(self._home, "kernel", key, record, files))
 
 
 class Progress:

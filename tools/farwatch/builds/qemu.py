@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch import builds
-from farwatch.builds import Kept
+from farwatch.builds import store
+from farwatch.builds.kernel import ccache_environ, compiler
+from farwatch.builds.store import Kept
 from farwatch.engines.vng import QEMU as PROGRAM
-from farwatch.kernel_build import ccache_environ, compiler
 from farwatch.model import hash_of
 from farwatch.system import tools
 from farwatch.system.home import Home
@@ -66,7 +66,7 @@ def key(tree: str) -> str:
 
 def finished(home: Home, key: str) -> QemuBuild | None:
     """The QEMU of that key, if it was built before."""
-    done = builds.find(home, "qemu", key)
+    done = store.find(home, "qemu", key)
     return _build_of(key, done) if done else None
 
 
@@ -135,14 +135,14 @@ class QemuBuilder:
             append=True,
         )
         if status != 0:
-            from farwatch.diagnose import failure  # no need of a build that works
+            from farwatch.builds.diagnose import failure  # no need of a build that works
 
             raise failure(self._label, self._log)
 
     def _keep(self, key: str, seconds: float) -> QemuBuild:
         record = {"seconds": round(seconds, 1), "label": self._label}
         files = {PROGRAM: self._objects / PROGRAM, "build.log": self._log}
-        return _build_of(key, builds.keep(self._home, "qemu", key, record, files))
+        return _build_of(key, store.keep(self._home, "qemu", key, record, files))
 
 
 class _Progress:

@@ -12,17 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from farwatch import builds, kernel_build, qemu_build, server_build, tests_build
+from farwatch.builds import kernel as kernel_build
+from farwatch.builds import qemu, selftests, store
+from farwatch.builds import server as server_build
+from farwatch.builds.kernel import KernelBuild, KernelBuilder, KernelOrder
+from farwatch.builds.qemu import QemuBuild, QemuBuilder
+from farwatch.builds.selftests import TestsBuild
+from farwatch.builds.server import ServerBuild, ServerBuilder
 from farwatch.errors import FarwatchError
-from farwatch.kernel_build import KernelBuild, KernelBuilder, KernelOrder
 from farwatch.model import Base, Revision, hash_of
-from farwatch.qemu_build import QemuBuild, QemuBuilder
 from farwatch.revisions.catalog import Catalog
-from farwatch.server_build import ServerBuild, ServerBuilder
 from farwatch.system import tools
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
-from farwatch.tests_build import TestsBuild
 
 if TYPE_CHECKING:
     from farwatch.trees.trees import Source, Trees
@@ -110,7 +112,7 @@ class Builder:
         source: Source | None = None,
     ) -> str:
         """Why an option has its value in that config, down to what would have to change."""
-        from farwatch.kconfig_why import Explainer  # needs kconfiglib, and seconds
+        from farwatch.builds.why import Explainer  # needs kconfiglib, and seconds
 
         order = self._order(revision, base, engine, flavor, source)
         origins = {name: setting.origin for name, setting in order.settings.items()}
@@ -137,12 +139,12 @@ class Builder:
 
     def vmm_key(self, revision: Revision, base: Base, source: Source | None = None) -> str:
         """Hash over everything that could change the QEMU of a revision; builds nothing."""
-        return qemu_build.key((source or self._trees.tip(revision, base.component, base)).tree)
+        return qemu.key((source or self._trees.tip(revision, base.component, base)).tree)
 
     def vmm(self, revision: Revision, base: Base, source: Source | None = None) -> QemuBuild:
         """The QEMU of a revision that has patches for it."""
         source = source or self._trees.tip(revision, base.component, base)
-        key = qemu_build.key(source.tree)
+        key = qemu.key(source.tree)
         label = f"{base.component} {base.name} of {revision.name}"
         objects = f"{base.label}-objects"
         if source.path is not None:
@@ -152,7 +154,7 @@ class Builder:
             builder = QemuBuilder(self._home, label, objects, tree, self._say)
             return builder.build(key, self._jobs, lambda: self._unchanged(revision, source))
 
-        return self._once(partial(qemu_build.finished, self._home, key), source, objects, label, make)
+        return self._once(partial(qemu.finished, self._home, key), source, objects, label, make)
 
     def complaints(
         self,
@@ -197,7 +199,7 @@ class Builder:
         record: dict[str, object] = {"label": label}
         with (
             self._held(source, objects, label) as tree,
-            builds.fresh(self._home, "check", key, record) as folder,
+            store.fresh(self._home, "check", key, record) as folder,
         ):
             (folder / "build.log").touch()
             record["complete"] = check(tree, folder / "build.log")
@@ -207,7 +209,7 @@ class Builder:
 
     def tests(self, base: Base) -> TestsBuild:
         """The test programs with their actor and agent, against the harness of a linux base."""
-        return tests_build.tests(self._home, self._trees.base_commit(base), self._say)
+        return selftests.tests(self._home, self._trees.base_commit(base), self._say)
 
     def _order(
         self, revision: Revision, base: Base, engine: str, flavor: str, source: Source | None
@@ -264,7 +266,7 @@ class Builder:
 
 
 def _kept_check(home: Home, key: str) -> Checked | None:
-    kept = builds.find(home, "check", key)
+    kept = store.find(home, "check", key)
     if kept is None:
         return None
     log = (kept.folder / "build.log").read_text(encoding="utf-8", errors="replace")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import builds
-from farwatch.builds import Kept
+from farwatch.builds import store
+from farwatch.builds.store import Kept
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision, hash_of
 from farwatch.system import tools
@@ -60,7 +60,7 @@ def key(source: Source) -> str:
 
 def finished(home: Home, key: str) -> ServerBuild | None:
     """The server of that key, if it was built before."""
-    done = builds.find(home, "server", key)
+    done = store.find(home, "server", key)
     return _build_of(key, done) if done else None
 
 
@@ -145,7 +145,7 @@ class ServerBuilder:
 
     def _cargo(self, command: str, *options: str, on_line: Callable[[str], None] | None = None) -> None:
         if self._cargo_status(command, *options, on_line=on_line) != 0:
-            from farwatch.diagnose import failure  # no need of a build that works
+            from farwatch.builds.diagnose import failure  # no need of a build that works
 
             raise failure(self._label, self._log)
 
@@ -167,7 +167,7 @@ class ServerBuilder:
         binary = self._target / "release" / self._name
         record = {"binary": binary.name, "seconds": round(seconds, 1), "label": self._label}
         files = {binary.name: binary, "build.log": self._log}
-        return _build_of(key, builds.keep(self._home, "server", key, record, files))
+        return _build_of(key, store.keep(self._home, "server", key, record, files))
 
 
 class _Progress:

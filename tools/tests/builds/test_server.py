@@ -13,8 +13,8 @@ from typing import cast
 
 import pytest
 
-from farwatch import server_build
-from farwatch.build import Builder
+from farwatch.builds import server
+from farwatch.builds.builder import Builder
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
 from farwatch.revisions.catalog import Catalog
@@ -46,7 +46,7 @@ class World:
     said: list[str]
     builder: Builder
 
-    def build(self) -> server_build.ServerBuild:
+    def build(self) -> server.ServerBuild:
         revision = Revision("v1", "t", self.home.root, "virtiofs", {})
         return self.builder.server(revision, BASE)
 
@@ -131,9 +131,9 @@ def test_a_cargo_that_is_too_old(tmp_path: Path, package: str, lock: int, why: s
     (tmp_path / "Cargo.toml").write_text(f"[package]\n{package}\n")
     (tmp_path / "Cargo.lock").write_text(f"version = {lock}\n")
     with pytest.raises(FarwatchError, match=why) as caught:
-        server_build.check_toolchain(tmp_path, (1, 65, 0))
+        server.check_toolchain(tmp_path, (1, 65, 0))
     assert "cargo-web" in caught.value.hint
-    server_build.check_toolchain(tmp_path, (1, 96, 0))
+    server.check_toolchain(tmp_path, (1, 96, 0))
 
 
 def test_no_cargo_at_all(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_no_cargo_at_all(world: World, tmp_path: Path, monkeypatch: pytest.Monke
 def test_no_lock_file(tmp_path: Path) -> None:
     (tmp_path / "Cargo.toml").write_text("[package]\n")
     with pytest.raises(FarwatchError, match="no crate with a lock file"):
-        server_build.check_toolchain(tmp_path, (1, 96, 0))
+        server.check_toolchain(tmp_path, (1, 96, 0))
 
 
 @pytest.mark.integration

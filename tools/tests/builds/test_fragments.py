@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farwatch.errors import FarwatchError
-from farwatch.kconfig import (
+from farwatch.builds.fragments import (
     Setting,
     common_fragments,
     merge,
@@ -20,6 +19,7 @@ from farwatch.kconfig import (
     render,
     revision_fragments,
 )
+from farwatch.errors import FarwatchError
 from farwatch.model import Revision
 from farwatch.system.home import checkout_root
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.diagnose import diagnose, failure
+from farwatch.builds.diagnose import diagnose, failure
 from farwatch.system.needs import package_of
 from tests import SAMPLES
 

@@ -144,7 +144,7 @@ def check_stuck(
     missed = not_stuck(settings, read_config(config.read_text(encoding="utf-8")))
     if not missed:
         return
-    from farwatch.kconfig_why import Explainer  # 6 s on a kernel: only when it is needed
+    from farwatch.builds.why import Explainer  # 6 s on a kernel: only when it is needed
 
     origins = {setting.symbol: setting.origin for setting in settings.values()}
     explainer = Explainer(tree, arch, config, origins=origins, environ=environ)

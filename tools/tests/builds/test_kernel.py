@@ -13,10 +13,10 @@ from typing import cast
 
 import pytest
 
-from farwatch import kconfig, kernel_build, objects
-from farwatch.build import Builder
+from farwatch.builds import fragments, freshness, kernel
+from farwatch.builds.builder import Builder
+from farwatch.builds.kernel import Progress, order
 from farwatch.errors import FarwatchError
-from farwatch.kernel_build import Progress, order
 from farwatch.model import Base, Revision
 from farwatch.revisions.catalog import Catalog
 from farwatch.system import git, tools
@@ -82,7 +82,7 @@ class World:
     revision: Revision
     builder: Builder
 
-    def build(self, flavor: str = "plain") -> kernel_build.KernelBuild:
+    def build(self, flavor: str = "plain") -> kernel.KernelBuild:
         return self.builder.kernel(self.revision, BASE, "um", flavor)
 
     def targets(self) -> list[str]:
@@ -100,7 +100,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (root / "kernel-tests").mkdir(parents=True)
     (root / "kernel-tests" / "config").write_text("CONFIG_INOTIFY_USER=y\n")
     (root / "kernel-tests" / "config.flavor.kasan").write_text("CONFIG_KASAN=y\n")
-    monkeypatch.setattr(kernel_build, "checkout_root", lambda: root)
+    monkeypatch.setattr(kernel, "checkout_root", lambda: root)
     tree = tmp_path / "tree"
     (tree / "more").mkdir(parents=True)
     for name in ("Kconfig", "more/Kconfig"):
@@ -261,7 +261,7 @@ def test_after_an_interrupted_build_nothing_old_is_left(
 ) -> None:
     world.build()
     with monkeypatch.context() as patch:
-        patch.setattr(objects, "ended", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(freshness, "ended", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         (world.tree / "one.c").write_text("int two;\n")
         with pytest.raises(KeyboardInterrupt):
             world.build()
@@ -310,11 +310,11 @@ def test_every_input_is_in_the_key(world: World, monkeypatch: pytest.MonkeyPatch
     if part == "tree":
         after = replace(before, source=replace(source, tree="other"))
     if part == "fragment":
-        setting = kconfig.Setting("X", "y", Path("f"), 1)
+        setting = fragments.Setting("X", "y", Path("f"), 1)
         after = replace(before, settings={**before.settings, "X": setting})
     key = before.key
     if part == "toolchain":
-        monkeypatch.setattr(kernel_build, "toolchain", lambda: "gcc 99")
+        monkeypatch.setattr(kernel, "toolchain", lambda: "gcc 99")
     assert after.key != key
 
 

@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 
-from farwatch import qemu_build
-from farwatch.build import Builder
+from farwatch.builds import qemu
+from farwatch.builds.builder import Builder
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
 from farwatch.revisions.catalog import Catalog
@@ -40,7 +40,7 @@ class World:
     tree: Path
     builder: Builder
 
-    def build(self) -> qemu_build.QemuBuild:
+    def build(self) -> qemu.QemuBuild:
         return self.builder.vmm(Revision("v1", "t", self.home.root, "virtiofs", {}), BASE)
 
     def calls(self) -> list[str]:
@@ -87,7 +87,7 @@ def test_an_edit_does_not_configure_again(world: World) -> None:
 def test_other_options_configure_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first = world.build()
     world.calls()
-    monkeypatch.setattr(qemu_build, "_OPTIONS", ("--enable-something",))
+    monkeypatch.setattr(qemu, "_OPTIONS", ("--enable-something",))
     assert world.build().key != first.key
     assert "--enable-something" in world.calls()[0]
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import builds
+from farwatch.builds import store
 from farwatch.system.home import Home
 
 
 def test_what_was_made_is_found(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    assert builds.find(home, "kernel", "k1") is None
-    with builds.fresh(home, "kernel", "k1", {"image": "linux"}) as folder:
+    assert store.find(home, "kernel", "k1") is None
+    with store.fresh(home, "kernel", "k1", {"image": "linux"}) as folder:
         (folder / "linux").write_text("image")
-        assert builds.find(home, "kernel", "k1") is None
-    kept = builds.find(home, "kernel", "k1")
+        assert store.find(home, "kernel", "k1") is None
+    kept = store.find(home, "kernel", "k1")
     assert kept is not None
     assert kept.record == {"image": "linux"}
     assert (kept.folder / "linux").read_text() == "image"
@@ -26,7 +26,7 @@ def test_what_was_made_is_found(tmp_path: Path) -> None:
 
 def test_what_failed_half_way_leaves_nothing(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    with pytest.raises(RuntimeError), builds.fresh(home, "kernel", "k1", {}) as folder:
+    with pytest.raises(RuntimeError), store.fresh(home, "kernel", "k1", {}) as folder:
         (folder / "linux").write_text("half")
         raise RuntimeError
     assert not list(home.builds.iterdir())
@@ -34,21 +34,21 @@ def test_what_failed_half_way_leaves_nothing(tmp_path: Path) -> None:
 
 def test_the_first_of_two_equal_builds_stays(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    with builds.fresh(home, "kernel", "k1", {"who": 2}) as late:
-        with builds.fresh(home, "kernel", "k1", {"who": 1}):
+    with store.fresh(home, "kernel", "k1", {"who": 2}) as late:
+        with store.fresh(home, "kernel", "k1", {"who": 1}):
             pass
         (late / "linux").write_text("late")
-    kept = builds.find(home, "kernel", "k1")
+    kept = store.find(home, "kernel", "k1")
     assert kept is not None
     assert kept.record == {"who": 1}
 
 
 def test_a_folder_without_a_record_is_replaced(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    broken = builds.folder_of(home, "kernel", "k1")
+    broken = store.folder_of(home, "kernel", "k1")
     broken.mkdir()
     (broken / "linux").write_text("half")
-    with builds.fresh(home, "kernel", "k1", {"who": 1}):
+    with store.fresh(home, "kernel", "k1", {"who": 1}):
         pass
     assert not (broken / "linux").exists()
-    assert builds.find(home, "kernel", "k1") is not None
+    assert store.find(home, "kernel", "k1") is not None
