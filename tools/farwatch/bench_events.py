@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farwatch.cells.wish import Wish
 from farwatch.errors import FarwatchError
-from farwatch.work import Wish
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -88,7 +88,7 @@ def measurements(sizes: Sizes) -> list[tuple[str, ...]]:
 
 def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Column]:
     """Build what is not built, then measure column by column, one guest at a time."""
-    from farwatch.plan import setting_for
+    from farwatch.cells.setting import setting_for
 
     settings = [
         (revision, replace(setting_for(app, wish, revision), memory=MEMORY)) for revision in wish.revisions

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from farwatch.app import App
 from farwatch.bench_cold import WITHOUT_US, ColdBuilds, ColdKernels, machine_name
+from farwatch.cells.setting import installed_engine, usable_engine
 from farwatch.errors import FarwatchError
 from farwatch.guests.kvm import WORKS, not_offered, remembered
 from farwatch.plain_vng import PlainVng
-from farwatch.plan import installed_engine, usable_engine
 from farwatch.system.bootstrap import ensure_extra
 from farwatch.system.locks import locked
 

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING
 
 from farwatch.builds import complaints
 from farwatch.builds.complaints import Complaint
+from farwatch.cells.wish import Wish
 from farwatch.errors import BuildFailure, FarwatchError, unknown
 from farwatch.guests.companion import known_options
 from farwatch.lint_compile import units_of
 from farwatch.lint_model import Patch, read_patches
 from farwatch.model import CellResult, Revision, TestCase, Verdict
-from farwatch.work import Wish
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -206,7 +206,7 @@ class Bench:
 
     @property
     def _arch(self) -> str:
-        from farwatch.plan import installed_engine
+        from farwatch.cells.setting import installed_engine
 
         return installed_engine(self._app, self._wish.engine).arch
 
@@ -245,8 +245,8 @@ class Bench:
         return replace(self._revision, server_options=known_options(binary, options))
 
     def _run(self, step: Step, cases: Sequence[TestCase]) -> dict[str, CellResult]:
-        from farwatch.execution import run_works
-        from farwatch.plan import plan_cases, prepare
+        from farwatch.cells.fill import run_works
+        from farwatch.cells.plan import plan_cases, prepare
 
         plan = plan_cases(
             self._app,

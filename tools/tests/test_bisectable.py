@@ -22,13 +22,13 @@ from farwatch.bisectable import BOOTS, BisectReport, bisect_revision
 from farwatch.bisectable_table import bisect_text
 from farwatch.builds import kernel as kernel_build
 from farwatch.builds.builder import Checked, TestsBuild
+from farwatch.cells.wish import Wish
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.results.store import Results
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.trees.trees import Source
-from farwatch.work import Wish
 from tests.processes import script
 from tests.samples.lint import Change, kernel_file, lint_app, revision
 
@@ -162,8 +162,8 @@ def world(tmp_path: Path, imported: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     program = script(tmp_path / "event_test", "exit 0")
     world = World(app, TestsBuild("key", tmp_path, program, program, (program,), CASES))
     app.__dict__["builder"] = world
-    monkeypatch.setattr("farwatch.plan.prepare", lambda _app, _wish, plan: plan)
-    monkeypatch.setattr("farwatch.execution.run_works", world.run_works)
+    monkeypatch.setattr("farwatch.cells.plan.prepare", lambda _app, _wish, plan: plan)
+    monkeypatch.setattr("farwatch.cells.fill.run_works", world.run_works)
     return world
 
 

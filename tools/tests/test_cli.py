@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from farwatch import cli
+from farwatch.cells.plan import select
 from farwatch.cli import COMMANDS, build_parser, main
 from farwatch.model import TestCase
-from farwatch.plan import select
 
 
 @pytest.fixture(autouse=True)

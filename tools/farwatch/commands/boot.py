@@ -41,9 +41,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.cells.setting import setting_for
     from farwatch.guests.run import run_guests
     from farwatch.guests.shell import converse
-    from farwatch.plan import setting_for
 
     if args.share is not None and not args.share.is_dir():
         raise FarwatchError(

@@ -18,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.plan import VMM, edited_sources, own_vmm, usable_engine
+    from farwatch.cells.setting import VMM, edited_sources, own_vmm, usable_engine
 
     revision = app.catalog.revision(args.revision)
     linux = app.catalog.base_of(revision, "linux", args.base)

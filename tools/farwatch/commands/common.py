@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.app import App
+from farwatch.cells.wish import Wish
 from farwatch.engines.registry import ENGINES, engine_named
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
-from farwatch.work import Wish
 
 
 def _completer(what: str) -> Any:

@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.execution import execute
+    from farwatch.cells.fill import execute
     from farwatch.reports.publish import publish
 
     revision = app.catalog.revision(args.revision)

@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.execution import execute
+    from farwatch.cells.fill import execute
     from farwatch.reports.publish import publish
 
     wishes = common.wishes_from(args, common.chosen_revisions(app, args.revisions), edited=False)

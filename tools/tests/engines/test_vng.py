@@ -18,6 +18,8 @@ import pytest
 from farwatch import doctor
 from farwatch.app import App
 from farwatch.builds.builder import TestsBuild
+from farwatch.cells.plan import plan_cases
+from farwatch.cells.wish import Wish
 from farwatch.engines import vng
 from farwatch.engines.engine import Engine, GuestSpec, Listeners
 from farwatch.engines.uml import UmlEngine
@@ -27,13 +29,11 @@ from farwatch.guests import kvm
 from farwatch.guests.run import run_guests
 from farwatch.guests.setting import Setting
 from farwatch.model import Base, Revision
-from farwatch.plan import plan_cases
 from farwatch.results.store import Results
 from farwatch.system import bootstrap
 from farwatch.system.children import Run
 from farwatch.system.home import Home
 from farwatch.system.tools import missing_tool
-from farwatch.work import Wish
 from tests.processes import script
 
 LIMIT = 20.0

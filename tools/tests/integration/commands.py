@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from farwatch.app import App
+from farwatch.cells.setting import usable_engine
 from farwatch.engines.registry import ENGINES
 from farwatch.errors import FarwatchError
-from farwatch.plan import usable_engine
 from farwatch.system.home import checkout_root
 
 ONE = "inotify_test:directory.local.create"

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.app import App
+from farwatch.cells.setting import setting_for
+from farwatch.cells.wish import Wish
 from farwatch.guests.logs import LogSet
 from farwatch.guests.run import run_guests
 from farwatch.guests.session import Session
 from farwatch.guests.setting import Setting
 from farwatch.guests.trace import Trace
-from farwatch.plan import setting_for
 from farwatch.system.children import Run
 from farwatch.verdicts.splat import scan
-from farwatch.work import Wish
 
 FORGE = Path(__file__).parent / "forge"
 Message = dict[str, Any]

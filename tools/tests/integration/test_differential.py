@@ -26,14 +26,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from farwatch.app import App
+from farwatch.cells.setting import setting_for
+from farwatch.cells.wish import Wish
 from farwatch.guests.agent import GUEST_HOST_ROOT
 from farwatch.guests.logs import LogSet
 from farwatch.guests.session import Session
 from farwatch.guests.setting import Setting
 from farwatch.guests.trace import Trace
-from farwatch.plan import setting_for
 from farwatch.system.children import Run
-from farwatch.work import Wish
 from tests.integration.forged_stage import setting_of
 from tests.samples.event_rules import Event, merged
 

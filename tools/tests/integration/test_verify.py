@@ -18,14 +18,15 @@ from typing import Any
 import pytest
 
 from farwatch.app import App
+from farwatch.cells.jobs import ColumnWork, Job
+from farwatch.cells.runner import Runner
+from farwatch.cells.setting import setting_for
+from farwatch.cells.wish import Wish
 from farwatch.guests.run import run_guests
 from farwatch.guests.trace import Limits
 from farwatch.model import CellResult, Column, TestCase, Verdict
-from farwatch.plan import setting_for
-from farwatch.runner import Runner
 from farwatch.system.children import Run
 from farwatch.system.home import Home
-from farwatch.work import ColumnWork, Job, Wish
 from tests.integration.commands import (
     ONE,
     add_revision,
@@ -262,7 +263,7 @@ def test_a_server_that_does_not_serve(engine: str, tmp_path: Path, server: str, 
     job = Job(case, Path(__file__).parent / "programs" / "misbehave", "made up")
     work = ColumnWork(Column("baseline", "7.3"), replace(setting, server=program), deque([job]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("farwatch.runner.FIRST_BOOT_LIMIT", 2.0)
+        patch.setattr("farwatch.cells.runner.FIRST_BOOT_LIMIT", 2.0)
         result = run_all(app.home, work, tmp_path)[case.name]
     assert result.verdict is Verdict.ERROR and says in result.title
 

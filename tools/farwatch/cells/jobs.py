@@ -8,25 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.model import Column, Revision, TestCase
+from farwatch.model import Column, TestCase
 
 if TYPE_CHECKING:
     from farwatch.guests.setting import Setting
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a command was asked for."""
-
-    revisions: tuple[Revision, ...]
-    base: str | None = None
-    """Name of the linux base instead of each revision's own."""
-    engine: str = "uml"
-    flavor: str = "plain"
-    expression: str = ""
-    fresh: bool = False
-    edited: bool = False
-    """Build from a person's checkout where there is one that differs from the patches."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from farwatch.cells.selection import compile_expression
 from farwatch.errors import FarwatchError
-from farwatch.selection import compile_expression
 
 NAME = "inotify_test:directory.remote.create"
 

@@ -8,23 +8,21 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farwatch.cells.jobs import ColumnWork, Job
+from farwatch.cells.selection import compile_expression
+from farwatch.cells.setting import VMM, built_setting, edited_sources, installed_engine, own_vmm
+from farwatch.cells.wish import Wish
 from farwatch.engines.engine import Engine
-from farwatch.engines.registry import engine_named
-from farwatch.errors import FarwatchError, unknown
+from farwatch.errors import unknown
 from farwatch.guests.companion import command_line
 from farwatch.model import Base, CellResult, Column, Revision, TestCase, hash_of
 from farwatch.results.store import Results
-from farwatch.selection import compile_expression
-from farwatch.system import bootstrap
-from farwatch.work import ColumnWork, Job, Wish
 
-VMM = "qemu"
-"""The component that an engine with a virtual machine monitor may run in a patched form."""
 RUNS_CLIENTS = "program_test"
 """The program of kernel-tests/ that runs what is installed, and which programs that is."""
 CLIENTS = ("inotifywait", "node", "gio")
@@ -32,7 +30,6 @@ CLIENTS = ("inotifywait", "node", "gio")
 if TYPE_CHECKING:
     from farwatch.app import App
     from farwatch.builds.builder import TestsBuild
-    from farwatch.guests.setting import Setting
     from farwatch.trees.trees import Source
 
 
@@ -100,21 +97,6 @@ def select(cases: Sequence[TestCase], expression: str) -> tuple[TestCase, ...]:
     return chosen
 
 
-def edited_sources(app: App, revision: Revision, linux: Base) -> dict[str, Source]:
-    """The checkouts of a revision that differ from its patches; each is announced."""
-    sources = {}
-    bases = [linux, app.catalog.base_of(revision, "virtiofsd")]
-    if revision.patches(VMM):
-        bases.append(app.catalog.base_of(revision, VMM))
-    for base in bases:
-        component = base.component
-        source = app.trees.working(revision, component, base)
-        if source is not None:
-            print(f"building {component} from {source.path} ({source.label})", file=sys.stderr)
-            sources[component] = source
-    return sources
-
-
 def _column_key(
     app: App, wish: Wish, revision: Revision, linux: Base, engine: Engine, sources: dict[str, Source]
 ) -> str:
@@ -132,12 +114,6 @@ def _column_key(
 def _vmm_key(app: App, revision: Revision, engine: Engine, sources: dict[str, Source]) -> str:
     base = own_vmm(app, revision, engine)
     return app.builder.vmm_key(revision, base, sources.get(VMM)) if base else engine.version()
-
-
-def own_vmm(app: App, revision: Revision, engine: Engine) -> Base | None:
-    """Base of the monitor that a revision has patches for, if the engine runs it; None: the installed one."""
-    patched = engine.runs_vmm and revision.patches(VMM)
-    return app.catalog.base_of(revision, VMM) if patched else None
 
 
 def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
@@ -163,61 +139,7 @@ def file_hash(path: Path) -> str:
 
 def prepare(app: App, wish: Wish, plan: ColumnPlan) -> ColumnWork:
     """Build what a column's guests need, and put its tests in a queue."""
-    setting = _setting(app, wish, plan.revision, plan.linux, plan.sources, plan.tests)
+    setting = built_setting(app, wish, plan.revision, plan.linux, plan.sources, plan.tests)
     programs = {path.name: path for path in plan.tests.programs}
     jobs = (Job(case, programs[case.program], plan.inputs[case.name]) for case in plan.todo)
     return ColumnWork(plan.column, setting, deque(jobs))
-
-
-def setting_for(app: App, wish: Wish, revision: Revision) -> Setting:
-    """What it takes to boot a guest of a revision, built if it has to be."""
-    linux = app.catalog.base_of(revision, "linux", wish.base)
-    sources = edited_sources(app, revision, linux) if wish.edited else {}
-    return _setting(app, wish, revision, linux, sources, app.builder.tests(linux))
-
-
-def installed_engine(app: App, name: str) -> Engine:
-    """The engine, with what it needs installed: the version of that is part of what is looked up."""
-    engine = engine_named(name)
-    if engine.packages:
-        bootstrap.ensure_extra(app.root / "tools" / engine.packages, app.home)
-    return engine
-
-
-def usable_engine(app: App, name: str) -> Engine:
-    """The same; FarwatchError if it cannot run here."""
-    engine = installed_engine(app, name)
-    trouble = engine.examine()
-    if trouble:
-        raise FarwatchError(f"cannot run engine {engine.name}", cause=trouble, hint="farwatch doctor")
-    return engine
-
-
-def _setting(
-    app: App, wish: Wish, revision: Revision, linux: Base, sources: dict[str, Source], tests: TestsBuild
-) -> Setting:
-    engine = usable_engine(app, wish.engine)
-    kernel = app.builder.kernel(revision, linux, engine.arch, wish.flavor, sources.get("linux"))
-    server = None
-    if revision.share == "virtiofs":
-        base = app.catalog.base_of(revision, "virtiofsd")
-        server = app.builder.server(revision, base, sources.get("virtiofsd")).binary
-    vmm = None
-    if vmm_base := own_vmm(app, revision, engine):
-        vmm = app.builder.vmm(revision, vmm_base, sources.get(VMM)).binary
-    elif engine.without_vmm and revision.patches(VMM):
-        app.reporter.say(f"{revision.name} without its patches for {VMM}: {engine.without_vmm}")
-    from farwatch.guests.kvm import accelerated
-    from farwatch.guests.setting import Setting
-
-    setting = Setting(
-        engine,
-        kernel.image,
-        tests.agent,
-        tests.actor,
-        revision.share,
-        server,
-        server_options=revision.server_options,
-        vmm=vmm,
-    )
-    return replace(setting, engine=accelerated(app.home, setting, app.reporter.say))

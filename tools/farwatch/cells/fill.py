@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farwatch.cells.jobs import ColumnWork
+from farwatch.cells.plan import ColumnPlan, plan, prepare
+from farwatch.cells.wish import Wish
 from farwatch.errors import FarwatchError
 from farwatch.model import CellResult
-from farwatch.plan import ColumnPlan, plan, prepare
 from farwatch.results.store import Results
 from farwatch.results.table import Table, build_table
-from farwatch.work import ColumnWork, Wish
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -47,9 +48,9 @@ def run_works(
     app: App, results: Results, works: Sequence[ColumnWork], guests: int | None
 ) -> list[CellResult]:
     """Run the queues, one engine at a time; a verdict is in the store before anything else happens to it."""
+    from farwatch.cells.runner import Runner
     from farwatch.engines.capacity import guests_at_once
     from farwatch.guests.run import run_guests
-    from farwatch.runner import Runner
 
     batches: dict[str, list[ColumnWork]] = {}
     for each in works:

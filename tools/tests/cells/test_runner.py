@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
+from farwatch.cells.jobs import ColumnWork, Job
+from farwatch.cells.runner import Runner
 from farwatch.guests.run import run_guests
 from farwatch.guests.setting import Setting
 from farwatch.model import CellResult, Column, ShareKind, TestCase, Verdict
-from farwatch.runner import Runner
 from farwatch.system.children import Run
 from farwatch.system.home import Home
-from farwatch.work import ColumnWork, Job
 from tests.fakes.engine import FakeEngine
 from tests.fakes.programs import fake_server
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from farwatch.cells.jobs import ColumnWork, Job
 from farwatch.engines.engine import Ending
 from farwatch.guests.agent import GUEST_HOST_ROOT
 from farwatch.guests.logs import LogSet
@@ -24,7 +25,6 @@ from farwatch.guests.trace import Trace
 from farwatch.model import CellResult, TestCase, Verdict
 from farwatch.system.children import Run
 from farwatch.verdicts.judge import End, EndKind, Evidence, judge
-from farwatch.work import ColumnWork, Job
 
 BOOT_TRIES = 2
 """After that many failed boots in a row a column's remaining tests get the boot's verdict."""
