@@ -21,7 +21,7 @@ from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
 from farwatch.revisions.catalog import NAME, REVISION_FILE
 from farwatch.revisions.edit import quoted
-from farwatch.series import write_series
+from farwatch.series.save import write_series
 from farwatch.system import git
 from farwatch.system.atomic import rewritten
 

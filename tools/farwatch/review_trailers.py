@@ -14,8 +14,8 @@ from farwatch.errors import FarwatchError
 from farwatch.letters import Draft, Recipients, make_prep_branch
 from farwatch.model import Revision
 from farwatch.revisions.identity import NEUTRAL, Identity
-from farwatch.rewording import Words, words
 from farwatch.scratch import BASE, SERIES, Scratch, scratch
+from farwatch.series.reword import Words, words
 
 if TYPE_CHECKING:
     from farwatch.app import App

@@ -10,7 +10,7 @@ from farwatch import sent
 from farwatch.errors import FarwatchError
 from farwatch.model import Adoption, Revision
 from farwatch.revisions.identity import parse
-from farwatch.rewording import require_saved
+from farwatch.series.reword import require_saved
 from farwatch.system import git
 
 if TYPE_CHECKING:

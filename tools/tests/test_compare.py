@@ -12,7 +12,7 @@ from farwatch.compare import Section, compare, require_something, side, terminal
 from farwatch.compare_html import render
 from farwatch.errors import FarwatchError
 from farwatch.revisions.new import new_revision
-from farwatch.series import save
+from farwatch.series.save import save
 from farwatch.system import git
 from farwatch.trees.trees import Trees
 from tests.samples.tree import TEXT, Desk, add_base, commit, desk

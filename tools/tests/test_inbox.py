@@ -16,8 +16,8 @@ from farwatch.inbox import import_series
 from farwatch.letters import Draft, Letter, Recipients, write_letters
 from farwatch.review_trailers import collect
 from farwatch.revisions.catalog import Catalog
-from farwatch.rewording import reword
-from farwatch.series import save
+from farwatch.series.reword import reword
+from farwatch.series.save import save
 from farwatch.system import git
 from tests.fakes import warm_b4
 from tests.samples.mail import PERSON, Person, app_of, write_series

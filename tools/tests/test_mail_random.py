@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from farwatch import roundtrip, scratch
 from farwatch.errors import FarwatchError
 from farwatch.letters import Draft, Letter, Recipients, finished, write_letters
-from farwatch.series import save
+from farwatch.series.save import save
 from farwatch.system import git
 from tests.fakes import warm_b4
 from tests.samples.mail import PERSON
 from tests.samples.tree import Desk, commit, desk
-from tests.test_series_random import act, patches
+from tests.series.test_random import act, patches
 
 covers = st.text(st.sampled_from("ab \n-#Fä."), max_size=60).map(lambda text: f"From here\n{text}".strip())
 

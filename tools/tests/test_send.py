@@ -24,7 +24,7 @@ from farwatch.revisions.catalog import Catalog
 from farwatch.revisions.identity import Identity
 from farwatch.roundtrip import Proof
 from farwatch.send import Mode, Parcel, Wish, send
-from farwatch.series import save
+from farwatch.series.save import save
 from farwatch.system import git
 from tests.fakes import warm_b4
 from tests.samples.mail import PERSON, Behaviour, Person, app_of, server, tls_context, write_series

@@ -14,7 +14,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.adoption import adopt
+    from farwatch.series.adopt import adopt
 
     revision = app.catalog.revision(args.revision)
     adopt(app, revision, common.ask)

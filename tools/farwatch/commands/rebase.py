@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch import rebase
+    from farwatch.series import rebase
 
     if args.onto:
         if args.revision is None:

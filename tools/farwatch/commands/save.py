@@ -16,6 +16,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.series import save_series
+    from farwatch.series.save import save_series
 
     return save_series(app, args.revision, args.component, args.base)

@@ -18,7 +18,7 @@ from aiosmtpd.smtp import SMTP
 from farwatch.app import App
 from farwatch.revisions.identity import NEUTRAL, Identity
 from farwatch.roundtrip import sink
-from farwatch.series import save
+from farwatch.series.save import save
 from tests.samples.tree import TEXT, Desk, commit
 
 PERSON = Identity("Jane Doe", "jane@penguins.zz")

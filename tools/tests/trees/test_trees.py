@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from farwatch.errors import FarwatchError
-from farwatch.series import save
+from farwatch.series.save import save
 from farwatch.system import git
 from farwatch.trees.trees import Source
 from tests.samples.tree import FILES, Desk, add_base, commit, contents, desk

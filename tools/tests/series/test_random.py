@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from farwatch.series import save
+from farwatch.series.save import save
 from farwatch.system import git
 from farwatch.system.home import checkout_root
 from farwatch.trees.trees import SERIES_REFS
@@ -148,7 +148,7 @@ def test_two_saves_at_once_from_two_homes(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from farwatch.system.home import Home\n"
         "from farwatch.revisions.catalog import Catalog\n"
-        "from farwatch.trees.trees import Trees; from farwatch.series import save\n"
+        "from farwatch.trees.trees import Trees; from farwatch.series.save import save\n"
         "catalog = Catalog.load(Path(sys.argv[1])); trees = Trees(Home(Path(sys.argv[2])), catalog, print)\n"
         "save(trees, catalog.revision('v1'), 'thing', catalog.base('thing'))\n"
     )

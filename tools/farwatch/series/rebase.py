@@ -17,7 +17,7 @@ from pathlib import Path
 from farwatch.app import App
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision, hash_of
-from farwatch.series import write_series
+from farwatch.series.save import write_series
 from farwatch.system import git
 from farwatch.system.atomic import rewritten
 from farwatch.system.locks import locked

@@ -20,7 +20,7 @@ from farwatch.model import Adoption, Revision
 from farwatch.revisions.catalog import REVISION_FILE
 from farwatch.revisions.edit import set_adopted
 from farwatch.revisions.identity import Identity, require_person
-from farwatch.rewording import Words, require_saved, reword, words
+from farwatch.series.reword import Words, require_saved, reword, words
 from farwatch.system import git
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from farwatch.errors import FarwatchError
-from farwatch.series import Saved, save
+from farwatch.series.save import Saved, save
 from farwatch.system import atomic, git
 from farwatch.trees.apply import tidy
 from tests.samples.tree import TEXT, Desk, commit, desk
@@ -239,7 +239,8 @@ def test_save_without_a_checkout(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["series._format", "series._require_same", "system.atomic._put", "system.atomic.exchange"]
+    "where",
+    ["series.save._format", "series.save._require_same", "system.atomic._put", "system.atomic.exchange"],
 )
 def test_an_interrupted_save_leaves_the_old_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str

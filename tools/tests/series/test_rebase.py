@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import rebase
 from farwatch.app import App
 from farwatch.errors import FarwatchError
 from farwatch.model import Base
-from farwatch.series import save
+from farwatch.series import rebase
+from farwatch.series.save import save
 from farwatch.system import git
 from farwatch.trees.resolutions import Memory
 from farwatch.trees.trees import Trees

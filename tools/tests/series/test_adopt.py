@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.adoption import DCO, adopt
 from farwatch.errors import FarwatchError
 from farwatch.revisions.catalog import Catalog
 from farwatch.revisions.identity import Identity
-from farwatch.series import save
+from farwatch.series.adopt import DCO, adopt
+from farwatch.series.save import save
 from farwatch.system import git
 from farwatch.system.home import checkout_root
 from tests.samples.mail import PERSON, Person, app_of, write_series

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
 from farwatch.revisions.identity import Identity
-from farwatch.series import write_series
+from farwatch.series.save import write_series
 from farwatch.system import git
 from farwatch.system.atomic import rewritten
 from farwatch.trees.worktree import is_worktree
