@@ -91,7 +91,7 @@ def _require_expected(app: App, revision: Revision) -> None:
 
 def _require_clean(app: App, revision: Revision) -> None:
     try:
-        from farwatch.lint import lint_revision
+        from farwatch.review.lint import lint_revision
     except ImportError as error:
         raise FarwatchError("lint is not available", cause=str(error)) from error
     app.reporter.say(f"lint {revision.name}")

@@ -18,8 +18,8 @@ from farwatch import send as send_module
 from farwatch.app import App
 from farwatch.errors import FarwatchError
 from farwatch.letters import finished
-from farwatch.lint import LintReport
-from farwatch.lint_model import NotRun
+from farwatch.review.findings import NotRun
+from farwatch.review.lint import LintReport
 from farwatch.revisions.catalog import Catalog
 from farwatch.revisions.identity import Identity
 from farwatch.roundtrip import Proof
@@ -392,7 +392,7 @@ def test_unsaved_work(ready: Desk) -> None:
 @pytest.mark.usefixtures("person")
 def test_a_failed_lint(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send_gate, "_require_clean", _REQUIRE_CLEAN)
-    monkeypatch.setattr("farwatch.lint.lint_revision", lambda app, revision: SimpleNamespace(ok=False))
+    monkeypatch.setattr("farwatch.review.lint.lint_revision", lambda app, revision: SimpleNamespace(ok=False))
     with pytest.raises(FarwatchError, match="is not clean"):
         really(ready)
 
@@ -401,7 +401,7 @@ def test_a_failed_lint(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_rule_that_was_not_looked_at(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     report = LintReport("v1", (), (NotRun("sparse", "it is not installed"),), ())
     monkeypatch.setattr(send_gate, "_require_clean", _REQUIRE_CLEAN)
-    monkeypatch.setattr("farwatch.lint.lint_revision", lambda app, revision: report)
+    monkeypatch.setattr("farwatch.review.lint.lint_revision", lambda app, revision: report)
     with pytest.raises(FarwatchError, match="nothing shows that v1 is clean") as caught:
         really(ready)
     assert caught.value.cause == "lint did not look at sparse: it is not installed"

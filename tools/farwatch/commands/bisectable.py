@@ -32,8 +32,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.bisectable import bisect_revision
-    from farwatch.bisectable_table import bisect_text
+    from farwatch.review.bisectable import bisect_revision
+    from farwatch.review.bisectable_report import bisect_text
 
     revision = app.catalog.revision(args.revision)
     wish = common.wish_from(args, [revision], edited=False)

@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.compare import compare, require_something, side, terminal
+    from farwatch.review.diff import compare, require_something, side, terminal
     from farwatch.terminal.stream import wants_plain
 
     old, new = (side(app.catalog, text, args.base) for text in (args.old, args.new))
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     require_something(sections, old, new)
     print(terminal(sections, color=color))
     if args.html:
-        from farwatch.compare_html import render
+        from farwatch.review.diff_html import render
 
         plain = compare(app, old, new, color=False) if color else sections
         args.html.write_text(render(old, new, plain), encoding="utf-8")

@@ -28,8 +28,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.lint import lint_revision
-    from farwatch.lint_table import lint_text
+    from farwatch.review.lint import lint_revision
+    from farwatch.review.lint_report import lint_text
 
     revision = app.catalog.revision(args.revision)
     report = lint_revision(app, revision, build=not args.no_build, linux=args.base)

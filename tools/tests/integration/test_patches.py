@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from farwatch.app import App
-from farwatch.bisectable import COMPONENTS, claimed
-from farwatch.lint_model import read_patches
+from farwatch.review.bisectable import COMPONENTS, claimed
+from farwatch.review.findings import read_patches
 from tests.integration.commands import ONE, in_checkout, need_engine
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from farwatch.bisectable import BisectReport, Judged
+from farwatch.review.bisectable import BisectReport, Judged
 from farwatch.terminal.columns import aligned
 from farwatch.terminal.escape import printable
 

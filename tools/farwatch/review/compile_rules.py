@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from farwatch.builds import complaints
 from farwatch.builds.complaints import Complaint
 from farwatch.errors import BuildFailure
-from farwatch.lint_model import Finding, Job, NotRun, Outcome, Patch
+from farwatch.review.findings import Finding, Job, NotRun, Outcome, Patch
 from farwatch.trees.trees import Source
 
 ARCH = "um"

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from farwatch import bisectable
 from farwatch.app import App
-from farwatch.bisectable import BOOTS, BisectReport, bisect_revision
-from farwatch.bisectable_table import bisect_text
 from farwatch.builds import kernel as kernel_build
 from farwatch.builds.builder import Checked, TestsBuild
 from farwatch.cells.wish import Wish
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.results.store import Results
+from farwatch.review import bisectable
+from farwatch.review.bisectable import BOOTS, BisectReport, bisect_revision
+from farwatch.review.bisectable_report import bisect_text
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.trees.trees import Source

@@ -8,9 +8,9 @@ import pytest
 
 from farwatch import cli
 from farwatch.app import App
-from farwatch.compare import Section, compare, require_something, side, terminal
-from farwatch.compare_html import render
 from farwatch.errors import FarwatchError
+from farwatch.review.diff import Section, compare, require_something, side, terminal
+from farwatch.review.diff_html import render
 from farwatch.revisions.new import new_revision
 from farwatch.series.save import save
 from farwatch.system import git

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
 from pathlib import Path
 
-from farwatch.lint_model import Finding, Job, Outcome, Patch
 from farwatch.model import CHANGELOG, COVER
+from farwatch.review.findings import Finding, Job, Outcome, Patch
 from farwatch.revisions.identity import is_nobody
 from farwatch.system import git
 

@@ -19,16 +19,8 @@ from pathlib import Path
 
 from farwatch.builds import complaints, store
 from farwatch.errors import FarwatchError
-from farwatch.lint_model import (
-    Finding,
-    Job,
-    NotRun,
-    Outcome,
-    Patch,
-    Recipients,
-    in_parallel,
-)
 from farwatch.model import Base, hash_of
+from farwatch.review.findings import Finding, Job, NotRun, Outcome, Patch, Recipients, in_parallel
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from farwatch.lint import Line, LintReport
-from farwatch.lint_model import Finding, NotRun
+from farwatch.review.findings import Finding, NotRun
+from farwatch.review.lint import Line, LintReport
 from farwatch.terminal.columns import aligned
 from farwatch.terminal.escape import printable
 

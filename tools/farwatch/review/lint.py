@@ -12,17 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from farwatch import lint_compile, lint_kernel, lint_rust, lint_text
-from farwatch.lint_model import (
-    Finding,
-    Job,
-    NotRun,
-    Outcome,
-    Patch,
-    Recipients,
-    read_patches,
-)
 from farwatch.model import Revision, Waiver
+from farwatch.review import compile_rules, kernel_rules, rust_rules, text_rules
+from farwatch.review.findings import Finding, Job, NotRun, Outcome, Patch, Recipients, read_patches
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -32,8 +24,8 @@ __all__ = ["Finding", "Line", "LintReport", "lint_revision"]
 _Found = TypeVar("_Found", Finding, NotRun)
 Family = Callable[[Job], Iterator[Outcome]]
 
-QUICK: tuple[Family, ...] = (lint_text.check, lint_kernel.check, lint_rust.check_format)
-COMPILING: tuple[Family, ...] = (lint_compile.check, lint_rust.check_clippy)
+QUICK: tuple[Family, ...] = (text_rules.check, kernel_rules.check, rust_rules.check_format)
+COMPILING: tuple[Family, ...] = (compile_rules.check, rust_rules.check_clippy)
 REVISION = "revision.toml"
 
 

@@ -25,9 +25,9 @@ from farwatch.builds.complaints import Complaint
 from farwatch.cells.wish import Wish
 from farwatch.errors import BuildFailure, FarwatchError, unknown
 from farwatch.guests.companion import known_options
-from farwatch.lint_compile import units_of
-from farwatch.lint_model import Patch, read_patches
 from farwatch.model import CellResult, Revision, TestCase, Verdict
+from farwatch.review.compile_rules import units_of
+from farwatch.review.findings import Patch, read_patches
 
 if TYPE_CHECKING:
     from farwatch.app import App

@@ -12,14 +12,14 @@ from typing import Any, cast
 
 import pytest
 
-from farwatch import lint_compile, lint_text
 from farwatch.app import App
 from farwatch.builds.builder import Checked
 from farwatch.errors import BuildFailure, FarwatchError
-from farwatch.lint import LintReport, lint_revision
-from farwatch.lint_model import Job, Patch, trailers_of
-from farwatch.lint_table import lint_text as shown
 from farwatch.model import Adoption, Waiver
+from farwatch.review import compile_rules, text_rules
+from farwatch.review.findings import Job, Patch, trailers_of
+from farwatch.review.lint import LintReport, lint_revision
+from farwatch.review.lint_report import lint_text as shown
 from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
@@ -197,7 +197,7 @@ def patch_of(message: str, author: str = "farwatch", email: str = "farwatch@loca
 
 def words(patch: Patch, *, adopted: bool = False) -> list[str]:
     job = cast(Job, SimpleNamespace(adopted=adopted))
-    return [finding.rule for finding in lint_text.check_words(job, patch)]
+    return [finding.rule for finding in text_rules.check_words(job, patch)]
 
 
 @pytest.mark.parametrize(("message", "broken"), MESSAGES)
@@ -221,15 +221,15 @@ def test_after_adoption_the_author_has_to_sign_off() -> None:
 
 def test_checkpatch_wants_a_sign_off_only_after_adoption(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lint_one(app, GOOD).ok
-    monkeypatch.setattr("farwatch.lint.adopted", lambda _revision: True)
+    monkeypatch.setattr("farwatch.review.lint.adopted", lambda _revision: True)
     assert rules(lint_one(app)) == ["adoption:sign-off", "checkpatch:MISSING_SIGN_OFF"]
 
 
 def test_adoption_is_what_the_revision_records() -> None:
     from dataclasses import replace
 
-    from farwatch.lint import adopted
     from farwatch.model import Revision
+    from farwatch.review.lint import adopted
 
     plain = Revision("v1", "t", Path(), "virtiofs", {})
     assert not adopted(plain)
@@ -237,14 +237,14 @@ def test_adoption_is_what_the_revision_records() -> None:
 
 
 def test_size_in_lines_and_bytes(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    big = b"".join(b"line %d\n" % number for number in range(lint_text.LINES_MOST + 1))
+    big = b"".join(b"line %d\n" % number for number in range(text_rules.LINES_MOST + 1))
     assert rules(lint_one(app, Change({"fs/big.c": big}))) == ["size:lines"]
-    monkeypatch.setattr(lint_text, "BYTES_MOST", 1000)
+    monkeypatch.setattr(text_rules, "BYTES_MOST", 1000)
     assert rules(lint_one(app)) == ["size:lines", "size:bytes"]
 
 
 def test_a_file_that_only_moves_is_small(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lint_text, "LINES_MOST", 5)
+    monkeypatch.setattr(text_rules, "LINES_MOST", 5)
     report = lint_one(app, Change({DIR: None, "fs/fuse/moved.c": kernel_file(DIR)}))
     assert rules(report) == [] and report.lines[0].size == "+0 -0"
 
@@ -563,7 +563,7 @@ def test_no_build_says_what_it_leaves_out(app: App) -> None:
 
 def test_units_of_a_patch() -> None:
     patch = cast(Patch, type("P", (), {"files": ("a.c", "scripts/b.c", "c.h")}))
-    assert lint_compile.units_of(patch, [patch]) == {"a.c"}
+    assert compile_rules.units_of(patch, [patch]) == {"a.c"}
 
 
 # -- the command

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 
-from farwatch.compare import Section, Side
 from farwatch.reports.table_html import environment
+from farwatch.review.diff import Section, Side
 
 _HEAD = re.compile(r"^(?:-|\d+): ")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from farwatch.builds import complaints
 from farwatch.errors import FarwatchError
-from farwatch.lint_model import Finding, Job, NotRun, Outcome, Patch, in_parallel
+from farwatch.review.findings import Finding, Job, NotRun, Outcome, Patch, in_parallel
 from farwatch.system import git
 from farwatch.trees.trees import Source
 
