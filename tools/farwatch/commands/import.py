@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.inbox import import_series
+    from farwatch.mail.inbox import import_series
 
     revision = import_series(
         app, args.source, args.revision, component=args.component, base=args.base, version=args.version

@@ -38,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.send import Mode, Wish, send
+    from farwatch.mail.send import Mode, Wish, send
 
     revision = app.catalog.revision(args.revision)
     mode = Mode.REALLY if args.really else Mode.REFLECT if args.reflect else Mode.DRY_RUN

@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.review_trailers import collect
+    from farwatch.mail.trailers import collect
     from farwatch.series.reword import reword
     from farwatch.terminal.escape import printable, printable_lines
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def run(args: list[str], cwd: Path, env: Mapping[str, str]) -> tuple[int, str]:
-    """As farwatch.scratch.run_b4."""
+    """As farwatch.mail.scratch.run_b4."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "b4.command", "b4.ez", "b4.mbox", "tests.fakes.warm_b4"])
     with tempfile.NamedTemporaryFile() as output:

@@ -16,8 +16,8 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from farwatch.app import App
+from farwatch.mail.proof import sink
 from farwatch.revisions.identity import NEUTRAL, Identity
-from farwatch.roundtrip import sink
 from farwatch.series.save import save
 from tests.samples.tree import TEXT, Desk, commit
 

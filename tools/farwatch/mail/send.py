@@ -17,15 +17,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch import sent
-from farwatch.delivery import Door, Undelivered, personal_door, signed
 from farwatch.errors import FarwatchError
-from farwatch.letters import Draft, Earlier, Letter, Recipients, finished, maintainers, write_letters
+from farwatch.mail import record as sent
+from farwatch.mail.delivery import Door, Undelivered, personal_door, signed
+from farwatch.mail.gate import require_fit, require_unsent
+from farwatch.mail.letters import Draft, Earlier, Letter, Recipients, finished, maintainers, write_letters
+from farwatch.mail.proof import Proof, prove
+from farwatch.mail.scratch import Scratch, personal_settings, scratch
 from farwatch.model import CHANGELOG, COVER, Base, Posting, Revision
 from farwatch.revisions.identity import NEUTRAL, Identity, person, require_person
-from farwatch.roundtrip import Proof, prove
-from farwatch.scratch import Scratch, personal_settings, scratch
-from farwatch.send_gate import require_fit, require_unsent
 from farwatch.system import git
 from farwatch.system.locks import locked
 

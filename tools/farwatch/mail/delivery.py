@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
-from farwatch.letters import Letter
+from farwatch.mail.letters import Letter
 
 LIMIT = 60.0
 """Seconds that a server may take for one answer."""

@@ -18,8 +18,8 @@ from email.message import Message
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
+from farwatch.mail.scratch import BASE, SERIES, Scratch
 from farwatch.revisions.identity import Identity
-from farwatch.scratch import BASE, SERIES, Scratch
 
 _TEMPLATE = """\
 ${cover}

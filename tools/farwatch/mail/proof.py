@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from farwatch.delivery import door_to
 from farwatch.errors import FarwatchError
-from farwatch.letters import Letter
+from farwatch.mail.delivery import door_to
+from farwatch.mail.letters import Letter
+from farwatch.mail.scratch import Scratch, bare_scratch
 from farwatch.revisions.identity import Identity
-from farwatch.scratch import Scratch, bare_scratch
 from farwatch.system import git
 from farwatch.trees.apply import tidy
 

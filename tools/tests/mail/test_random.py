@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from farwatch import roundtrip, scratch
 from farwatch.errors import FarwatchError
-from farwatch.letters import Draft, Letter, Recipients, finished, write_letters
+from farwatch.mail import proof as roundtrip
+from farwatch.mail import scratch
+from farwatch.mail.letters import Draft, Letter, Recipients, finished, write_letters
 from farwatch.series.save import save
 from farwatch.system import git
 from tests.fakes import warm_b4

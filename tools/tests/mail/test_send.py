@@ -13,17 +13,18 @@ from typing import Any
 
 import pytest
 
-from farwatch import delivery, roundtrip, scratch, send_gate, sent
-from farwatch import send as send_module
 from farwatch.app import App
 from farwatch.errors import FarwatchError
-from farwatch.letters import finished
+from farwatch.mail import delivery, gate, proof, scratch
+from farwatch.mail import record as sent
+from farwatch.mail import send as send_module
+from farwatch.mail.letters import finished
+from farwatch.mail.proof import Proof
+from farwatch.mail.send import Mode, Parcel, Wish, send
 from farwatch.review.findings import NotRun
 from farwatch.review.lint import LintReport
 from farwatch.revisions.catalog import Catalog
 from farwatch.revisions.identity import Identity
-from farwatch.roundtrip import Proof
-from farwatch.send import Mode, Parcel, Wish, send
 from farwatch.series.save import save
 from farwatch.system import git
 from tests.fakes import warm_b4
@@ -42,13 +43,13 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
 
 
 _COLD_B4 = scratch.run_b4
-_REQUIRE_CLEAN = send_gate._require_clean
+_REQUIRE_CLEAN = gate._require_clean
 
 
 @pytest.fixture(autouse=True)
 def _lint_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """lint has its own tests."""
-    monkeypatch.setattr(send_gate, "_require_clean", lambda app, revision: None)
+    monkeypatch.setattr(gate, "_require_clean", lambda app, revision: None)
 
 
 @dataclass
@@ -199,14 +200,14 @@ def test_the_first_difference_is_named(tmp_path: Path, message: str, part: str) 
 
 
 def test_a_reader_that_loses_something_is_noticed(once: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = roundtrip.sent_and_received
+    whole = proof.sent_and_received
     parcel = once.parcel
     repository = once.bench.trees.repository("thing")
     letters = finished(parcel.letters, {}, {})
 
     def read(lossy: Callable[[list[bytes]], list[bytes]]) -> Proof:
-        monkeypatch.setattr(roundtrip, "sent_and_received", lambda *args: lossy(whole(*args)))
-        return roundtrip.prove(repository, parcel.base_commit, parcel.commits, letters, PERSON)
+        monkeypatch.setattr(proof, "sent_and_received", lambda *args: lossy(whole(*args)))
+        return proof.prove(repository, parcel.base_commit, parcel.commits, letters, PERSON)
 
     found = read(lambda mails: [mail.replace(b"+line five", b"+line six") for mail in mails]).difference
     assert found and (found.number, found.part, found.reader) == (1, "content", "git am")
@@ -391,7 +392,7 @@ def test_unsaved_work(ready: Desk) -> None:
 
 @pytest.mark.usefixtures("person")
 def test_a_failed_lint(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send_gate, "_require_clean", _REQUIRE_CLEAN)
+    monkeypatch.setattr(gate, "_require_clean", _REQUIRE_CLEAN)
     monkeypatch.setattr("farwatch.review.lint.lint_revision", lambda app, revision: SimpleNamespace(ok=False))
     with pytest.raises(FarwatchError, match="is not clean"):
         really(ready)
@@ -400,7 +401,7 @@ def test_a_failed_lint(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("person")
 def test_a_rule_that_was_not_looked_at(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     report = LintReport("v1", (), (NotRun("sparse", "it is not installed"),), ())
-    monkeypatch.setattr(send_gate, "_require_clean", _REQUIRE_CLEAN)
+    monkeypatch.setattr(gate, "_require_clean", _REQUIRE_CLEAN)
     monkeypatch.setattr("farwatch.review.lint.lint_revision", lambda app, revision: report)
     with pytest.raises(FarwatchError, match="nothing shows that v1 is clean") as caught:
         really(ready)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.errors import FarwatchError
-from farwatch.letters import Draft, Recipients, make_prep_branch
+from farwatch.mail.letters import Draft, Recipients, make_prep_branch
+from farwatch.mail.scratch import BASE, SERIES, Scratch, scratch
 from farwatch.model import Revision
 from farwatch.revisions.identity import NEUTRAL, Identity
-from farwatch.scratch import BASE, SERIES, Scratch, scratch
 from farwatch.series.reword import Words, words
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import scratch
 from farwatch.errors import FarwatchError
-from farwatch.inbox import import_series
-from farwatch.letters import Draft, Letter, Recipients, write_letters
-from farwatch.review_trailers import collect
+from farwatch.mail import scratch
+from farwatch.mail.inbox import import_series
+from farwatch.mail.letters import Draft, Letter, Recipients, write_letters
+from farwatch.mail.trailers import collect
 from farwatch.revisions.catalog import Catalog
 from farwatch.series.reword import reword
 from farwatch.series.save import save
