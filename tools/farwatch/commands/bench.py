@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, app: App) -> int:
     if args.what == "loop":
         return _loop(args, app)
-    from farwatch.bench_events import QUICK, Sizes, bench_events, render_json, render_text
+    from farwatch.bench.events import QUICK, Sizes, bench_events, render_json, render_text
 
     if args.engine != "uml":
         cause = "host and guest read the same processor's clock there, and nowhere else"
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, app: App) -> int:
 
 
 def _loop(args: argparse.Namespace, app: App) -> int:
-    from farwatch.bench_loop import bench_loop
+    from farwatch.bench.loop import bench_loop
 
     if args.revisions:
         raise FarwatchError("bench loop takes no revision", cause="it measures the baseline's loop")

@@ -23,7 +23,7 @@ from farwatch.system.tools import version_line
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.plain_vng import PlainVng
+    from farwatch.bench.plain_vng import PlainVng
 
 WITHOUT_US = "plain virtme-ng, its default config"
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.app import App
-from farwatch.bench_cold import WITHOUT_US, ColdBuilds, ColdKernels, machine_name
+from farwatch.bench.cold import WITHOUT_US, ColdBuilds, ColdKernels, machine_name
+from farwatch.bench.plain_vng import PlainVng
 from farwatch.cells.setting import installed_engine, usable_engine
 from farwatch.errors import FarwatchError
 from farwatch.guests.kvm import WORKS, not_offered, remembered
-from farwatch.plain_vng import PlainVng
 from farwatch.system.bootstrap import ensure_extra
 from farwatch.system.locks import locked
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import bench_loop
-from farwatch.bench_cold import ColdBuilds, machine_name
+from farwatch.bench import loop
+from farwatch.bench.cold import ColdBuilds, machine_name
+from farwatch.bench.plain_vng import PlainVng
 from farwatch.cli import main
 from farwatch.errors import FarwatchError
-from farwatch.plain_vng import PlainVng
 from tests.processes import script
 
 
@@ -158,11 +158,11 @@ def test_what_it_does_not_take_it_refuses(
 
 
 def test_the_edited_file_is_put_back(tmp_path: Path) -> None:
-    file = tmp_path / bench_loop.EDITED
+    file = tmp_path / loop.EDITED
     file.parent.mkdir(parents=True)
     file.write_bytes(b"int a;\n")
     seen = []
-    with pytest.raises(KeyboardInterrupt), bench_loop.edited(tmp_path) as touch:
+    with pytest.raises(KeyboardInterrupt), loop.edited(tmp_path) as touch:
         for _ in range(2):
             touch()
             seen.append(file.read_bytes())

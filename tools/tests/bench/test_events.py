@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.bench_events import (
+from farwatch.bench.events import (
     QUICK,
     Column,
     Samples,
