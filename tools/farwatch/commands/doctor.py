@@ -13,7 +13,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch import doctor
+    from farwatch.upkeep import doctor
 
     findings = doctor.examine(app.home, network=args.network)
     print(doctor.report(findings))

@@ -31,7 +31,7 @@ def _days(text: str) -> float:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch import prune
+    from farwatch.upkeep import prune
 
     if args.dry_run:
         print(f"{app.home.root}\n{prune.report_usage(prune.usage(app.home))}\n")

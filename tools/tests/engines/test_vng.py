@@ -15,7 +15,6 @@ from typing import cast
 
 import pytest
 
-from farwatch import doctor
 from farwatch.app import App
 from farwatch.builds.builder import TestsBuild
 from farwatch.cells.plan import plan_cases
@@ -34,6 +33,7 @@ from farwatch.system import bootstrap
 from farwatch.system.children import Run
 from farwatch.system.home import Home
 from farwatch.system.tools import missing_tool
+from farwatch.upkeep import doctor
 from tests.processes import script
 
 LIMIT = 20.0

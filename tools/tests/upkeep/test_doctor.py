@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import doctor
-from farwatch.doctor import GIB, Finding
 from farwatch.engines import capacity, uml
 from farwatch.engines.uml import UmlEngine, memory_folder
 from farwatch.system.home import Home
+from farwatch.upkeep import doctor
+from farwatch.upkeep.doctor import GIB, Finding
 from tests.processes import script
 
 

@@ -17,9 +17,9 @@ import pytest
 
 from farwatch.errors import FarwatchError
 from farwatch.model import CellResult, Column, Verdict
-from farwatch.prune import human, prune, size_of, usage
 from farwatch.results.store import Results
 from farwatch.system.home import Home
+from farwatch.upkeep.prune import human, prune, size_of, usage
 
 NOW = time.time()
 DAY = 24 * 3600.0
