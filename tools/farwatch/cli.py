@@ -46,7 +46,7 @@ STATUS_SURPRISE = 1
 STATUS_USAGE = 2
 
 
-class _Parser(argparse.ArgumentParser):
+class _CommandParser(argparse.ArgumentParser):
     """argparse, but an unknown command gets a suggestion, and usage errors have one form."""
 
     def error(self, message: str) -> NoReturn:
@@ -55,9 +55,9 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """The parser; `only`: the one command whose module has to be loaded (all when None)."""
-    parser = _Parser(prog="farwatch", description="Carry a kernel feature across several trees.")
+    parser = _CommandParser(prog="farwatch", description="Carry a kernel feature across several trees.")
     parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_CommandParser)
     for name, about in COMMANDS.items():
         sub = commands.add_parser(name, help=about, description=about.capitalize() + ".")
         if only in (None, name):

@@ -54,7 +54,7 @@ QUICK = Sizes(50, 1000, 50, (50,), 200, 100, 3)
 
 
 @dataclass(frozen=True)
-class Column:
+class Measured:
     """One revision's samples: words of the measurement -> what came out."""
 
     revision: str
@@ -65,12 +65,12 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class Figure:
     """One figure. None: there is nothing to measure, no events or no server."""
 
     key: str
     title: str
-    of: Callable[[Column], float | None]
+    of: Callable[[Measured], float | None]
     digits: int = 0
 
 
@@ -86,7 +86,7 @@ def measurements(sizes: Sizes) -> list[tuple[str, ...]]:
     ]
 
 
-def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Column]:
+def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Measured]:
     """Build what is not built, then measure column by column, one guest at a time."""
     from farwatch.cells.setting import setting_for
 
@@ -96,7 +96,7 @@ def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Column]:
     return [_column(app, wish, revision, setting, sizes) for revision, setting in settings]
 
 
-def _column(app: App, wish: Wish, revision: Revision, setting: Setting, sizes: Sizes) -> Column:
+def _column(app: App, wish: Wish, revision: Revision, setting: Setting, sizes: Sizes) -> Measured:
     from farwatch.guests.run import run_guests
 
     base = app.catalog.base_of(revision, "linux", wish.base)
@@ -107,7 +107,7 @@ def _column(app: App, wish: Wish, revision: Revision, setting: Setting, sizes: S
         logs = Path(tempfile.mkdtemp(prefix=f"bench-{revision.name}-", dir=app.home.logs))
         lines = run_guests(app.home, _job(setting, number, logs, program, words))
         samples[words] = parse(lines)
-    return Column(revision.name, base.name, wish.engine, wish.flavor, samples)
+    return Measured(revision.name, base.name, wish.engine, wish.flavor, samples)
 
 
 def _job(
@@ -164,34 +164,34 @@ def parse(lines: Sequence[bytes]) -> Samples:
 # -- figures
 
 
-def rows(sizes: Sizes) -> list[Row]:
+def rows(sizes: Sizes) -> list[Figure]:
     """The lines of the table."""
     latency, getattr_, *watches, burst, idle, groups = measurements(sizes)
 
-    def event(column: Column) -> list[float]:
+    def event(column: Measured) -> list[float]:
         return _numbers(column, latency, "latency_ns")
 
-    def round_trip(column: Column) -> list[float]:
+    def round_trip(column: Measured) -> list[float]:
         return _numbers(column, getattr_, "getattr_ns")
 
     table = [
-        Row("event_us", "event: another's create to our read(), median us", _us(event, 0.5), 1),
-        Row("event_p99_us", "  99th percentile", _us(event, 0.99), 1),
-        Row("getattr_us", "one GETATTR, median us", _us(round_trip, 0.5), 1),
-        Row("getattr_p99_us", "  99th percentile", _us(round_trip, 0.99), 1),
-        Row("event_per_getattr", "event / GETATTR, medians", _ratio(event, round_trip), 2),
+        Figure("event_us", "event: another's create to our read(), median us", _us(event, 0.5), 1),
+        Figure("event_p99_us", "  99th percentile", _us(event, 0.99), 1),
+        Figure("getattr_us", "one GETATTR, median us", _us(round_trip, 0.5), 1),
+        Figure("getattr_p99_us", "  99th percentile", _us(round_trip, 0.99), 1),
+        Figure("event_per_getattr", "event / GETATTR, medians", _ratio(event, round_trip), 2),
     ]
     for words in watches:
         table += _watch_rows(words)
     rest = f"CPU in {sizes.idle_ms / 1000:g} s of rest: server, ms"
     table += [
-        Row("burst_seen", f"burst of {sizes.burst:,}: events seen", _cell(burst, "burst", 0)),
-        Row("burst_overflows", "  overflows reported", _cell(burst, "burst", 1)),
-        Row("burst_lost", "  lost", lambda column: _lost(column, burst, sizes.burst)),
-        Row("burst_per_s", "  events a second", lambda column: _pace(column, burst)),
-        Row("idle_server_ms", rest, _cell(idle, "idle", 0)),
-        Row("idle_guest_ms", "  guest, ms", _cell(idle, "idle", 1)),
-        Row(
+        Figure("burst_seen", f"burst of {sizes.burst:,}: events seen", _cell(burst, "burst", 0)),
+        Figure("burst_overflows", "  overflows reported", _cell(burst, "burst", 1)),
+        Figure("burst_lost", "  lost", lambda column: _lost(column, burst, sizes.burst)),
+        Figure("burst_per_s", "  events a second", lambda column: _pace(column, burst)),
+        Figure("idle_server_ms", rest, _cell(idle, "idle", 0)),
+        Figure("idle_guest_ms", "  guest, ms", _cell(idle, "idle", 1)),
+        Figure(
             "groups_watches",
             f"server's watches for {sizes.groups} groups on one object",
             _cell(groups, "groups", 0),
@@ -200,22 +200,22 @@ def rows(sizes: Sizes) -> list[Row]:
     return table
 
 
-def _watch_rows(words: tuple[str, ...]) -> list[Row]:
+def _watch_rows(words: tuple[str, ...]) -> list[Figure]:
     count = int(words[1])
 
-    def added(column: Column) -> list[float]:
+    def added(column: Measured) -> list[float]:
         return _numbers(column, words, "add_ns")
 
-    def each(name: str) -> Callable[[Column], float | None]:
+    def each(name: str) -> Callable[[Measured], float | None]:
         return lambda column: _numbers(column, words, name)[0] * 1024 / count
 
     key = f"watch_{count}"
     return [
-        Row(f"{key}_add_us", f"{count:,} watches: adding one, median us", _us(added, 0.5), 1),
-        Row(f"{key}_add_p99_us", "  99th percentile", _us(added, 0.99), 1),
-        Row(f"{key}_slab_bytes", "  slab of the guest for each, bytes", each("slab_kib")),
-        Row(f"{key}_server_bytes", "  memory of the server for each, bytes", each("rss_kib")),
-        Row(
+        Figure(f"{key}_add_us", f"{count:,} watches: adding one, median us", _us(added, 0.5), 1),
+        Figure(f"{key}_add_p99_us", "  99th percentile", _us(added, 0.99), 1),
+        Figure(f"{key}_slab_bytes", "  slab of the guest for each, bytes", each("slab_kib")),
+        Figure(f"{key}_server_bytes", "  memory of the server for each, bytes", each("rss_kib")),
+        Figure(
             f"{key}_close_ms",
             "  closing the group, ms",
             lambda column: _numbers(column, words, "close_ns")[0] / 1e6,
@@ -224,7 +224,7 @@ def _watch_rows(words: tuple[str, ...]) -> list[Row]:
     ]
 
 
-def _numbers(column: Column, words: tuple[str, ...], name: str) -> list[float]:
+def _numbers(column: Measured, words: tuple[str, ...], name: str) -> list[float]:
     samples = column.samples[words]
     if name not in samples:
         raise FarwatchError(f"'measure {' '.join(words)}' of {column.revision} printed no {name}")
@@ -239,8 +239,8 @@ def percentile(numbers: Sequence[float], share: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _us(of: Callable[[Column], list[float]], share: float) -> Callable[[Column], float | None]:
-    def figure(column: Column) -> float | None:
+def _us(of: Callable[[Measured], list[float]], share: float) -> Callable[[Measured], float | None]:
+    def figure(column: Measured) -> float | None:
         found = percentile(of(column), share)
         return None if found is None else found / 1000
 
@@ -248,22 +248,22 @@ def _us(of: Callable[[Column], list[float]], share: float) -> Callable[[Column],
 
 
 def _ratio(
-    of: Callable[[Column], list[float]], against: Callable[[Column], list[float]]
-) -> Callable[[Column], float | None]:
+    of: Callable[[Measured], list[float]], against: Callable[[Measured], list[float]]
+) -> Callable[[Measured], float | None]:
     return lambda column: (
         statistics.median(of(column)) / statistics.median(against(column)) if of(column) else None
     )
 
 
-def _cell(words: tuple[str, ...], name: str, place: int) -> Callable[[Column], float | None]:
+def _cell(words: tuple[str, ...], name: str, place: int) -> Callable[[Measured], float | None]:
     return lambda column: _numbers(column, words, name)[place]
 
 
-def _lost(column: Column, words: tuple[str, ...], count: int) -> float:
+def _lost(column: Measured, words: tuple[str, ...], count: int) -> float:
     return count - _numbers(column, words, "burst")[0]
 
 
-def _pace(column: Column, words: tuple[str, ...]) -> float | None:
+def _pace(column: Measured, words: tuple[str, ...]) -> float | None:
     seen, _, ns = _numbers(column, words, "burst")
     return seen / ns * 1e9 if ns else None
 
@@ -271,7 +271,7 @@ def _pace(column: Column, words: tuple[str, ...]) -> float | None:
 # -- output
 
 
-def render_text(columns: Sequence[Column], sizes: Sizes) -> str:
+def render_text(columns: Sequence[Measured], sizes: Sizes) -> str:
     """A line for each figure; "-" where there is nothing to measure."""
     table = rows(sizes)
     width = max(len(row.title) for row in table)
@@ -283,12 +283,12 @@ def render_text(columns: Sequence[Column], sizes: Sizes) -> str:
     return "\n".join(lines)
 
 
-def _shown(row: Row, column: Column) -> str:
+def _shown(row: Figure, column: Measured) -> str:
     figure = row.of(column)
     return "-" if figure is None else f"{figure:,.{row.digits}f}"
 
 
-def render_json(columns: Sequence[Column], sizes: Sizes) -> str:
+def render_json(columns: Sequence[Measured], sizes: Sizes) -> str:
     """{ "schema": 1, "sizes": {...}, "columns": [ { "revision", "base", "engine", "flavor": str,
     "figures": { key: number or null } } ] }; keys may be added, any other change raises "schema"."""
     document = {

@@ -22,7 +22,7 @@ _VALUE = re.compile(r'[ymn]|"(?:[^"\\]|\\.)*"|-?\d+|0[xX][0-9a-fA-F]+')
 
 
 @dataclass(frozen=True)
-class Setting:
+class FragmentLine:
     """One line of a fragment: the value that `symbol` (without CONFIG_) is to have."""
 
     symbol: str
@@ -40,7 +40,7 @@ class Setting:
         return f"CONFIG_{self.symbol}={self.value}"
 
 
-def parse(path: Path) -> tuple[Setting, ...]:
+def parse(path: Path) -> tuple[FragmentLine, ...]:
     """The settings of one fragment; FarwatchError names file and line of what cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -51,9 +51,9 @@ def parse(path: Path) -> tuple[Setting, ...]:
     return tuple(setting for setting in found if setting is not None)
 
 
-def _parse_line(path: Path, number: int, line: str) -> Setting | None:
+def _parse_line(path: Path, number: int, line: str) -> FragmentLine | None:
     if match := _UNSET.match(line):
-        return Setting(match[1], "n", path, number)
+        return FragmentLine(match[1], "n", path, number)
     if not line or line.startswith("#"):
         return None
     match = _SET.match(line)
@@ -62,12 +62,12 @@ def _parse_line(path: Path, number: int, line: str) -> Setting | None:
             f"{path}:{number}: not a line of a Kconfig fragment: {line}",
             cause='a line is CONFIG_NAME=y, =m, =n, ="text", =123 or "# CONFIG_NAME is not set"',
         )
-    return Setting(match[1], match[2].strip(), path, number)
+    return FragmentLine(match[1], match[2].strip(), path, number)
 
 
-def merge(fragments: Iterable[Path]) -> dict[str, Setting]:
+def merge(fragments: Iterable[Path]) -> dict[str, FragmentLine]:
     """All settings by symbol, in order; FarwatchError when two of them contradict each other."""
-    merged: dict[str, Setting] = {}
+    merged: dict[str, FragmentLine] = {}
     for setting in (setting for path in fragments for setting in parse(path)):
         first = merged.setdefault(setting.symbol, setting)
         if first.value != setting.value:
@@ -79,7 +79,7 @@ def merge(fragments: Iterable[Path]) -> dict[str, Setting]:
     return merged
 
 
-def render(settings: Mapping[str, Setting]) -> str:
+def render(settings: Mapping[str, FragmentLine]) -> str:
     """The settings as text, by symbol: the same settings always give the same bytes."""
     return "".join(f"{settings[symbol]}\n" for symbol in sorted(settings))
 
@@ -116,7 +116,9 @@ def read_config(text: str) -> dict[str, str]:
     return {match[1]: match[2] for match in matches if match is not None}
 
 
-def not_stuck(settings: Mapping[str, Setting], config: Mapping[str, str]) -> list[tuple[Setting, str]]:
+def not_stuck(
+    settings: Mapping[str, FragmentLine], config: Mapping[str, str]
+) -> list[tuple[FragmentLine, str]]:
     """The settings that the finished config does not have, each with the value it has instead."""
     pairs = ((setting, config.get(setting.symbol, "n")) for setting in settings.values())
     return [(setting, value) for setting, value in pairs if not _same(setting.value, value)]
@@ -132,7 +134,7 @@ def _same(wanted: str, value: str) -> bool:
 
 
 def check_stuck(
-    settings: Mapping[str, Setting], config: Path, tree: Path, arch: str, environ: Mapping[str, str]
+    settings: Mapping[str, FragmentLine], config: Path, tree: Path, arch: str, environ: Mapping[str, str]
 ) -> None:
     """FarwatchError, with the reasons, when the finished config is not what the fragments ask for.
 
@@ -158,6 +160,6 @@ def check_stuck(
     )
 
 
-def _reason(setting: Setting, value: str, why: str) -> str:
+def _reason(setting: FragmentLine, value: str, why: str) -> str:
     indented = "\n".join(f"  {line}" for line in why.splitlines())
     return f"{setting.origin}: {setting} became {value}\n{indented}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.builds import fragments, freshness, store
-from farwatch.builds.store import Kept
+from farwatch.builds.store import KeptBuild
 from farwatch.errors import FarwatchError, unknown
 from farwatch.model import Base, Revision, hash_of
 from farwatch.system import tools
@@ -106,7 +106,7 @@ class KernelOrder:
     flavor: str
     recipe: Recipe
     source: Source
-    settings: Mapping[str, fragments.Setting]
+    settings: Mapping[str, fragments.FragmentLine]
     own_fragments: bool
     """The revision brings fragments of its own."""
     later: frozenset[str] = frozenset()
@@ -117,7 +117,7 @@ class KernelOrder:
         return f"kernel {self.base.name} ({self.recipe.arch}, {self.flavor}) of {self.revision.name}"
 
     @property
-    def wanted(self) -> dict[str, fragments.Setting]:
+    def wanted(self) -> dict[str, fragments.FragmentLine]:
         """The settings that this source can have."""
         return {symbol: value for symbol, value in self.settings.items() if symbol not in self.later}
 
@@ -181,7 +181,7 @@ def finished(home: Home, key: str) -> KernelBuild | None:
     return _build_of(key, done) if done else None
 
 
-def _build_of(key: str, kept: Kept) -> KernelBuild:
+def _build_of(key: str, kept: KeptBuild) -> KernelBuild:
     folder = kept.folder
     image = folder / str(kept.record["image"])
     return KernelBuild(key, folder, image, folder / "config", folder / "build.log", kept.seconds)

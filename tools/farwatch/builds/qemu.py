@@ -15,7 +15,7 @@ from pathlib import Path
 
 from farwatch.builds import store
 from farwatch.builds.kernel import ccache_environ, compiler
-from farwatch.builds.store import Kept
+from farwatch.builds.store import KeptBuild
 from farwatch.engines.vng import QEMU as PROGRAM
 from farwatch.model import hash_of
 from farwatch.system import tools
@@ -70,7 +70,7 @@ def finished(home: Home, key: str) -> QemuBuild | None:
     return _build_of(key, done) if done else None
 
 
-def _build_of(key: str, kept: Kept) -> QemuBuild:
+def _build_of(key: str, kept: KeptBuild) -> QemuBuild:
     return QemuBuild(key, kept.folder / PROGRAM, kept.folder / "build.log", kept.seconds)
 
 

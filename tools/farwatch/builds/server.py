@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.builds import store
-from farwatch.builds.store import Kept
+from farwatch.builds.store import KeptBuild
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision, hash_of
 from farwatch.system import tools
@@ -64,7 +64,7 @@ def finished(home: Home, key: str) -> ServerBuild | None:
     return _build_of(key, done) if done else None
 
 
-def _build_of(key: str, kept: Kept) -> ServerBuild:
+def _build_of(key: str, kept: KeptBuild) -> ServerBuild:
     binary = kept.folder / str(kept.record["binary"])
     return ServerBuild(key, kept.folder, binary, kept.folder / "build.log", kept.seconds)
 

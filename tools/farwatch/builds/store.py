@@ -18,7 +18,7 @@ RECORD = "done.json"
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptBuild:
     """A finished build: its folder and what was recorded with it."""
 
     folder: Path
@@ -35,7 +35,7 @@ def folder_of(home: Home, kind: str, key: str) -> Path:
     return home.builds / f"{kind}-{key}"
 
 
-def find(home: Home, kind: str, key: str) -> Kept | None:
+def find(home: Home, kind: str, key: str) -> KeptBuild | None:
     """The build of that key; its record's time of change says when it was last used."""
     folder = folder_of(home, kind, key)
     path = folder / RECORD
@@ -45,7 +45,7 @@ def find(home: Home, kind: str, key: str) -> Kept | None:
         return None
     with suppress(OSError):
         os.utime(path)
-    return Kept(folder, record)
+    return KeptBuild(folder, record)
 
 
 @contextmanager
@@ -61,7 +61,9 @@ def fresh(home: Home, kind: str, key: str, record: Mapping[str, object]) -> Iter
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def keep(home: Home, kind: str, key: str, record: Mapping[str, object], files: Mapping[str, Path]) -> Kept:
+def keep(
+    home: Home, kind: str, key: str, record: Mapping[str, object], files: Mapping[str, Path]
+) -> KeptBuild:
     """Copy what was built. files: name in the build's folder -> where it is now."""
     with fresh(home, kind, key, record) as folder:
         for name, path in files.items():

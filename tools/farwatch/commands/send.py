@@ -38,13 +38,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.mail.send import Mode, Wish, send
+    from farwatch.mail.send import Mode, Sending, send
 
     revision = app.catalog.revision(args.revision)
     mode = Mode.REALLY if args.really else Mode.REFLECT if args.reflect else Mode.DRY_RUN
     send(
         app,
-        Wish(
+        Sending(
             revision,
             common.with_patches(app, revision, args.component),
             mode,

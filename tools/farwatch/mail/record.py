@@ -36,7 +36,7 @@ class SentLetter:
 
 
 @dataclass(frozen=True)
-class Posting:
+class SentSeries:
     """The series of one component, as it was mailed or began to be."""
 
     version: int
@@ -58,7 +58,7 @@ class Posting:
         """Message id of the cover letter, or of the only patch."""
         return self.letters[0].message_id
 
-    def with_sent(self, number: int, when: str, refused: tuple[str, ...]) -> Posting:
+    def with_sent(self, number: int, when: str, refused: tuple[str, ...]) -> SentSeries:
         """The posting, with one more letter gone out."""
         letters = tuple(
             replace(letter, sent=when, refused=refused) if letter.number == number else letter
@@ -67,7 +67,7 @@ class Posting:
         return replace(self, letters=letters)
 
 
-def read(revision: Revision) -> dict[str, Posting]:
+def read(revision: Revision) -> dict[str, SentSeries]:
     """Component -> what was mailed of a revision. FarwatchError when the file cannot be read."""
     path = revision.folder / FILE
     try:
@@ -83,7 +83,7 @@ def read(revision: Revision) -> dict[str, Posting]:
         ) from error
 
 
-def write(revision: Revision, postings: Mapping[str, Posting]) -> None:
+def write(revision: Revision, postings: Mapping[str, SentSeries]) -> None:
     """Replace the record, at once and for good: it is on disk when this returns."""
     path = revision.folder / FILE
     data = {component: asdict(posting) for component, posting in postings.items()}
@@ -95,9 +95,9 @@ def write(revision: Revision, postings: Mapping[str, Posting]) -> None:
     temporary.replace(path)
 
 
-def _posting(entry: dict[str, Any]) -> Posting:
+def _posting(entry: dict[str, Any]) -> SentSeries:
     letters = tuple(_letter(letter) for letter in entry["letters"])
-    return Posting(**{**entry, "letters": letters})
+    return SentSeries(**{**entry, "letters": letters})
 
 
 def _letter(entry: dict[str, Any]) -> SentLetter:

@@ -44,7 +44,7 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wish:
+class Sending:
     """What `send` was asked for."""
 
     revision: Revision
@@ -76,7 +76,7 @@ class Parcel:
 Ask = Callable[[str], str]
 
 
-def send(app: App, wish: Wish, ask: Ask) -> None:
+def send(app: App, wish: Sending, ask: Ask) -> None:
     """Make the mails, prove them, and do with them what the wish says.
 
     ask: puts a question to a person; called before anything really goes out
@@ -103,7 +103,7 @@ def send(app: App, wish: Wish, ask: Ask) -> None:
 # The mails
 
 
-def make_parcel(app: App, wish: Wish, sender: Identity, component: str) -> Parcel:
+def make_parcel(app: App, wish: Sending, sender: Identity, component: str) -> Parcel:
     """The mails of one component's series, as b4 makes them."""
     revision = wish.revision
     base = app.catalog.base_of(revision, component)
@@ -117,7 +117,7 @@ def make_parcel(app: App, wish: Wish, sender: Identity, component: str) -> Parce
     return Parcel(component, base, start, commits, draft, tuple(letters))
 
 
-def _draft(app: App, wish: Wish, sender: Identity, base: Base, repo: Scratch) -> Draft:
+def _draft(app: App, wish: Sending, sender: Identity, base: Base, repo: Scratch) -> Draft:
     revision, component = wish.revision, base.component
     special = revision.postings.get(component, Posting())
     before = _before(app, revision, component)
@@ -150,9 +150,9 @@ def _version(revision: Revision) -> int:
     return max(1, int(found[1])) if found else 1
 
 
-def _before(app: App, revision: Revision, component: str) -> dict[str, sent.Posting | None]:
+def _before(app: App, revision: Revision, component: str) -> dict[str, sent.SentSeries | None]:
     """The revisions before this one with patches for the component, the nearest first, and their records."""
-    names: dict[str, sent.Posting | None] = {}
+    names: dict[str, sent.SentSeries | None] = {}
     for other in app.catalog.revisions():
         if other.name == revision.name:
             break
@@ -162,7 +162,7 @@ def _before(app: App, revision: Revision, component: str) -> dict[str, sent.Post
 
 
 def _earlier(
-    app: App, revision: Revision, component: str, version: int, before: Mapping[str, sent.Posting | None]
+    app: App, revision: Revision, component: str, version: int, before: Mapping[str, sent.SentSeries | None]
 ) -> Earlier | None:
     """What the range-diff compares with: the revision before as it was mailed, else as its patches are."""
     if not before:
@@ -191,7 +191,7 @@ def _cover(revision: Revision, component: str) -> tuple[str, str]:
     return revision.title, ""
 
 
-def _notes(app: App, revision: Revision, base: Base, records: Mapping[str, sent.Posting]) -> Iterator[str]:
+def _notes(app: App, revision: Revision, base: Base, records: Mapping[str, sent.SentSeries]) -> Iterator[str]:
     """What stands below the cover letter's text."""
     yield f"---\n{_base_note(base)}"
     for component in app.catalog.components():
@@ -225,7 +225,7 @@ def _new_change_id(subject: str, component: str) -> str:
     return f"{datetime.date.today():%Y%m%d}-{slug or component}-{uuid.uuid4().hex[:12]}"
 
 
-def _closed(app: App, wish: Wish, parcel: Parcel, parcels: Sequence[Parcel]) -> Parcel:
+def _closed(app: App, wish: Sending, parcel: Parcel, parcels: Sequence[Parcel]) -> Parcel:
     """The parcel with the message ids of a posting that was begun, and those of its companions."""
     recorded = sent.read(wish.revision)
     heads = {other.component: other.head for other in parcels}
@@ -243,7 +243,7 @@ def _closed(app: App, wish: Wish, parcel: Parcel, parcels: Sequence[Parcel]) -> 
 # The proof
 
 
-def _proven(app: App, wish: Wish, parcels: Sequence[Parcel]) -> list[Proof]:
+def _proven(app: App, wish: Sending, parcels: Sequence[Parcel]) -> list[Proof]:
     """One proof a parcel; FarwatchError for the first thing that would not arrive as it was written."""
 
     def one(parcel: Parcel) -> Proof:
@@ -265,7 +265,7 @@ def _put(parcel: Parcel, folder: Path) -> None:
         (folder / f"{letter.number:04}.eml").write_bytes(letter.data)
 
 
-def _shown(wish: Wish, parcel: Parcel, proof: Proof) -> str:
+def _shown(wish: Sending, parcel: Parcel, proof: Proof) -> str:
     from farwatch.terminal.escape import printable
 
     lines = [
@@ -298,7 +298,7 @@ def _reflect(app: App, parcels: Sequence[Parcel], sender: Identity) -> None:
             print(f"{parcel.component}: {_mails(len(parcel.letters))} sent to {sender.email} alone")
 
 
-def _mail(app: App, wish: Wish, parcels: Sequence[Parcel], ask: Ask) -> None:
+def _mail(app: App, wish: Sending, parcels: Sequence[Parcel], ask: Ask) -> None:
     """Really send what has not gone out yet."""
     for parcel in parcels:
         if not all(letter.recipients for letter in parcel.letters):
@@ -332,14 +332,14 @@ def _mail_parcel(revision: Revision, parcel: Parcel, door: Door) -> None:
     print(f"{revision.name} {parcel.component}: {_mails(len(posting.letters) - len(done))} sent")
 
 
-def _begun(revision: Revision, parcel: Parcel) -> sent.Posting:
+def _begun(revision: Revision, parcel: Parcel) -> sent.SentSeries:
     """The record so far; a new one if there is none. FarwatchError if it is of another series."""
     found = sent.read(revision).get(parcel.component)
     if found is None:
         letters = (
             sent.SentLetter(one.number, one.message_id, one.subject, one.to, one.cc) for one in parcel.letters
         )
-        return sent.Posting(
+        return sent.SentSeries(
             version=parcel.draft.version,
             change_id=parcel.draft.change_id,
             base=parcel.base.name,
@@ -361,7 +361,7 @@ def _begun(revision: Revision, parcel: Parcel) -> sent.Posting:
 
 
 def _interrupted(
-    revision: Revision, parcel: Parcel, posting: sent.Posting, error: Undelivered
+    revision: Revision, parcel: Parcel, posting: sent.SentSeries, error: Undelivered
 ) -> FarwatchError:
     out = sum(1 for letter in posting.letters if letter.sent)
     what = f"{revision.name} {parcel.component}: {out} of {_mails(len(posting.letters))} went out"

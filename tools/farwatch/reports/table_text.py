@@ -30,7 +30,7 @@ SHORT_LEGEND = (
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """One line below a group's heading: a row, or several folded into one."""
 
     label: str
@@ -41,16 +41,16 @@ class Line:
 # -- what to show
 
 
-def group_lines(group: Group, all_rows: bool) -> list[Line]:
+def group_lines(group: Group, all_rows: bool) -> list[TableLine]:
     """The lines of a group; without `all_rows`, rows that say the same are folded."""
     if all_rows:
         return [_line(row) for row in group.rows]
     if len(group.rows) > 1 and len({row.pattern for row in group.rows}) == 1 and not group.rows[0].surprising:
-        return [Line(f"{len(group.rows)} tests", group.rows[0].cells)]
+        return [TableLine(f"{len(group.rows)} tests", group.rows[0].cells)]
     return list(_fold(group.rows))
 
 
-def _fold(rows: Sequence[Row]) -> Iterator[Line]:
+def _fold(rows: Sequence[Row]) -> Iterator[TableLine]:
     """Each folded line stands where the first of its rows was."""
     alike: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
@@ -61,11 +61,11 @@ def _fold(rows: Sequence[Row]) -> Iterator[Line]:
             yield _line(row)
         elif row is same[0]:
             variant = f" ({row.case.variant})" if row.case.variant else ""
-            yield Line(f"{len(same)} tests{variant}", row.cells)
+            yield TableLine(f"{len(same)} tests{variant}", row.cells)
 
 
-def _line(row: Row) -> Line:
-    return Line(row.label, row.cells)
+def _line(row: Row) -> TableLine:
+    return TableLine(row.label, row.cells)
 
 
 def cell_words(cell: Cell) -> str:

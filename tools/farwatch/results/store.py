@@ -77,7 +77,7 @@ _FIELDS = (
 
 
 @dataclass(frozen=True)
-class Run:
+class RecordedRun:
     """One invocation that ran cells. Unix times; finished is None while it lasts, or if it died."""
 
     id: str
@@ -153,13 +153,13 @@ class Results:
         when = time.time() if finished is None else finished
         self._write("UPDATE run SET finished = ?, ended = ? WHERE id = ?", (when, _storable(ended), run))
 
-    def runs(self, limit: int = 20) -> list[Run]:
+    def runs(self, limit: int = 20) -> list[RecordedRun]:
         """The newest runs, newest first."""
         rows = self._read(
             "SELECT id, started, finished, command, host, ended FROM run ORDER BY rowid DESC LIMIT ?",
             (limit,),
         )
-        return [Run(*row) for row in rows]
+        return [RecordedRun(*row) for row in rows]
 
     # -- cells
 

@@ -27,7 +27,7 @@ from farwatch.errors import BuildFailure, FarwatchError, unknown
 from farwatch.guests.companion import known_options
 from farwatch.model import CellResult, Revision, TestCase, Verdict
 from farwatch.review.compile_rules import units_of
-from farwatch.review.findings import Patch, read_patches
+from farwatch.review.findings import ReviewedPatch, read_patches
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -50,13 +50,13 @@ FAILS = frozenset((Verdict.FAIL, Verdict.CRASH, Verdict.HANG))
 
 
 @dataclass(frozen=True)
-class Step:
+class Prefix:
     """The trees up to and including one patch, or before the first one."""
 
     column: str
     sources: dict[str, Source]
-    patch: Patch | None
-    following: Patch | None
+    patch: ReviewedPatch | None
+    following: ReviewedPatch | None
 
 
 @dataclass(frozen=True)
@@ -159,26 +159,26 @@ class Bench:
                 yield judge(step.patch.name, before, seen, news, self._cases(step.patch))
             before = seen
 
-    def _steps(self, name: str) -> list[Step]:
+    def _steps(self, name: str) -> list[Prefix]:
         patches = self._patches[name]
         if not patches:
             return []
         whole = {
             other: self._app.trees.tip(self._revision, other, self._bases[other]) for other in COMPONENTS
         }
-        ends: list[Patch | None] = [None, *patches]
-        follow: list[Patch | None] = [*patches, None]
+        ends: list[ReviewedPatch | None] = [None, *patches]
+        follow: list[ReviewedPatch | None] = [*patches, None]
         steps = []
         for number, (patch, following) in enumerate(zip(ends, follow, strict=True)):
             source = patch.source if patch else patches[0].before
             column = f"{name}-{number}" if following else "whole"
-            steps.append(Step(f"{self._revision.name}@{column}", whole | {name: source}, patch, following))
+            steps.append(Prefix(f"{self._revision.name}@{column}", whole | {name: source}, patch, following))
         return steps
 
-    def _cases(self, patch: Patch | None) -> list[TestCase]:
+    def _cases(self, patch: ReviewedPatch | None) -> list[TestCase]:
         return self._claims.get(patch.name, []) if patch else []
 
-    def _look(self, step: Step) -> Seen:
+    def _look(self, step: Prefix) -> Seen:
         """Build a step and run what its neighbours claim."""
         try:
             said, more = self._build(step)
@@ -187,7 +187,7 @@ class Bench:
         cases = dict.fromkeys([BOOTS, *self._cases(step.patch), *self._cases(step.following)])
         return Seen(said=said, more=more, cells=self._run(step, list(cases)))
 
-    def _build(self, step: Step) -> tuple[tuple[Complaint, ...], tuple[str, ...]]:
+    def _build(self, step: Prefix) -> tuple[tuple[Complaint, ...], tuple[str, ...]]:
         linux, server = self._bases["linux"], self._bases["virtiofsd"]
         builder, arch, flavor = self._app.builder, self._arch, self._wish.flavor
         kernel = builder.kernel(self._revision, linux, arch, flavor, step.sources["linux"])
@@ -210,17 +210,17 @@ class Bench:
 
         return installed_engine(self._app, self._wish.engine).arch
 
-    def _units(self, patch: Patch | None) -> set[str]:
+    def _units(self, patch: ReviewedPatch | None) -> set[str]:
         return units_of(patch, self._patches["linux"]) if patch else set()
 
-    def _compile(self, step: Step, units: set[str]) -> str:
+    def _compile(self, step: Prefix, units: set[str]) -> str:
         """Each of these files once more, at this step: a build tells only about what it had to make anew."""
         source, linux = step.sources["linux"], self._bases["linux"]
         flavor = self._wish.flavor
         builder = self._app.builder
         return builder.complaints(self._revision, linux, self._arch, flavor, source, sorted(units), ()).log
 
-    def _news(self, step: Step, last: Step, before: Seen, after: Seen) -> list[Complaint]:
+    def _news(self, step: Prefix, last: Prefix, before: Seen, after: Seen) -> list[Complaint]:
         """Complaints that a patch brings."""
         assert step.patch is not None
         if step.patch.component != "linux":
@@ -235,7 +235,7 @@ class Bench:
             found += complaints.new(earlier, complaints.of_make(self._compile(step, others)))
         return found
 
-    def _as_started(self, step: Step) -> Revision:
+    def _as_started(self, step: Prefix) -> Revision:
         """The revision, without those of its server's options that come with a later patch."""
         options = self._revision.server_options
         if not options or step.following not in self._patches["virtiofsd"]:
@@ -244,7 +244,7 @@ class Bench:
         binary = self._app.builder.server(self._revision, base, source).binary
         return replace(self._revision, server_options=known_options(binary, options))
 
-    def _run(self, step: Step, cases: Sequence[TestCase]) -> dict[str, CellResult]:
+    def _run(self, step: Prefix, cases: Sequence[TestCase]) -> dict[str, CellResult]:
         from farwatch.cells.fill import run_works
         from farwatch.cells.plan import plan_cases, prepare
 
@@ -266,7 +266,7 @@ class Bench:
 
 
 def claimed(
-    revision: Revision, patches: Sequence[Patch], cases: Sequence[TestCase]
+    revision: Revision, patches: Sequence[ReviewedPatch], cases: Sequence[TestCase]
 ) -> dict[str, list[TestCase]]:
     """Name of patch -> tests that it claims. FarwatchError for a claim about no patch, or of no test."""
     found: dict[str, list[TestCase]] = {}
@@ -291,7 +291,7 @@ def claimed(
     return found
 
 
-def _means(name: str, patch: Patch, patches: Sequence[Patch]) -> bool:
+def _means(name: str, patch: ReviewedPatch, patches: Sequence[ReviewedPatch]) -> bool:
     component, slash, rest = name.rpartition("/")
     if slash and component != patch.component:
         return False
@@ -343,7 +343,7 @@ def _test_faults(test: str, before: Seen, after: Seen) -> Iterator[tuple[str, bo
         yield f"{test} does not fail before it: {earlier}", True
 
 
-def _title(step: Step) -> str:
+def _title(step: Prefix) -> str:
     return step.patch.path.name if step.patch else "before the first patch"
 
 

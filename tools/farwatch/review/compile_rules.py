@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from farwatch.builds import complaints
 from farwatch.builds.complaints import Complaint
 from farwatch.errors import BuildFailure
-from farwatch.review.findings import Finding, Job, NotRun, Outcome, Patch
+from farwatch.review.findings import Finding, NotRun, Outcome, Review, ReviewedPatch
 from farwatch.trees.trees import Source
 
 ARCH = "um"
@@ -24,7 +24,7 @@ _REFUSED = "sparse is not available or not up to date"
 _NO_RULE = re.compile(r"No rule to make target '(?P<file>[^']+)\.o'")
 
 
-def check(job: Job) -> Iterator[Outcome]:
+def check(job: Review) -> Iterator[Outcome]:
     """All rules of this family."""
     patches = job.of("linux")
     if not patches:
@@ -49,7 +49,7 @@ def check(job: Job) -> Iterator[Outcome]:
         before = after
 
 
-def units_of(patch: Patch, patches: Sequence[Patch]) -> set[str]:
+def units_of(patch: ReviewedPatch, patches: Sequence[ReviewedPatch]) -> set[str]:
     """The source files to compile for a patch."""
     sources = {file for file in patch.files if file.endswith(".c") and not _is_tool(file)}
     if not sources and any(file.endswith(".h") for file in patch.files):
@@ -62,7 +62,7 @@ def _is_tool(file: str) -> bool:
     return file.startswith(("tools/", "scripts/", "samples/", "usr/"))
 
 
-def _said(job: Job, source: Source, units: set[str], options: Sequence[str]) -> str:
+def _said(job: Review, source: Source, units: set[str], options: Sequence[str]) -> str:
     """The log of make over some files of a source."""
     builder = job.app.builder
     checked = builder.complaints(
@@ -71,7 +71,7 @@ def _said(job: Job, source: Source, units: set[str], options: Sequence[str]) -> 
     return checked.log
 
 
-def _new(patch: Patch, units: set[str], before: str, after: str) -> Iterator[Outcome]:
+def _new(patch: ReviewedPatch, units: set[str], before: str, after: str) -> Iterator[Outcome]:
     mine = units | {file for file in patch.files if file.endswith(".h")}
     for complaint in complaints.new(complaints.of_make(before), complaints.of_make(after), patch.moved):
         if complaint.file in mine:

@@ -52,18 +52,18 @@ class NotRun:
 
 
 @dataclass(frozen=True)
-class Recipients:
+class PatchRecipients:
     """Who would get a patch."""
 
     patch: str
     addresses: tuple[str, ...]
 
 
-Outcome = Finding | NotRun | Recipients
+Outcome = Finding | NotRun | PatchRecipients
 
 
 @dataclass(frozen=True)
-class Patch:
+class ReviewedPatch:
     """A patch of a series, as file and as commit."""
 
     component: str
@@ -98,20 +98,20 @@ class Patch:
 
 
 @dataclass(frozen=True)
-class Job:
+class Review:
     """A revision to be looked at."""
 
     app: App
     revision: Revision
     bases: dict[str, Base]
     """Component -> base, for those with patches; linux too, as its scripts serve other trees."""
-    patches: tuple[Patch, ...]
+    patches: tuple[ReviewedPatch, ...]
     adopted: bool
     """A human has taken the series over."""
     previous: Revision | None
     """The revision before it."""
 
-    def of(self, component: str) -> tuple[Patch, ...]:
+    def of(self, component: str) -> tuple[ReviewedPatch, ...]:
         return tuple(patch for patch in self.patches if patch.component == component)
 
     def repository(self, component: str) -> Path:
@@ -123,7 +123,7 @@ class Job:
         return found.stdout if found.returncode == 0 else None
 
 
-def read_patches(app: App, revision: Revision, component: str, base: Base) -> Iterator[Patch]:
+def read_patches(app: App, revision: Revision, component: str, base: Base) -> Iterator[ReviewedPatch]:
     """The patches of a component; FarwatchError when they do not apply."""
     repository = app.trees.repository(component)
     sources = app.trees.prefixes(revision, component, base)
@@ -132,7 +132,7 @@ def read_patches(app: App, revision: Revision, component: str, base: Base) -> It
         author, email, text = _text("log", "-1", form, after.commit, cwd=repository).split("\0", 2)
         message = text.partition("\n---\n")[0].strip("\n")
         names, moved, added, removed = _changes(before, after, repository)
-        yield Patch(
+        yield ReviewedPatch(
             component,
             path,
             after,
@@ -183,7 +183,9 @@ def _changes(
     return tuple(names), moved, added, removed
 
 
-def in_parallel(work: Callable[[Patch], Iterable[Outcome]], patches: Iterable[Patch]) -> Iterator[Outcome]:
+def in_parallel(
+    work: Callable[[ReviewedPatch], Iterable[Outcome]], patches: Iterable[ReviewedPatch]
+) -> Iterator[Outcome]:
     """The outcomes of many patches, in order; other programs do the work, two a core at a time."""
     import os
 

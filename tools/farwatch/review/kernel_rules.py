@@ -20,7 +20,15 @@ from pathlib import Path
 from farwatch.builds import complaints, store
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, hash_of
-from farwatch.review.findings import Finding, Job, NotRun, Outcome, Patch, Recipients, in_parallel
+from farwatch.review.findings import (
+    Finding,
+    NotRun,
+    Outcome,
+    PatchRecipients,
+    Review,
+    ReviewedPatch,
+    in_parallel,
+)
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
@@ -42,7 +50,7 @@ _IGNORED = (
 _CAMEL = "--- a/x.c\n+++ b/x.c\n@@ -0,0 +1 @@\n+int camelCase;\n"
 
 
-def check(job: Job) -> Iterator[Outcome]:
+def check(job: Review) -> Iterator[Outcome]:
     """All rules of this family."""
     if "linux" not in job.bases:
         yield NotRun(
@@ -88,14 +96,14 @@ def _unpack(repository: Path, commit: str, folder: Path) -> None:
 # -- checkpatch
 
 
-def _checkpatch(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Outcome]:
+def _checkpatch(job: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
     if not (tools / "scripts" / "checkpatch.pl").exists():
         yield NotRun("checkpatch", "the base has no scripts/checkpatch.pl")
         return
     options = ["--strict", f"--ignore={','.join(_IGNORED)}"]
     options += [] if job.adopted else ["--no-signoff"]
 
-    def run(patch: Patch) -> Iterator[Outcome]:
+    def run(patch: ReviewedPatch) -> Iterator[Outcome]:
         said = _remembered(
             job,
             (tools.name, *options, patch.path.read_bytes()),
@@ -133,7 +141,7 @@ def _patched_lines(path: Path) -> dict[int, str]:
 # -- get_maintainer
 
 
-def _maintainers(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Outcome]:
+def _maintainers(job: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
     script = tools / "scripts" / "get_maintainer.pl"
     if not script.exists():
         yield NotRun("get_maintainer", "the base has no scripts/get_maintainer.pl")
@@ -144,7 +152,7 @@ def _maintainers(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Ou
         current.write_bytes(content)
         options = ["--no-git", "--no-git-fallback", "--no-rolestats", f"--mpath={current}"]
 
-        def run(patch: Patch) -> Iterator[Outcome]:
+        def run(patch: ReviewedPatch) -> Iterator[Outcome]:
             words = ["perl", str(script), *options, str(patch.path)]
             said = _remembered(
                 job,
@@ -152,7 +160,7 @@ def _maintainers(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Ou
                 lambda: _script(words, tools, "", f"get_maintainer on {patch.path.name}", (0,)),
             )
             addresses = tuple(dict.fromkeys(line.strip() for line in said.splitlines() if "@" in line))
-            yield Recipients(patch.name, addresses)
+            yield PatchRecipients(patch.name, addresses)
             if not addresses:
                 yield Finding(patch.name, "get_maintainer", "nobody would get it")
 
@@ -162,7 +170,7 @@ def _maintainers(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Ou
 # -- kernel-doc
 
 
-def _kernel_doc(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Outcome]:
+def _kernel_doc(job: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
     """What is new of the complaints about the files that a patch touches; one run of the script for all."""
     script = tools / "scripts" / "kernel-doc"
     if not script.exists():
@@ -177,7 +185,7 @@ def _kernel_doc(job: Job, tools: Path, patches: Sequence[Patch]) -> Iterator[Out
 
 
 def _documented(
-    job: Job, script: Path, wanted: Sequence[tuple[Source, Patch]]
+    job: Review, script: Path, wanted: Sequence[tuple[Source, ReviewedPatch]]
 ) -> dict[str, list[complaints.Complaint]]:
     """By name of patch, what kernel-doc says about the files of it as a source has them."""
     said = {patch.name: list[complaints.Complaint]() for _, patch in wanted}
@@ -197,7 +205,7 @@ def _documented(
     return said
 
 
-def _put_files(job: Job, source: Source, patch: Patch, folder: Path, below: str) -> list[str]:
+def _put_files(job: Review, source: Source, patch: ReviewedPatch, folder: Path, below: str) -> list[str]:
     """Write the documented files of a patch to folder/below/...; their names from `folder` on."""
     names = []
     for file in patch.files:
@@ -213,7 +221,7 @@ def _put_files(job: Job, source: Source, patch: Patch, folder: Path, below: str)
 # -- spelling
 
 
-def _spelling(job: Job, tools: Path) -> Iterator[Outcome]:
+def _spelling(job: Review, tools: Path) -> Iterator[Outcome]:
     """codespell where it is installed; else checkpatch, which has looked at the kernel's patches already."""
     have_codespell = shutil.which("codespell") is not None
     texts = {
@@ -233,7 +241,7 @@ def _spelling(job: Job, tools: Path) -> Iterator[Outcome]:
         yield NotRun("spelling", "neither codespell nor scripts/spelling.txt of the base is there")
 
 
-def _words(job: Job, patch: Patch) -> str:
+def _words(job: Review, patch: ReviewedPatch) -> str:
     """The message and the lines that a patch adds."""
     options = ("-r", "-p", "--unified=0", patch.before.tree, patch.source.tree)
     diff = git.git("diff-tree", *options, cwd=job.repository(patch.component)).decode("utf-8", "replace")
@@ -257,7 +265,7 @@ def _checkpatch_spelling(tools: Path, name: str, text: str) -> Iterator[Outcome]
         yield Finding(name, "spelling", match["text"], "")
 
 
-def _remembered(job: Job, about: Sequence[str | bytes], ask: Callable[[], str]) -> str:
+def _remembered(job: Review, about: Sequence[str | bytes], ask: Callable[[], str]) -> str:
     """What a script says about this content; asked once."""
     key = hash_of("script", *about)
     kept = store.find(job.app.home, "script", key)

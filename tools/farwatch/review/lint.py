@@ -14,15 +14,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 from farwatch.model import Revision, Waiver
 from farwatch.review import compile_rules, kernel_rules, rust_rules, text_rules
-from farwatch.review.findings import Finding, Job, NotRun, Outcome, Patch, Recipients, read_patches
+from farwatch.review.findings import (
+    Finding,
+    NotRun,
+    Outcome,
+    PatchRecipients,
+    Review,
+    ReviewedPatch,
+    read_patches,
+)
 
 if TYPE_CHECKING:
     from farwatch.app import App
 
-__all__ = ["Finding", "Line", "LintReport", "lint_revision"]
+__all__ = ["Finding", "LintLine", "LintReport", "lint_revision"]
 
 _Found = TypeVar("_Found", Finding, NotRun)
-Family = Callable[[Job], Iterator[Outcome]]
+Family = Callable[[Review], Iterator[Outcome]]
 
 QUICK: tuple[Family, ...] = (text_rules.check, kernel_rules.check, rust_rules.check_format)
 COMPILING: tuple[Family, ...] = (compile_rules.check, rust_rules.check_clippy)
@@ -30,7 +38,7 @@ REVISION = "revision.toml"
 
 
 @dataclass(frozen=True)
-class Line:
+class LintLine:
     """One line of the table: a patch, or one of the texts around the series."""
 
     name: str
@@ -54,7 +62,7 @@ class LintReport:
     """What lint found."""
 
     revision: str
-    lines: tuple[Line, ...]
+    lines: tuple[LintLine, ...]
     not_run: tuple[NotRun, ...]
     idle: tuple[Waiver, ...]
     """Waivers that nothing needs (of rules that were looked at)."""
@@ -86,8 +94,8 @@ def lint_revision(
     return _report(job, outcomes)
 
 
-def _job(app: App, revision: Revision, linux: str | None) -> Job:
-    bases, patches = {}, list[Patch]()
+def _job(app: App, revision: Revision, linux: str | None) -> Review:
+    bases, patches = {}, list[ReviewedPatch]()
     for component in app.catalog.components():
         named = linux if component == "linux" else None
         base = app.catalog.base_of(revision, component, named)
@@ -96,7 +104,7 @@ def _job(app: App, revision: Revision, linux: str | None) -> Job:
         elif component != "linux":
             continue
         bases[component] = base
-    return Job(app, revision, bases, tuple(patches), adopted(revision), previous(app, revision))
+    return Review(app, revision, bases, tuple(patches), adopted(revision), previous(app, revision))
 
 
 def adopted(revision: Revision) -> bool:
@@ -115,15 +123,15 @@ def previous(app: App, revision: Revision) -> Revision | None:
     return None
 
 
-def _report(job: Job, outcomes: Sequence[Outcome]) -> LintReport:
+def _report(job: Review, outcomes: Sequence[Outcome]) -> LintReport:
     findings = [_waived(job.revision, found) for found in outcomes if isinstance(found, Finding)]
-    recipients = {found.patch: found.addresses for found in outcomes if isinstance(found, Recipients)}
+    recipients = {found.patch: found.addresses for found in outcomes if isinstance(found, PatchRecipients)}
     names = [patch.name for patch in job.patches]
     sizes = {patch.name: f"+{patch.added} -{patch.removed}" for patch in job.patches}
     names += job.revision.letters()
     names = list(dict.fromkeys([*names, *(finding.patch for finding in findings)]))
     lines = (
-        Line(
+        LintLine(
             name,
             sizes.get(name, ""),
             tuple(dict.fromkeys(finding for finding in findings if finding.patch == name)),

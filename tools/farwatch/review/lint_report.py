@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from farwatch.review.findings import Finding, NotRun
-from farwatch.review.lint import Line, LintReport
+from farwatch.review.lint import LintLine, LintReport
 from farwatch.terminal.columns import aligned
 from farwatch.terminal.escape import printable
 
@@ -29,7 +29,7 @@ def lint_text(report: LintReport) -> str:
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
-def _table(lines: Sequence[Line]) -> Iterator[str]:
+def _table(lines: Sequence[LintLine]) -> Iterator[str]:
     if not lines:
         return
     rows = [("patch", "size", "wrong", "waived", "rules")]
@@ -41,7 +41,7 @@ def _table(lines: Sequence[Line]) -> Iterator[str]:
     yield from aligned(rows)
 
 
-def _findings(title: str, lines: Sequence[Line], *, waived: bool) -> Iterator[str]:
+def _findings(title: str, lines: Sequence[LintLine], *, waived: bool) -> Iterator[str]:
     chosen = [finding for line in lines for finding in line.findings if bool(finding.waived) is waived]
     if chosen:
         yield title
@@ -67,7 +67,7 @@ def _said(finding: Finding) -> str:
     return f"{finding.rule}: {place}{finding.message}"
 
 
-def _recipients(lines: Sequence[Line]) -> Iterator[str]:
+def _recipients(lines: Sequence[LintLine]) -> Iterator[str]:
     """Who would get what; the names that get everything are said once."""
     known = {line.name: line.recipients for line in lines if line.recipients}
     if not known:

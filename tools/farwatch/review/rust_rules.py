@@ -15,7 +15,7 @@ from pathlib import Path
 
 from farwatch.builds import complaints
 from farwatch.errors import FarwatchError
-from farwatch.review.findings import Finding, Job, NotRun, Outcome, Patch, in_parallel
+from farwatch.review.findings import Finding, NotRun, Outcome, Review, ReviewedPatch, in_parallel
 from farwatch.system import git
 from farwatch.trees.trees import Source
 
@@ -24,7 +24,7 @@ _LIMIT = 120.0
 """Seconds that rustfmt may take over one patch."""
 
 
-def check_format(job: Job) -> Iterator[Outcome]:
+def check_format(job: Review) -> Iterator[Outcome]:
     """rustfmt."""
     patches = [patch for patch in job.patches if _rust_files(patch)]
     if not patches:
@@ -33,7 +33,7 @@ def check_format(job: Job) -> Iterator[Outcome]:
         yield NotRun("rustfmt", "it is not installed")
         return
 
-    def run(patch: Patch) -> Iterator[Outcome]:
+    def run(patch: ReviewedPatch) -> Iterator[Outcome]:
         before = Counter(text for _, text in _unformatted(job, patch.before, _rust_files(patch)))
         for where, text in _unformatted(job, patch.source, _rust_files(patch)):
             before[text] -= 1
@@ -45,7 +45,7 @@ def check_format(job: Job) -> Iterator[Outcome]:
     yield from in_parallel(run, patches)
 
 
-def check_clippy(job: Job) -> Iterator[Outcome]:
+def check_clippy(job: Review) -> Iterator[Outcome]:
     """clippy, for each component that is a crate."""
     for component in dict.fromkeys(patch.component for patch in job.patches):
         patches = job.of(component)
@@ -63,7 +63,7 @@ def check_clippy(job: Job) -> Iterator[Outcome]:
             before = after
 
 
-def _clippy(job: Job, source: Source) -> list[complaints.Complaint]:
+def _clippy(job: Review, source: Source) -> list[complaints.Complaint]:
     checked = job.app.builder.clippy(job.revision, job.bases[source.component], source)
     found = complaints.of_clippy(checked.log)
     if not checked.complete and not any(complaint.error for complaint in found):
@@ -73,11 +73,11 @@ def _clippy(job: Job, source: Source) -> list[complaints.Complaint]:
     return found
 
 
-def _rust_files(patch: Patch) -> list[str]:
+def _rust_files(patch: ReviewedPatch) -> list[str]:
     return [file for file in patch.files if file.endswith(".rs")]
 
 
-def _unformatted(job: Job, source: Source, files: Sequence[str]) -> list[tuple[str, str]]:
+def _unformatted(job: Review, source: Source, files: Sequence[str]) -> list[tuple[str, str]]:
     """(file:line, what rustfmt would change there) for some files of a source."""
     with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
         folder = Path(name).resolve()

@@ -13,7 +13,7 @@ from email.utils import parseaddr
 from pathlib import Path
 
 from farwatch.model import CHANGELOG, COVER
-from farwatch.review.findings import Finding, Job, Outcome, Patch
+from farwatch.review.findings import Finding, Outcome, Review, ReviewedPatch
 from farwatch.revisions.identity import is_nobody
 from farwatch.system import git
 
@@ -42,7 +42,7 @@ _PLACEHOLDER = re.compile(r"\*\*\*.*HERE \*\*\*|EDITME|\bTBD\b|\bFIXME\b|\bTODO\
 _CHECK = re.compile(r"^(?P<file>[^+\-\s].*):(?P<line>\d+): (?P<text>.+?)\.?$")
 
 
-def check(job: Job) -> Iterator[Outcome]:
+def check(job: Review) -> Iterator[Outcome]:
     """All rules of this family."""
     for patch in job.patches:
         yield from check_words(job, patch)
@@ -53,7 +53,7 @@ def check(job: Job) -> Iterator[Outcome]:
         yield from _changelog(job)
 
 
-def check_words(job: Job, patch: Patch) -> Iterator[Finding]:
+def check_words(job: Review, patch: ReviewedPatch) -> Iterator[Finding]:
     """The rules about the message and the author of one patch."""
     yield from _message(patch)
     yield from _trailers(patch)
@@ -63,7 +63,7 @@ def check_words(job: Job, patch: Patch) -> Iterator[Finding]:
 # -- the message
 
 
-def _message(patch: Patch) -> Iterator[Finding]:
+def _message(patch: ReviewedPatch) -> Iterator[Finding]:
     if len(patch.subject) > SUBJECT_MOST:
         yield Finding(patch.name, "message:subject", f"subject of {len(patch.subject)} columns: at most 75")
     if not re.match(r"[\w./,:{}*+ -]+: \S", patch.subject):
@@ -74,7 +74,7 @@ def _message(patch: Patch) -> Iterator[Finding]:
         yield Finding(patch.name, "message:reason", "the message does not say why: it has no text")
 
 
-def _without_trailers(patch: Patch) -> str:
+def _without_trailers(patch: ReviewedPatch) -> str:
     values = {f"{name}: {value}" for name, value in patch.trailers}
     return "\n".join(line for line in patch.body.splitlines() if line.strip() not in values)
 
@@ -82,7 +82,7 @@ def _without_trailers(patch: Patch) -> str:
 # -- trailers
 
 
-def _trailers(patch: Patch) -> Iterator[Finding]:
+def _trailers(patch: ReviewedPatch) -> Iterator[Finding]:
     yield from _form(patch)
     yield from _order(patch)
     yield from _pairs(patch)
@@ -90,7 +90,7 @@ def _trailers(patch: Patch) -> Iterator[Finding]:
         yield Finding(patch.name, "trailer:twice", f"'{entry[0]}: {entry[1]}' is there more than once")
 
 
-def _form(patch: Patch) -> Iterator[Finding]:
+def _form(patch: ReviewedPatch) -> Iterator[Finding]:
     for name, value in patch.trailers:
         wanted = _SPELLING.get(name.lower(), name)
         if name != wanted:
@@ -104,7 +104,7 @@ def _form(patch: Patch) -> Iterator[Finding]:
             yield Finding(patch.name, "trailer:place", f"'{line.strip()}': {cause}")
 
 
-def _is_trailer(patch: Patch, line: str) -> bool:
+def _is_trailer(patch: ReviewedPatch, line: str) -> bool:
     name, _, value = line.partition(":")
     start = (name.strip(), value.strip())
     return any(known == start[0] and text.startswith(start[1]) for known, text in patch.trailers)
@@ -126,7 +126,7 @@ def _wrong_value(name: str, value: str) -> str:
     return ""
 
 
-def _order(patch: Patch) -> Iterator[Finding]:
+def _order(patch: ReviewedPatch) -> Iterator[Finding]:
     """Tags in the order that maintainer-tip.rst gives; free ones stand where what they belong to stands."""
     last = ""
     for name in (name.lower() for name, _ in patch.trailers):
@@ -138,7 +138,7 @@ def _order(patch: Patch) -> Iterator[Finding]:
         last = name
 
 
-def _pairs(patch: Patch) -> Iterator[Finding]:
+def _pairs(patch: ReviewedPatch) -> Iterator[Finding]:
     """What has to stand right behind another one."""
     names = [name.lower() for name, _ in patch.trailers]
     for place, (name, value) in enumerate(patch.trailers):
@@ -155,7 +155,7 @@ def _pairs(patch: Patch) -> Iterator[Finding]:
 # -- who
 
 
-def _adoption(job: Job, patch: Patch) -> Iterator[Finding]:
+def _adoption(job: Review, patch: ReviewedPatch) -> Iterator[Finding]:
     """Before a human adopted the series nobody is named in it; afterwards the author signs off."""
     signers = [value for name, value in patch.trailers if name.lower() == "signed-off-by"]
     if job.adopted:
@@ -183,7 +183,7 @@ def _adoption(job: Job, patch: Patch) -> Iterator[Finding]:
 # -- size and blanks
 
 
-def _size(patch: Patch) -> Iterator[Finding]:
+def _size(patch: ReviewedPatch) -> Iterator[Finding]:
     lines, size = patch.added + patch.removed, patch.path.stat().st_size
     if lines > LINES_MOST:
         yield Finding(
@@ -193,7 +193,7 @@ def _size(patch: Patch) -> Iterator[Finding]:
         yield Finding(patch.name, "size:bytes", f"{size} bytes: mailing lists take {BYTES_MOST}")
 
 
-def _blanks(job: Job, patch: Patch) -> Iterator[Finding]:
+def _blanks(job: Review, patch: ReviewedPatch) -> Iterator[Finding]:
     """What `git diff --check` finds: blanks at ends of lines and files, before tabs; conflict marks."""
     options = ("-r", "-p", "--check", patch.before.tree, patch.source.tree)
     said = git.run("diff-tree", *options, cwd=job.repository(patch.component)).stdout
@@ -205,7 +205,7 @@ def _blanks(job: Job, patch: Patch) -> Iterator[Finding]:
 # -- cover letter and changelog
 
 
-def _cover(job: Job) -> Iterator[Finding]:
+def _cover(job: Review) -> Iterator[Finding]:
     covers = {name: _read(job, name) for name in job.revision.letters() if name != CHANGELOG}
     if len(job.patches) > 1 and not covers.get(COVER, "").strip():
         message = f"{len(job.patches)} patches and no cover letter: write {job.revision.folder / COVER}"
@@ -214,7 +214,7 @@ def _cover(job: Job) -> Iterator[Finding]:
         yield from _prose(name, text)
 
 
-def _changelog(job: Job) -> Iterator[Finding]:
+def _changelog(job: Review) -> Iterator[Finding]:
     text = _read(job, CHANGELOG)
     if job.previous is not None and not text.strip():
         path = job.revision.folder / CHANGELOG
@@ -227,7 +227,7 @@ def _changelog(job: Job) -> Iterator[Finding]:
     yield from _prose(CHANGELOG, text)
 
 
-def _read(job: Job, name: str) -> str:
+def _read(job: Review, name: str) -> str:
     try:
         return (job.revision.folder / name).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

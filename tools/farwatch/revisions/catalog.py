@@ -22,7 +22,7 @@ from farwatch.model import (
     Verdict,
     Waiver,
 )
-from farwatch.revisions.strict_toml import Document, Table
+from farwatch.revisions.strict_toml import TomlDocument, TomlTable
 
 REVISION_FILE = "revision.toml"
 BASES_FILE = "bases.toml"
@@ -61,7 +61,7 @@ class Catalog:
         patches = root / "patches"
         bases: dict[str, dict[str, Base]] = {}
         defaults: dict[str, str] = {}
-        top = Document.read(patches / BASES_FILE).table()
+        top = TomlDocument.read(patches / BASES_FILE).table()
         for component in top.names():
             bases[component], defaults[component] = _component(top.table(component), component)
         return cls(patches, bases, defaults)
@@ -138,7 +138,7 @@ class Catalog:
         return sorted((path.parent.name for path in self.patches.glob(f"*/{REVISION_FILE}")), key=natural_key)
 
     def _read(self, folder: Path) -> Revision:
-        table = Document.read(folder / REVISION_FILE).table()
+        table = TomlDocument.read(folder / REVISION_FILE).table()
         table.only(
             ("title", "order", "share", "bases", "server", "expect", "waive", "tests", "send", "adopted")
         )
@@ -157,7 +157,7 @@ class Catalog:
             server_options=_server_options(table),
         )
 
-    def _postings(self, table: Table) -> dict[str, Posting]:
+    def _postings(self, table: TomlTable) -> dict[str, Posting]:
         """[send.COMPONENT]: to, cc, prefixes"""
         if "send" not in table.names():
             return {}
@@ -165,7 +165,7 @@ class Catalog:
         send.only(list(self._bases))
         return {component: _posting(send.table(component)) for component in send.names()}
 
-    def _bases_of(self, table: Table, folder: Path) -> dict[str, str]:
+    def _bases_of(self, table: TomlTable, folder: Path) -> dict[str, str]:
         table.only(list(self._bases))
         chosen: dict[str, str] = {}
         for component in table.names():
@@ -186,7 +186,7 @@ def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts)
 
 
-def _component(table: Table, component: str) -> tuple[dict[str, Base], str]:
+def _component(table: TomlTable, component: str) -> tuple[dict[str, Base], str]:
     """The bases of one component by name, and the name of the default one."""
     names = [name for name in table.names() if name != "default"]
     if not names:
@@ -196,7 +196,7 @@ def _component(table: Table, component: str) -> tuple[dict[str, Base], str]:
     return bases, default
 
 
-def _base(table: Table, component: str, name: str) -> Base:
+def _base(table: TomlTable, component: str, name: str) -> Base:
     if not NAME.fullmatch(name):
         raise table.error(
             "kind", f"base name '{name}' is wrong", cause="expected letters, digits and . _ + -"
@@ -211,7 +211,7 @@ def _base(table: Table, component: str, name: str) -> Base:
     return Base(component=component, name=name, kind=cast(BaseKind, kind), **pinned)
 
 
-def _pin(table: Table, key: str) -> str:
+def _pin(table: TomlTable, key: str) -> str:
     return table.match(key, *_SHAPES[key]) if key in _SHAPES else table.text(key)
 
 
@@ -222,7 +222,7 @@ def _location(location: str, folder: Path) -> str:
     return str((folder / Path(location).expanduser()).resolve())
 
 
-def _expectation(table: Table) -> Expectation:
+def _expectation(table: TomlTable) -> Expectation:
     table.only(("tests", "verdict", "reason", "says", "race"))
     return Expectation(
         tests=table.texts("tests"),
@@ -233,13 +233,13 @@ def _expectation(table: Table) -> Expectation:
     )
 
 
-def _waiver(table: Table) -> Waiver:
+def _waiver(table: TomlTable) -> Waiver:
     table.only(("rule", "patches", "reason"))
     patches = table.texts("patches") if "patches" in table.names() else ("*",)
     return Waiver(table.text("rule"), patches, " ".join(table.text("reason").split()))
 
 
-def _claims(table: Table) -> tuple[Claim, ...]:
+def _claims(table: TomlTable) -> tuple[Claim, ...]:
     """[tests]: patch = ["test", ...]"""
     if "tests" not in table.names():
         return ()
@@ -247,12 +247,12 @@ def _claims(table: Table) -> tuple[Claim, ...]:
     return tuple(Claim(patch, tests.texts(patch)) for patch in tests.names())
 
 
-def _posting(table: Table) -> Posting:
+def _posting(table: TomlTable) -> Posting:
     table.only(("to", "cc", "prefixes"))
     return Posting(**{key: table.texts(key) for key in table.names()})
 
 
-def _server_options(table: Table) -> tuple[str, ...]:
+def _server_options(table: TomlTable) -> tuple[str, ...]:
     """[server]: options"""
     if "server" not in table.names():
         return ()
@@ -261,7 +261,7 @@ def _server_options(table: Table) -> tuple[str, ...]:
     return server.texts("options")
 
 
-def _adoption(table: Table) -> Adoption | None:
+def _adoption(table: TomlTable) -> Adoption | None:
     if "adopted" not in table.names():
         return None
     adopted = table.table("adopted")
@@ -269,7 +269,7 @@ def _adoption(table: Table) -> Adoption | None:
     return Adoption(adopted.text("by"), adopted.text("date"), adopted.text("assisted"))
 
 
-def _pattern(table: Table, key: str) -> str:
+def _pattern(table: TomlTable, key: str) -> str:
     pattern = table.text(key, "")
     try:
         re.compile(pattern)

@@ -12,14 +12,14 @@ from typing import Any
 
 from farwatch.errors import FarwatchError
 from farwatch.model import Adoption
-from farwatch.revisions.strict_toml import Document
+from farwatch.revisions.strict_toml import TomlDocument
 
 _BASES = re.compile(r"^[ \t]*\[[ \t]*bases[ \t]*\][ \t]*(?:#.*)?$", re.MULTILINE)
 
 
 def set_base(path: Path, component: str, name: str) -> None:
     """Record in `path` that the series of a component is for the base of that name."""
-    document = Document.read(path)
+    document = TomlDocument.read(path)
     if document.data.get("bases", {}).get(component) == name:
         return
     wanted = copy.deepcopy(document.data)
@@ -31,7 +31,7 @@ def set_base(path: Path, component: str, name: str) -> None:
 
 def set_title(path: Path, title: str) -> None:
     """Replace the title."""
-    document = Document.read(path)
+    document = TomlDocument.read(path)
     lines = document.text.split("\n")
     lines[document.line_of(("title",)) - 1] = f"title = {quoted(title)}"
     _write(path, "\n".join(lines), {**document.data, "title": title})
@@ -39,7 +39,7 @@ def set_title(path: Path, title: str) -> None:
 
 def set_adopted(path: Path, adoption: Adoption) -> None:
     """Record who took the series over; there must be no such record yet."""
-    document = Document.read(path)
+    document = TomlDocument.read(path)
     entry = asdict(adoption)
     lines = [f"{key} = {quoted(value)}" for key, value in entry.items()]
     text = document.text.rstrip("\n") + "\n\n" + "\n".join(["[adopted]", *lines]) + "\n"
@@ -48,7 +48,7 @@ def set_adopted(path: Path, adoption: Adoption) -> None:
 
 def without(path: Path, key: str) -> None:
     """Take a key, or a table with all that is in it, away from the outermost table."""
-    document = Document.read(path)
+    document = TomlDocument.read(path)
     if key not in document.data:
         return
     lines = document.text.split("\n")

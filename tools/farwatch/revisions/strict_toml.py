@@ -29,7 +29,7 @@ _HEADER = re.compile(r"^\s*(?P<array>\[)?\[(?P<name>[^\[\]]+)\]")
 
 
 @dataclass(frozen=True)
-class Document:
+class TomlDocument:
     """A TOML file, its text kept so that messages can point at a line."""
 
     path: Path
@@ -37,7 +37,7 @@ class Document:
     data: dict[str, Any]
 
     @classmethod
-    def read(cls, path: Path) -> Document:
+    def read(cls, path: Path) -> TomlDocument:
         """Read and parse `path`; FarwatchError when it is missing, not UTF-8 or not TOML."""
         try:
             text = path.read_text(encoding="utf-8")
@@ -57,9 +57,9 @@ class Document:
                 return known[keys[:length]]
         return 0
 
-    def table(self) -> Table:
+    def table(self) -> TomlTable:
         """The whole file as its outermost table."""
-        return Table(self, (), self.data)
+        return TomlTable(self, (), self.data)
 
     def error(self, keys: Keys, what: str, *, cause: str = "", hint: str = "") -> FarwatchError:
         """The error about one key: "file:line: what"."""
@@ -69,10 +69,10 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Table:
+class TomlTable:
     """One table of a document. Every reader names a key, checks its type, and says where a wrong one is."""
 
-    document: Document
+    document: TomlDocument
     keys: Keys
     values: dict[str, Any]
     _missing: object = field(default=object(), repr=False)
@@ -113,16 +113,16 @@ class Table:
             raise self.error(key, f"'{key}' is wrong", cause="expected a list of strings, at least one")
         return tuple(value)
 
-    def table(self, key: str) -> Table:
+    def table(self, key: str) -> TomlTable:
         """The table of that name."""
-        return Table(self.document, (*self.keys, key), self._typed(key, dict, None))
+        return TomlTable(self.document, (*self.keys, key), self._typed(key, dict, None))
 
-    def tables(self, key: str) -> list[Table]:
+    def tables(self, key: str) -> list[TomlTable]:
         """The entries of an array of tables ([[key]]); none when it is missing."""
         value = self._typed(key, list, [])
         if not all(isinstance(item, dict) for item in value):
             raise self.error(key, f"'{key}' is wrong", cause=f"expected tables, each headed [[{key}]]")
-        return [Table(self.document, (*self.keys, key, place), item) for place, item in enumerate(value)]
+        return [TomlTable(self.document, (*self.keys, key, place), item) for place, item in enumerate(value)]
 
     def choice(self, key: str, known: Sequence[str], default: str | None = None) -> str:
         """A string out of `known`."""

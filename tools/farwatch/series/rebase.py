@@ -23,8 +23,8 @@ from farwatch.system.atomic import rewritten
 from farwatch.system.locks import locked
 from farwatch.terminal.escape import printable, printable_lines
 from farwatch.trees import merge
-from farwatch.trees.merge import Patch
-from farwatch.trees.mover import Mover, Step, Stop, stale_line
+from farwatch.trees.merge import PatchCommit
+from farwatch.trees.mover import Moved, Mover, Stop, stale_line
 from farwatch.trees.resolutions import Memory, Resolution, write
 from farwatch.trees.worktree import REBASE_STATE, changed_names, git_dir, is_worktree, operation, shown
 
@@ -82,7 +82,7 @@ class Rebase:
         return self.app.trees.mover(self.revision, self.component, self.onto)
 
     @cached_property
-    def patches(self) -> list[Patch]:
+    def patches(self) -> list[PatchCommit]:
         return self.app.trees.series(self.revision, self.component)
 
     @property
@@ -100,7 +100,7 @@ class Rebase:
         return next((commit for commit in reversed(self.state.tips) if commit), start)
 
     @property
-    def current(self) -> Patch:
+    def current(self) -> PatchCommit:
         return self.patches[len(self.state.tips)]
 
     @property
@@ -226,7 +226,7 @@ def _run(rebase: Rebase) -> int:
     return 0
 
 
-def _report(rebase: Rebase, step: Step) -> None:
+def _report(rebase: Rebase, step: Moved) -> None:
     if step.used is not None:
         print(f"{step.patch.file}: {step.how} as remembered in {step.used.path}")
     elif step.how != "merged":

@@ -24,7 +24,7 @@ from farwatch.system.atomic import rewritten
 from farwatch.system.locks import locked
 from farwatch.trees import resolutions
 from farwatch.trees.apply import tidy
-from farwatch.trees.merge import Patch
+from farwatch.trees.merge import PatchCommit
 from farwatch.trees.mover import stale_line
 from farwatch.trees.trees import Trees
 from farwatch.trees.worktree import changed_names, is_worktree, operation, require_repository, shown
@@ -163,7 +163,7 @@ def _write_resolutions(
 
 
 def _matched(
-    repository: Path, patches: Sequence[Patch], commits: Sequence[str], revision: Revision, base: Base
+    repository: Path, patches: Sequence[PatchCommit], commits: Sequence[str], revision: Revision, base: Base
 ) -> list[str | None]:
     """The commit that each patch became, None where it was left out; they differ in content only."""
     form = "--format=%an <%ae> %ad%n%B"

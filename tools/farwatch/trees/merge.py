@@ -31,7 +31,7 @@ _NOBODY = {
 
 
 @dataclass(frozen=True)
-class Patch:
+class PatchCommit:
     """A patch as a commit on the base that it was written for."""
 
     file: str
@@ -46,7 +46,7 @@ class Patch:
 
 
 @dataclass(frozen=True)
-class Stage:
+class UnmergedEntry:
     """An entry of an index that is not merged."""
 
     mode: str
@@ -62,7 +62,7 @@ class Merge:
 
     tree: str
     """The content; where it is not clean, with conflict markers."""
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[UnmergedEntry, ...] = ()
     conflicts: tuple[str, ...] = ()
     """Kind and files of each conflict: "contents fs/dir.c"."""
     messages: tuple[str, ...] = ()
@@ -77,7 +77,9 @@ class Merge:
         return tuple(dict.fromkeys(stage.path for stage in self.stages))
 
 
-def patches_of(repository: Path, base: str, commits: Sequence[str], files: Sequence[str]) -> list[Patch]:
+def patches_of(
+    repository: Path, base: str, commits: Sequence[str], files: Sequence[str]
+) -> list[PatchCommit]:
     """The patches that `commits` are, oldest first; `base` is the commit below them."""
     if not commits:
         return []
@@ -86,7 +88,7 @@ def patches_of(repository: Path, base: str, commits: Sequence[str], files: Seque
     trees = [tree for tree, _ in shown]
     ids = patch_ids(repository, commits)
     return [
-        Patch(file, commit, tree, before, subject, ids[commit])
+        PatchCommit(file, commit, tree, before, subject, ids[commit])
         for file, commit, tree, before, (_, subject) in zip(
             files, commits, trees[1:], trees, shown[1:], strict=False
         )
@@ -104,7 +106,7 @@ def patch_ids(repository: Path, commits: Sequence[str]) -> dict[str, str]:
     return {commit: found.get(commit, "none") for commit in commits}
 
 
-def merge(repository: Path, patch: Patch, onto: str) -> Merge:
+def merge(repository: Path, patch: PatchCommit, onto: str) -> Merge:
     """The change of a patch on top of the tree `onto`."""
     if onto == patch.before:
         return Merge(patch.tree)
@@ -121,7 +123,7 @@ def merge(repository: Path, patch: Patch, onto: str) -> Merge:
     return _with_plain_labels(repository, tree.decode(), found, ancestor, {ours: ONTO, theirs: PATCH})
 
 
-def commit_like(repository: Path, patch: Patch, tree: str, parent: str) -> str:
+def commit_like(repository: Path, patch: PatchCommit, tree: str, parent: str) -> str:
     """A commit with the author, date and message of a patch, and this content."""
     raw = git.git("cat-file", "commit", patch.commit, cwd=repository)
     header, _, message = raw.partition(b"\n\n")
@@ -181,7 +183,7 @@ def _conflicts(rest: bytes, labels: dict[str, str]) -> Merge:
     for word in iter(lambda: next(words, b""), b""):
         info, _, path = word.partition(b"\t")
         mode, blob, number = info.decode().split()
-        stages.append(Stage(mode, blob, int(number), _relabelled(path, labels)))
+        stages.append(UnmergedEntry(mode, blob, int(number), _relabelled(path, labels)))
     conflicts, messages = [], []
     for count in words:
         if not count.strip().isdigit():

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.system import git
-from farwatch.trees.merge import Merge, Patch, change, changed_by, commit_like, markers, merge, tree_of
+from farwatch.trees.merge import Merge, PatchCommit, change, changed_by, commit_like, markers, merge, tree_of
 from farwatch.trees.resolutions import Memory, Resolution
 
 
 @dataclass(frozen=True)
-class Step:
+class Moved:
     """A patch that found its place."""
 
-    patch: Patch
+    patch: PatchCommit
     commit: str
     """The tip after it."""
     how: str
@@ -30,7 +30,7 @@ class Step:
 class Stop:
     """A patch that needs a person."""
 
-    patch: Patch
+    patch: PatchCommit
     merge: Merge
     stale: tuple[Resolution, ...]
     """For an older form of the patch: not used."""
@@ -61,7 +61,7 @@ class Mover:
     origin: str
     onto: str
 
-    def move(self, patch: Patch, tip: str) -> Step | Stop:
+    def move(self, patch: PatchCommit, tip: str) -> Moved | Stop:
         """The patch on top of the commit `tip`, by what is remembered where a merge is not enough."""
         ground = tree_of(self.repository, tip)
         merged = merge(self.repository, patch, ground)
@@ -70,7 +70,7 @@ class Mover:
         for entry in fitting:
             here = entry.onto == self.onto
             if entry.skip and here:
-                return Step(patch, tip, "skipped", entry)
+                return Moved(patch, tip, "skipped", entry)
             tree = self._resolved(merged, entry) if here or not merged.clean else None
             if tree is not None:
                 return self._step(patch, tip, ground, tree, "resolved", entry)
@@ -81,7 +81,7 @@ class Mover:
             return self._step(patch, tip, ground, merged.tree, "merged", None, stale)
         return Stop(patch, merged, stale, tuple(unfit))
 
-    def remember(self, patch: Patch, tip: str, commit: str | None, note: str) -> Resolution | None:
+    def remember(self, patch: PatchCommit, tip: str, commit: str | None, note: str) -> Resolution | None:
         """What has to be kept so that move() gives `commit` (None: leaves the patch out); None: nothing."""
         merged = merge(self.repository, patch, tree_of(self.repository, tip))
         wanted = tree_of(self.repository, commit or tip)
@@ -105,7 +105,11 @@ class Mover:
         )
 
     def remember_all(
-        self, patches: Sequence[Patch], start: str, commits: Sequence[str | None], notes: Mapping[str, str]
+        self,
+        patches: Sequence[PatchCommit],
+        start: str,
+        commits: Sequence[str | None],
+        notes: Mapping[str, str],
     ) -> list[Resolution]:
         """What has to be kept so that a series becomes `commits`, one a patch, on top of `start`.
 
@@ -129,17 +133,17 @@ class Mover:
 
     def _step(
         self,
-        patch: Patch,
+        patch: PatchCommit,
         tip: str,
         ground: str,
         tree: str,
         how: str,
         used: Resolution | None,
         ignored: tuple[Resolution, ...] = (),
-    ) -> Step:
+    ) -> Moved:
         if tree == ground:
-            return Step(patch, tip, "there already", used, ignored)
-        return Step(patch, commit_like(self.repository, patch, tree, tip), how, used, ignored)
+            return Moved(patch, tip, "there already", used, ignored)
+        return Moved(patch, commit_like(self.repository, patch, tree, tip), how, used, ignored)
 
 
 def _unresolved(repository: Path, merged: Merge, tree: str) -> bool:

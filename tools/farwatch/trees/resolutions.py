@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
-from farwatch.trees.merge import Patch
+from farwatch.trees.merge import PatchCommit
 
 FOLDER = "resolutions"
 _FIELD = re.compile(r"(?P<key>[A-Z][A-Za-z-]*):(?: (?P<value>.*))?")
@@ -109,12 +109,12 @@ class Memory:
         """Read them from the folder of a series: patches/<revision>/<component>."""
         return cls(tuple(read(path) for path in sorted((folder / FOLDER).glob("*/*.diff"))))
 
-    def for_patch(self, patch: Patch, origin: str, onto: str) -> list[Resolution]:
+    def for_patch(self, patch: PatchCommit, origin: str, onto: str) -> list[Resolution]:
         """Those made for exactly this patch, the nearest base first."""
         fit = [entry for entry in self.resolutions if entry.patch_id == patch.id]
         return sorted(fit, key=lambda entry: (entry.onto != onto, entry.origin != origin))
 
-    def stale(self, patch: Patch, onto: str) -> list[Resolution]:
+    def stale(self, patch: PatchCommit, onto: str) -> list[Resolution]:
         """Those for this base made for a patch of that subject when its change was another one."""
         return [
             entry

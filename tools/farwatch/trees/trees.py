@@ -22,7 +22,7 @@ from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
 from farwatch.trees.apply import Target, apply_series
-from farwatch.trees.merge import Patch, patches_of
+from farwatch.trees.merge import PatchCommit, patches_of
 from farwatch.trees.mover import Mover, Stop, stale_line
 from farwatch.trees.resolutions import Memory, Resolution
 from farwatch.trees.worktree import (
@@ -109,7 +109,7 @@ class Trees:
         """The base that the revision's patches are written for."""
         return self.catalog.base_of(revision, component)
 
-    def series(self, revision: Revision, component: str) -> list[Patch]:
+    def series(self, revision: Revision, component: str) -> list[PatchCommit]:
         """The revision's patches as commits on their own base."""
         own = self.own_base(revision, component)
         files = [path.name for path in revision.patches(component)]

@@ -46,7 +46,7 @@ _TRACE_ME = "import ctypes, sys; sys.exit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) !
 
 
 @dataclass(frozen=True)
-class Finding:
+class Condition:
     """One thing looked at. missing: farwatch cannot do its work without; warn: it can, with a drawback."""
 
     name: str
@@ -55,7 +55,7 @@ class Finding:
     next: str = ""
 
 
-def examine(home: Home, network: bool = False) -> list[Finding]:
+def examine(home: Home, network: bool = False) -> list[Condition]:
     """Look at everything. network: also ask the registries (takes seconds)."""
     tools = checkout_root() / "tools"
     findings = [_python(), _libraries(tools / "requirements.lock")]
@@ -66,12 +66,12 @@ def examine(home: Home, network: bool = False) -> list[Finding]:
     return findings + (_network() if network else [])
 
 
-def status(findings: list[Finding]) -> int:
+def status(findings: list[Condition]) -> int:
     """Exit status: 2 if something needed is missing."""
     return 2 if any(finding.state == "missing" for finding in findings) else 0
 
 
-def report(findings: list[Finding]) -> str:
+def report(findings: list[Condition]) -> str:
     """The findings as text, each with its next step below it, and a last line that sums up."""
     lines = []
     for finding in findings:
@@ -81,7 +81,7 @@ def report(findings: list[Finding]) -> str:
     return "\n".join([*lines, "", _summary(findings)])
 
 
-def _summary(findings: list[Finding]) -> str:
+def _summary(findings: list[Condition]) -> str:
     missing = [finding.name for finding in findings if finding.state == "missing"]
     warned = [finding.name for finding in findings if finding.state == "warn"]
     if missing:
@@ -92,18 +92,18 @@ def _summary(findings: list[Finding]) -> str:
 # What is installed
 
 
-def _python() -> Finding:
-    return Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+def _python() -> Condition:
+    return Condition("python", "ok", f"{platform.python_version()} ({sys.executable})")
 
 
-def _libraries(lock: Path) -> Finding:
+def _libraries(lock: Path) -> Condition:
     """Whether the environment holds what the lock says (a person may have meddled with it)."""
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
     wrong = [name for name, version in pinned.items() if _installed(name) != version]
     if not wrong:
-        return Finding("python libraries", "ok", f"{len(pinned)}, as locked, in {sys.prefix}")
+        return Condition("python libraries", "ok", f"{len(pinned)}, as locked, in {sys.prefix}")
     detail = f"not as locked: {', '.join(wrong)}"
-    return Finding("python libraries", "missing", detail, f"rm -r {sys.prefix}; ./farwatch makes it anew")
+    return Condition("python libraries", "missing", detail, f"rm -r {sys.prefix}; ./farwatch makes it anew")
 
 
 def _installed(name: str) -> str:
@@ -113,58 +113,60 @@ def _installed(name: str) -> str:
         return ""
 
 
-def _needs(path: Path) -> list[Finding]:
+def _needs(path: Path) -> list[Condition]:
     findings = []
     for need in load_needs(path):
         found = probe(need, ask_version=True)
         seen = " ".join(part for part in (found.version, found.where and f"({found.where})") if part)
         if found.met:
-            findings.append(Finding(need.label, "ok", seen))
+            findings.append(Condition(need.label, "ok", seen))
         else:
             detail = f"{need.why}; there is {seen}" if seen else need.why
-            findings.append(Finding(need.label, "missing", detail, bootstrap.install_hint([found])))
+            findings.append(Condition(need.label, "missing", detail, bootstrap.install_hint([found])))
     return findings
 
 
 # What the machine offers
 
 
-def _disk(root: Path) -> Finding:
+def _disk(root: Path) -> Condition:
     free = os.statvfs(root)
     space = free.f_bavail * free.f_frsize
     detail = f"{space / GIB:.1f} GB free in {root}"
     if space < DISK_NEEDED:
         hint = "./farwatch prune, or set FARWATCH_HOME to a folder on a larger disk"
-        return Finding("disk", "missing", f"{detail}; a build needs {DISK_NEEDED // GIB}", hint)
+        return Condition("disk", "missing", f"{detail}; a build needs {DISK_NEEDED // GIB}", hint)
     if space < DISK_WANTED:
         hint = "enough for what is built already; ./farwatch prune shows what takes space"
-        return Finding("disk", "warn", f"{detail}; a first verify needs up to {DISK_WANTED // GIB}", hint)
-    return Finding("disk", "ok", detail)
+        return Condition("disk", "warn", f"{detail}; a first verify needs up to {DISK_WANTED // GIB}", hint)
+    return Condition("disk", "ok", detail)
 
 
-def _runs_programs(root: Path) -> Finding:
+def _runs_programs(root: Path) -> Condition:
     """Kernels and servers are run from the home folder: it must not be mounted noexec."""
     if os.statvfs(root).f_flag & os.ST_NOEXEC:
-        return Finding("home", "missing", f"{root} is mounted noexec", "set FARWATCH_HOME to another folder")
-    return Finding("home", "ok", str(root))
+        return Condition(
+            "home", "missing", f"{root} is mounted noexec", "set FARWATCH_HOME to another folder"
+        )
+    return Condition("home", "ok", str(root))
 
 
-def _guests() -> Finding:
+def _guests() -> Condition:
     at_once = max((guests_at_once(engine()) for engine in ENGINES.values()), default=0)
     detail = f"{cores()} cores, {available_memory() / GIB:.1f} GB of memory free: {at_once} guests at once"
     if at_once:
-        return Finding("guests", "ok", detail)
-    return Finding("guests", "missing", detail, f"free {GUEST_MEMORY >> 20} MB of memory for each guest")
+        return Condition("guests", "ok", detail)
+    return Condition("guests", "missing", detail, f"free {GUEST_MEMORY >> 20} MB of memory for each guest")
 
 
-def _apt() -> Finding:
+def _apt() -> Condition:
     """Kernel sources of kind deb come from the archive that apt is set up for."""
     archives = _archives()
     if archives:
         hosts = ", ".join(sorted({release for _, release in archives}))
-        return Finding("apt archive", "ok", f"set up for {hosts}")
+        return Condition("apt archive", "ok", f"set up for {hosts}")
     hint = "add a base of kind git or tarball to patches/bases.toml, or set up apt"
-    return Finding("apt archive", "warn", "no Debian archive: bases of kind deb cannot be fetched", hint)
+    return Condition("apt archive", "warn", "no Debian archive: bases of kind deb cannot be fetched", hint)
 
 
 def _archives() -> list[tuple[str, str]]:
@@ -177,35 +179,35 @@ def _archives() -> list[tuple[str, str]]:
 # The kernel of this machine
 
 
-def _kernel() -> list[Finding]:
+def _kernel() -> list[Condition]:
     return [
-        Finding("kernel", "ok", f"{platform.release()} {platform.machine()}"),
+        Condition("kernel", "ok", f"{platform.release()} {platform.machine()}"),
         _inotify(),
         _fanotify(),
     ]
 
 
-def _inotify() -> Finding:
+def _inotify() -> Condition:
     limits = {name: _limit(f"inotify/max_user_{name}") for name in ("watches", "instances")}
     detail = ", ".join(f"{value} {name}" for name, value in limits.items())
     if 0 < limits["watches"] < INOTIFY_WATCHES_WANTED:
         hint = f"sysctl fs.inotify.max_user_watches={INOTIFY_WATCHES_WANTED}"
-        return Finding(
+        return Condition(
             "inotify", "warn", f"{detail} a user: servers that watch with inotify may run out", hint
         )
-    return Finding("inotify", "ok", f"{detail} a user")
+    return Condition("inotify", "ok", f"{detail} a user")
 
 
-def _fanotify() -> Finding:
+def _fanotify() -> Condition:
     """Servers that tell their own client's events from others' need fanotify (unprivileged since 5.13)."""
     group = ctypes.CDLL(None, use_errno=True).fanotify_init(_FAN_CLOEXEC | _FAN_REPORT_FID, os.O_RDONLY)
     if group < 0:
         detail = f"cannot be used here: {os.strerror(ctypes.get_errno())}"
-        return Finding(
+        return Condition(
             "fanotify", "warn", detail, "servers that watch with fanotify need a kernel from 5.13 on"
         )
     os.close(group)
-    return Finding("fanotify", "ok", f"{_limit('fanotify/max_user_marks')} marks a user")
+    return Condition("fanotify", "ok", f"{_limit('fanotify/max_user_marks')} marks a user")
 
 
 def _limit(name: str) -> int:
@@ -216,27 +218,27 @@ def _limit(name: str) -> int:
         return 0
 
 
-def _kvm(home: Home) -> Finding:
+def _kvm(home: Home) -> Condition:
     """Only engine vng uses it, and a device that opens may still be useless: see guests/kvm.py."""
     engine = VngEngine()
     if reason := kvm.not_offered():
-        return Finding("kvm", "ok", f"{reason}: engine vng emulates, engine uml does not need it")
+        return Condition("kvm", "ok", f"{reason}: engine vng emulates, engine uml does not need it")
     if _lacking(engine):
-        return Finding("kvm", "ok", f"{kvm.DEVICE} opens; engine vng will try whether it works")
+        return Condition("kvm", "ok", f"{kvm.DEVICE} opens; engine vng will try whether it works")
     trouble = kvm.remembered(home, engine)
     if trouble is None:
-        return Finding(
+        return Condition(
             "kvm", "ok", f"{kvm.DEVICE} opens; the first guest of engine vng tries whether it works"
         )
     if trouble:
-        return Finding("kvm", "ok", f"{kvm.DEVICE} opens but does not work, engine vng emulates: {trouble}")
-    return Finding("kvm", "ok", "works: a kernel has booted with it; engine vng uses it")
+        return Condition("kvm", "ok", f"{kvm.DEVICE} opens but does not work, engine vng emulates: {trouble}")
+    return Condition("kvm", "ok", "works: a kernel has booted with it; engine vng uses it")
 
 
 # Engines
 
 
-def _engine(name: str) -> list[Finding]:
+def _engine(name: str) -> list[Condition]:
     """An engine with a list of packages of its own is an offer: farwatch works without it."""
     engine = ENGINES[name]()
     if engine.packages:
@@ -244,47 +246,47 @@ def _engine(name: str) -> list[Finding]:
     trouble = engine.examine()
     checks = [check() for check in _ENGINE_CHECKS.get(name, [])]
     if trouble:
-        return [*checks, Finding(f"engine {name}", "missing", trouble)]
+        return [*checks, Condition(f"engine {name}", "missing", trouble)]
     lacking = [check.name for check in checks if check.state == "missing"]
     if lacking:
-        return [*checks, Finding(f"engine {name}", "missing", f"cannot run: see {', '.join(lacking)}")]
-    return [*checks, Finding(f"engine {name}", "ok", "can run here")]
+        return [*checks, Condition(f"engine {name}", "missing", f"cannot run: see {', '.join(lacking)}")]
+    return [*checks, Condition(f"engine {name}", "ok", "can run here")]
 
 
 def _lacking(engine: Engine) -> list[Found]:
     return missing(load_needs(checkout_root() / "tools" / engine.packages))
 
 
-def _offered(engine: Engine) -> Finding:
+def _offered(engine: Engine) -> Condition:
     name = f"engine {engine.name}"
     lacking = _lacking(engine)
     if lacking:
         detail = f"lacks {', '.join(found.need.label for found in lacking)}"
         hint = f"any command with --engine {engine.name} installs it: {bootstrap.install_hint(lacking)}"
-        return Finding(name, "warn", detail, hint)
+        return Condition(name, "warn", detail, hint)
     trouble = engine.examine()
     if trouble:
-        return Finding(name, "warn", trouble, f"put a newer one in front on the PATH, or do without {name}")
-    return Finding(name, "ok", "can run here")
+        return Condition(name, "warn", trouble, f"put a newer one in front on the PATH, or do without {name}")
+    return Condition(name, "ok", "can run here")
 
 
-def _uml_machine() -> Finding:
+def _uml_machine() -> Condition:
     """arch/um knows x86 hosts only (7.3)."""
     if platform.machine() in ("x86_64", "i686"):
-        return Finding("uml: processor", "ok", platform.machine())
+        return Condition("uml: processor", "ok", platform.machine())
     detail = f"{platform.machine()}: User Mode Linux runs on x86 only"
-    return Finding("uml: processor", "missing", detail, "use an x86_64 machine")
+    return Condition("uml: processor", "missing", detail, "use an x86_64 machine")
 
 
-def _uml_ptrace() -> Finding:
+def _uml_ptrace() -> Condition:
     done = subprocess.run([sys.executable, "-IS", "-c", _TRACE_ME], check=False, capture_output=True)
     if done.returncode == 0:
-        return Finding("uml: ptrace", "ok", "processes can be traced")
+        return Condition("uml: ptrace", "ok", "processes can be traced")
     hint = "allow ptrace: sysctl kernel.yama.ptrace_scope=1; containers: --cap-add SYS_PTRACE"
-    return Finding("uml: ptrace", "missing", "a process cannot be traced by its parent", hint)
+    return Condition("uml: ptrace", "missing", "a process cannot be traced by its parent", hint)
 
 
-def _uml_memory() -> Finding:
+def _uml_memory() -> Condition:
     """UML keeps a guest's memory in a file that it also runs code from (arch/um/os-Linux/mem.c)."""
     folder = memory_folder(os.environ)
     try:
@@ -292,17 +294,17 @@ def _uml_memory() -> Finding:
     except OSError as error:
         hint = "mount it without noexec (containers: --tmpfs /dev/shm:exec), or set TMPDIR to such a tmpfs"
         detail = f"cannot run code from {folder}: {error.strerror}"
-        return Finding("uml: guest memory", "missing", detail, hint)
+        return Condition("uml: guest memory", "missing", detail, hint)
     free = os.statvfs(folder)
     space = free.f_bavail * free.f_frsize
     detail = f"{folder}, {space / GIB:.1f} GB: {space // GUEST_MEMORY} guests at once"
     if space < GUEST_MEMORY:
         hint = "make it larger (containers: --shm-size 2g), or set TMPDIR to a larger tmpfs"
-        return Finding("uml: guest memory", "missing", detail, hint)
+        return Condition("uml: guest memory", "missing", detail, hint)
     if not on_tmpfs(folder):
         hint = "set TMPDIR to a folder on tmpfs"
-        return Finding("uml: guest memory", "warn", f"{detail}; not on tmpfs: guests are slow", hint)
-    return Finding("uml: guest memory", "ok", detail)
+        return Condition("uml: guest memory", "warn", f"{detail}; not on tmpfs: guests are slow", hint)
+    return Condition("uml: guest memory", "ok", detail)
 
 
 def _map_executable(folder: Path) -> None:
@@ -313,13 +315,13 @@ def _map_executable(folder: Path) -> None:
         mmap.mmap(file.fileno(), mmap.PAGESIZE, mmap.MAP_PRIVATE, access).close()
 
 
-_ENGINE_CHECKS: dict[str, list[Callable[[], Finding]]] = {"uml": [_uml_machine, _uml_ptrace, _uml_memory]}
+_ENGINE_CHECKS: dict[str, list[Callable[[], Condition]]] = {"uml": [_uml_machine, _uml_ptrace, _uml_memory]}
 
 
 # Registries
 
 
-def _network() -> list[Finding]:
+def _network() -> list[Condition]:
     with tempfile.TemporaryDirectory() as scratch:
         return [
             *(_reached(f"reach {release}", _ask_apt(uri, release, scratch)) for uri, release in _archives()),
@@ -349,7 +351,7 @@ def _ask_pip(scratch: str) -> list[str]:
     ]
 
 
-def _reached(name: str, command: list[str]) -> Finding:
+def _reached(name: str, command: list[str]) -> Condition:
     """Run a registry's ordinary client for something small."""
     try:
         done = subprocess.run(
@@ -362,11 +364,11 @@ def _reached(name: str, command: list[str]) -> Finding:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding(name, "missing", str(error), "see network, proxy and mirror settings")
+        return Condition(name, "missing", str(error), "see network, proxy and mirror settings")
     if done.returncode == 0:
-        return Finding(name, "ok", "answers")
+        return Condition(name, "ok", "answers")
     last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-    return Finding(name, "missing", "".join(last), "see network, proxy and mirror settings")
+    return Condition(name, "missing", "".join(last), "see network, proxy and mirror settings")
 
 
 def _output(command: list[str]) -> str:

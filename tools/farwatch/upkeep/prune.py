@@ -72,7 +72,7 @@ class Removal:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Spared:
     """Something that was to go and stays."""
 
     path: Path
@@ -80,9 +80,9 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PruneOutcome:
     removed: tuple[Removal, ...]
-    kept: tuple[Kept, ...]
+    kept: tuple[Spared, ...]
 
     @property
     def size(self) -> int:
@@ -147,7 +147,7 @@ def _statuses(path: Path) -> Iterator[os.stat_result]:
 
 def prune(
     home: Home, *, days: float = DAYS, everything: bool = False, dry: bool = False, now: float | None = None
-) -> Outcome:
+) -> PruneOutcome:
     """Remove what nothing refers to, or, with `everything`, all but verdicts and a person's work.
 
     days: builds and build folders not used for so long go, and logs of superseded cells older than that
@@ -170,7 +170,7 @@ def prune(
         _plan_unused(home, plan, when, days * 24 * 3600, bool(busy))
     if not dry:
         _carry_out(home, plan)
-    return Outcome(tuple(plan.removed), tuple(plan.kept))
+    return PruneOutcome(tuple(plan.removed), tuple(plan.kept))
 
 
 def _carry_out(home: Home, plan: _Plan) -> None:
@@ -185,13 +185,13 @@ def _carry_out(home: Home, plan: _Plan) -> None:
 @dataclass
 class _Plan:
     removed: list[Removal]
-    kept: list[Kept]
+    kept: list[Spared]
 
     def remove(self, paths: Iterable[Path], why: str) -> None:
         self.removed += [Removal(path, size_of(path), why) for path in sorted(paths)]
 
     def keep(self, path: Path, why: str) -> None:
-        self.kept.append(Kept(path, why))
+        self.kept.append(Spared(path, why))
 
 
 def live(home: Home) -> list[Path]:
@@ -374,7 +374,7 @@ def report_usage(items: list[Item]) -> str:
     )
 
 
-def report(outcome: Outcome, root: Path, dry: bool, say: Callable[[str], None] = print) -> None:
+def report(outcome: PruneOutcome, root: Path, dry: bool, say: Callable[[str], None] = print) -> None:
     """What went and what stayed, largest last."""
     for removal in sorted(outcome.removed, key=lambda removal: removal.size):
         say(f"{human(removal.size):>9}  {removal.path.relative_to(root)}: {removal.why}")

@@ -34,7 +34,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from farwatch.model import Verdict
-from farwatch.verdicts.ktap import Document, Outcome, Test, parse
+from farwatch.verdicts.ktap import KtapDocument, Outcome, Test, parse
 from farwatch.verdicts.splat import Splat, scan
 
 MAX_DETAIL = 200
@@ -157,7 +157,7 @@ def _kernel(evidence: Evidence, splats: list[Splat]) -> Judgement | None:
     return None
 
 
-def _infrastructure(evidence: Evidence, document: Document) -> Judgement | None:
+def _infrastructure(evidence: Evidence, document: KtapDocument) -> Judgement | None:
     told = [match[1] for line in _lines(document) if (match := _INFRASTRUCTURE.fullmatch(line))]
     said = [*evidence.infrastructure, *told]
     if evidence.end.kind is EndKind.SETUP:
@@ -167,7 +167,7 @@ def _infrastructure(evidence: Evidence, document: Document) -> Judgement | None:
     return _judgement(Verdict.ERROR, said[0], [*said[1:], *_tail(evidence.output)]) if said else None
 
 
-def _hang(evidence: Evidence, document: Document) -> Judgement | None:
+def _hang(evidence: Evidence, document: KtapDocument) -> Judgement | None:
     last = next((line for line in reversed(_tail(evidence.output)) if line.strip()), "nothing")
     if evidence.end.kind is EndKind.NEVER_ENDED:
         return _judgement(Verdict.HANG, f"no end, last output: {last}", _tail(evidence.output))
@@ -178,7 +178,7 @@ def _hang(evidence: Evidence, document: Document) -> Judgement | None:
     return None
 
 
-def _killed(evidence: Evidence, document: Document) -> Judgement | None:
+def _killed(evidence: Evidence, document: KtapDocument) -> Judgement | None:
     if evidence.end.kind is EndKind.SIGNAL:
         name = _signal_name(evidence.end.number)
         return _judgement(Verdict.CRASH, f"the test program was killed by {name}", _tail(evidence.output))
@@ -195,7 +195,7 @@ def _incomplete(evidence: Evidence) -> Judgement | None:
     return _judgement(Verdict.ERROR, f"the {what} was cut off: too much of it", _tail(evidence.output))
 
 
-def _skipped_all(evidence: Evidence, document: Document) -> Judgement | None:
+def _skipped_all(evidence: Evidence, document: KtapDocument) -> Judgement | None:
     if document.skip_all is None or document.problems or document.tests:
         return None
     if evidence.end.number not in _SKIP_CODES:
@@ -203,7 +203,7 @@ def _skipped_all(evidence: Evidence, document: Document) -> Judgement | None:
     return _judgement(Verdict.SKIP, document.skip_all or "no reason given", [])
 
 
-def _protocol(evidence: Evidence, document: Document) -> Judgement | None:
+def _protocol(evidence: Evidence, document: KtapDocument) -> Judgement | None:
     text = ""
     if not evidence.output.strip():
         text = f"the test program printed nothing (exit code {evidence.end.number})"
@@ -268,13 +268,13 @@ def _why(test: Test) -> str:
     return next((text for text in ranked if text), "")
 
 
-def _harness_says(evidence: Evidence, document: Document) -> list[str]:
+def _harness_says(evidence: Evidence, document: KtapDocument) -> list[str]:
     """What the harness itself says of the test: "# <last part of its name>: Test ..."."""
     start = f"# {evidence.test.rpartition('.')[2]}: "
     return [line.removeprefix(start).strip() for line in _lines(document) if line.startswith(start)]
 
 
-def _lines(document: Document) -> list[str]:
+def _lines(document: KtapDocument) -> list[str]:
     """All diagnostics, wherever the parser put them."""
     return [line for test in document.walk() for line in test.diagnostics] + list(document.diagnostics)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from farwatch.verdicts.lines import PROTOCOL, Line, body_of, read
+from farwatch.verdicts.lines import PROTOCOL, StreamLine, body_of, read
 
 MAX_DEPTH = 16
 MAX_PROBLEMS = 100
@@ -89,7 +89,7 @@ class Test:
 
 
 @dataclass(frozen=True)
-class Document:
+class KtapDocument:
     """The whole stream."""
 
     version: str | None
@@ -122,9 +122,9 @@ class Document:
             yield from test.walk()
 
 
-def parse(stream: str | bytes | Iterable[str]) -> Document:
+def parse(stream: str | bytes | Iterable[str]) -> KtapDocument:
     """Read one run's output. Never raises; what it cannot read is in `problems`."""
-    parser = _Parser()
+    parser = _KtapParser()
     for line in read(stream):
         if line.number > MAX_LINES:
             parser.flooded(line.number)
@@ -182,7 +182,7 @@ class _Group:
         self.diagnostics.append(text)
 
 
-class _Parser:
+class _KtapParser:
     def __init__(self) -> None:
         self.root = _Group("", 0)
         self.stack = [self.root]
@@ -191,7 +191,7 @@ class _Parser:
         self.truncated = False
         self.subtest_line = False
 
-    def feed(self, line: Line) -> None:
+    def feed(self, line: StreamLine) -> None:
         self.truncated = not line.complete
         prefix, body = body_of(line.text)
         if not line.foreign and PROTOCOL.fullmatch(body):
@@ -205,13 +205,13 @@ class _Parser:
         self.truncated = True
         self.problems.insert(0, Problem(line, f"more than {MAX_LINES} lines: the rest was not read"))
 
-    def finish(self) -> Document:
+    def finish(self) -> KtapDocument:
         while len(self.stack) > 1:
             self._pop()
         for group in self.root.pending:
             self._problem(group.first_line, "nested results without a result line of their own")
         self._close(self.root)
-        return Document(
+        return KtapDocument(
             version=self.root.version,
             plan=self.root.plan,
             tests=tuple(self.root.tests),
@@ -228,7 +228,7 @@ class _Parser:
 
     # Which level a line belongs to
 
-    def _group_for(self, prefix: str, body: str, line: Line) -> _Group | None:
+    def _group_for(self, prefix: str, body: str, line: StreamLine) -> _Group | None:
         """The open level of this prefix, or a new one; None when the line states nothing."""
         depth = max(i for i, group in enumerate(self.stack) if prefix.startswith(group.prefix))
         if self.stack[depth].prefix != prefix and not self._may_open(depth, prefix, body, line):
@@ -240,7 +240,7 @@ class _Parser:
             self.stack.append(_Group(prefix, line.number, announced=announced))
         return self.stack[-1]
 
-    def _may_open(self, depth: int, prefix: str, body: str, line: Line) -> bool:
+    def _may_open(self, depth: int, prefix: str, body: str, line: StreamLine) -> bool:
         """Whether a statement at a new prefix starts a nested document, or is only quoted text."""
         if depth + 1 >= MAX_DEPTH:
             self._problem(line.number, f"more than {MAX_DEPTH} levels of nesting")
@@ -259,7 +259,7 @@ class _Parser:
 
     # Statements
 
-    def _statement(self, group: _Group, body: str, line: Line) -> None:
+    def _statement(self, group: _Group, body: str, line: StreamLine) -> None:
         if line.doubt:
             self._problem(line.number, f"line {line.doubt}: {body}")
         if not line.complete:
@@ -277,7 +277,7 @@ class _Parser:
             self._problem(line.number, f"result without a number: {body}")
         self.subtest_line = False
 
-    def _version(self, group: _Group, version: str, line: Line) -> None:
+    def _version(self, group: _Group, version: str, line: StreamLine) -> None:
         if version not in _KNOWN_VERSIONS:
             self._problem(line.number, f"unknown version: {version}")
         if group.version is not None:
@@ -286,7 +286,7 @@ class _Parser:
             self._problem(line.number, "version line after the start of the results")
         group.version = group.version or version
 
-    def _plan(self, group: _Group, plan: int, comment: str, line: Line) -> None:
+    def _plan(self, group: _Group, plan: int, comment: str, line: StreamLine) -> None:
         if group.plan is not None:
             self._problem(line.number, "second plan at the same level")
             return
@@ -297,7 +297,7 @@ class _Parser:
             if plan:
                 self._problem(line.number, f"plan of {plan} tests that also says SKIP")
 
-    def _result(self, group: _Group, match: re.Match[str], line: Line) -> None:
+    def _result(self, group: _Group, match: re.Match[str], line: StreamLine) -> None:
         number, expected = int(match[2]), len(group.tests) + 1
         if number != expected:
             self._problem(line.number, f"result number {number} where {expected} is due")
@@ -336,7 +336,7 @@ class _Parser:
 
     # Everything else
 
-    def _other(self, line: Line) -> None:
+    def _other(self, line: StreamLine) -> None:
         group, rest = self._owner(line.text)
         if line.foreign:
             group.note(line.number, rest)
@@ -353,7 +353,7 @@ class _Parser:
                 return group, text[len(group.prefix) :]
         return inside[-1], text[len(inside[-1].prefix) :]
 
-    def _comment(self, group: _Group, text: str, line: Line) -> None:
+    def _comment(self, group: _Group, text: str, line: StreamLine) -> None:
         group.note(line.number, text)
         if _SUBTEST.fullmatch(text):
             self.subtest_line = True
@@ -366,7 +366,7 @@ class _Parser:
         elif totals := _TOTALS.fullmatch(text):
             group.totals = tuple(int(count) for count in totals.groups())
 
-    def _unknown(self, group: _Group, text: str, line: Line) -> None:
+    def _unknown(self, group: _Group, text: str, line: StreamLine) -> None:
         group.note(line.number, text)
         if not line.complete and text.strip():
             self._problem(line.number, f"the stream is cut in the line: {text[:80]}")

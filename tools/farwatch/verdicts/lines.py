@@ -34,7 +34,7 @@ _FRAGMENT = re.compile(
 
 
 @dataclass(frozen=True)
-class Line:
+class StreamLine:
     """One line of the stream, cleaned."""
 
     number: int
@@ -48,7 +48,7 @@ class Line:
     """A kernel message in a program's output: never part of the protocol."""
 
 
-def read(stream: str | bytes | Iterable[str]) -> tuple[Line, ...]:
+def read(stream: str | bytes | Iterable[str]) -> tuple[StreamLine, ...]:
     """The lines of the stream. Never raises.
 
     Items of an iterable are lines, with their newlines or without; when some
@@ -78,7 +78,7 @@ def _as_text(stream: str | bytes | Iterable[str]) -> str:
     return "".join(f"{item}\n" for item in items)
 
 
-def _clean_all(text: str) -> list[Line]:
+def _clean_all(text: str) -> list[StreamLine]:
     raw = text.split("\n")
     lines = [_clean(number, item) for number, item in enumerate(raw, 1)]
     last = lines.pop()
@@ -87,15 +87,15 @@ def _clean_all(text: str) -> list[Line]:
     return lines
 
 
-def _clean(number: int, raw: str) -> Line:
+def _clean(number: int, raw: str) -> StreamLine:
     text = raw.rstrip("\r")
     if _STRANGE.search(text) is None:
-        return Line(number, text)
+        return StreamLine(number, text)
     text = _COLOUR.sub("", text)
     if _STRANGE.search(text) is None:
-        return Line(number, text)
+        return StreamLine(number, text)
     text = _STRANGE.sub(_visible, _ESCAPE.sub("", text))
-    return Line(number, text, doubt="holds control characters or bytes that are no UTF-8")
+    return StreamLine(number, text, doubt="holds control characters or bytes that are no UTF-8")
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -104,7 +104,7 @@ def _visible(match: re.Match[str]) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ""
 
 
-def _is_stamped(lines: Iterable[Line]) -> bool:
+def _is_stamped(lines: Iterable[StreamLine]) -> bool:
     """True when the version line itself came through printk (KUnit on a console)."""
     for line in lines:
         stamp = STAMP.match(line.text)
@@ -114,16 +114,16 @@ def _is_stamped(lines: Iterable[Line]) -> bool:
     return False
 
 
-def _without_stamp(line: Line) -> Line:
+def _without_stamp(line: StreamLine) -> StreamLine:
     stamp = STAMP.match(line.text)
     if stamp is None:
         return replace(line, foreign=True)
     return replace(line, text=line.text[stamp.end() :])
 
 
-def _rejoined(lines: Iterable[Line]) -> Iterator[Line]:
+def _rejoined(lines: Iterable[StreamLine]) -> Iterator[StreamLine]:
     """Mark kernel messages, and put a line together again that one of them cut in two."""
-    head: Line | None = None
+    head: StreamLine | None = None
     torn = 0
     for line in lines:
         if STAMP.match(line.text):
@@ -145,7 +145,7 @@ def _rejoined(lines: Iterable[Line]) -> Iterator[Line]:
         yield replace(head, complete=False)
 
 
-def _joined(head: Line | None, rest: Line) -> Line:
+def _joined(head: StreamLine | None, rest: StreamLine) -> StreamLine:
     """The two parts of a line that a kernel message cut.
 
     The join is certain unless the first part was a whole statement and the
@@ -160,7 +160,7 @@ def _joined(head: Line | None, rest: Line) -> Line:
     return replace(head, text=head.text + rest.text, doubt=doubt, complete=rest.complete)
 
 
-def _after_torn(line: Line, torn: int) -> Line:
+def _after_torn(line: StreamLine, torn: int) -> StreamLine:
     if PROTOCOL.fullmatch(body_of(line.text)[1]) is None:
         return line
     return replace(line, doubt=line.doubt or f"may be the rest of line {torn}, which a kernel message cut")

@@ -10,7 +10,7 @@ import pytest
 
 from farwatch.bench.events import (
     QUICK,
-    Column,
+    Measured,
     Samples,
     measurements,
     parse,
@@ -32,12 +32,12 @@ PRINTED: dict[str, Samples] = {
 }
 
 
-def column(**changed: Samples) -> Column:
+def column(**changed: Samples) -> Measured:
     printed = PRINTED | changed
-    return Column("v1", "7.3", "uml", "plain", {words: printed[words[0]] for words in measurements(QUICK)})
+    return Measured("v1", "7.3", "uml", "plain", {words: printed[words[0]] for words in measurements(QUICK)})
 
 
-def figures(of: Column) -> dict[str, float | None]:
+def figures(of: Measured) -> dict[str, float | None]:
     return {row.key: row.of(of) for row in rows(QUICK)}
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farwatch.builds.fragments import (
-    Setting,
+    FragmentLine,
     common_fragments,
     merge,
     not_stuck,
@@ -85,7 +85,7 @@ def test_what_is_rendered_reads_back(
     tmp_path_factory: pytest.TempPathFactory, wishes: dict[str, str]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "rendered"
-    settings = {name: Setting(name, value, path, 1) for name, value in wishes.items()}
+    settings = {name: FragmentLine(name, value, path, 1) for name, value in wishes.items()}
     _write(path, render(settings))
     assert {name: setting.value for name, setting in merge([path]).items()} == wishes
 
@@ -93,7 +93,7 @@ def test_what_is_rendered_reads_back(
 def test_not_stuck() -> None:
     config = read_config('CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_N=16\nCONFIG_S="x"\nCONFIG_M=y\n')
     wishes = {"A": "y", "B": "n", "C": "n", "N": "0x10", "S": '"x"', "M": "m", "GONE": "y", "T": '"z"'}
-    settings = {name: Setting(name, value, Path("f"), 1) for name, value in wishes.items()}
+    settings = {name: FragmentLine(name, value, Path("f"), 1) for name, value in wishes.items()}
     missed = [(setting.symbol, value) for setting, value in not_stuck(settings, config)]
     assert missed == [("M", "y"), ("GONE", "n"), ("T", "n")]
 

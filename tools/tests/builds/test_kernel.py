@@ -310,7 +310,7 @@ def test_every_input_is_in_the_key(world: World, monkeypatch: pytest.MonkeyPatch
     if part == "tree":
         after = replace(before, source=replace(source, tree="other"))
     if part == "fragment":
-        setting = fragments.Setting("X", "y", Path("f"), 1)
+        setting = fragments.FragmentLine("X", "y", Path("f"), 1)
         after = replace(before, settings={**before.settings, "X": setting})
     key = before.key
     if part == "toolchain":

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farwatch.app import App
-from farwatch.builds.fragments import Setting, check_stuck
+from farwatch.builds.fragments import FragmentLine, check_stuck
 from farwatch.builds.why import Explainer, _split_condition, kconfig_environ, modernize, why
 from farwatch.errors import FarwatchError
 
@@ -259,7 +259,7 @@ def test_the_environment_is_as_before(tree: Path) -> None:
 def test_check_stuck_says_which_and_why(tree: Path) -> None:
     config = tree / ".config"
     config.write_text("CONFIG_SLUB_TINY=y\n")
-    settings = {"KASAN": Setting("KASAN", "y", Path("kernel-tests/config.flavor.kasan"), 3)}
+    settings = {"KASAN": FragmentLine("KASAN", "y", Path("kernel-tests/config.flavor.kasan"), 3)}
     with pytest.raises(FarwatchError, match="1 option of the kernel config did not stick") as caught:
         check_stuck(settings, config, tree, "um", {})
     assert "kernel-tests/config.flavor.kasan:3: CONFIG_KASAN=y became n" in caught.value.cause
@@ -269,7 +269,7 @@ def test_check_stuck_says_which_and_why(tree: Path) -> None:
 def test_check_stuck_is_content_when_all_is_well(tmp_path: Path) -> None:
     config = tmp_path / ".config"
     config.write_text("CONFIG_A=y\n")
-    check_stuck({"A": Setting("A", "y", Path("f"), 1)}, config, tmp_path / "no-tree", "um", {})
+    check_stuck({"A": FragmentLine("A", "y", Path("f"), 1)}, config, tmp_path / "no-tree", "um", {})
 
 
 def test_an_unreadable_tree_is_the_users_error(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from farwatch.mail import record as sent
 from farwatch.mail import send as send_module
 from farwatch.mail.letters import finished
 from farwatch.mail.proof import Proof
-from farwatch.mail.send import Mode, Parcel, Wish, send
+from farwatch.mail.send import Mode, Parcel, Sending, send
 from farwatch.review.findings import NotRun
 from farwatch.review.lint import LintReport
 from farwatch.revisions.catalog import Catalog
@@ -69,7 +69,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Ready:
     with pytest.MonkeyPatch.context() as patch:
         Person(folder, patch)
         app = app_of(bench)
-        wish = Wish(app.catalog.revision("v1"), ("thing",), Mode.DRY_RUN, folder, to=("list@example.org",))
+        wish = Sending(app.catalog.revision("v1"), ("thing",), Mode.DRY_RUN, folder, to=("list@example.org",))
         parcel = send_module.make_parcel(app, wish, PERSON, "thing")
     shutil.copytree(bench.root, folder / "before")
     return Ready(bench, parcel)
@@ -115,7 +115,7 @@ def run(bench: Desk, mode: Mode = Mode.DRY_RUN, name: str = "v1", answer: str = 
         asked.append(question)
         return answer or name
 
-    send(app, Wish(app.catalog.revision(name), ("thing",), mode, folder, **more), ask)
+    send(app, Sending(app.catalog.revision(name), ("thing",), mode, folder, **more), ask)
     assert bool(asked) == (mode is Mode.REALLY)
     return mails(folder)
 
@@ -128,7 +128,7 @@ def addressed(parcel: Parcel, *to: str) -> Parcel:
     return replace(parcel, letters=tuple(replace(letter, to=to, cc=()) for letter in parcel.letters))
 
 
-def record(bench: Desk, name: str = "v1") -> sent.Posting:
+def record(bench: Desk, name: str = "v1") -> sent.SentSeries:
     return sent.read(Catalog.load(bench.root).revision(name))["thing"]
 
 
@@ -435,7 +435,7 @@ def test_another_answer_sends_nothing(ready: Desk, person: Person) -> None:
 def test_nobody_to_send_to(ready: Desk, once: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, addressed(once.parcel))
     app = app_of(ready)
-    wish = Wish(app.catalog.revision("v1"), ("thing",), Mode.REALLY, ready.root.parent / "mails")
+    wish = Sending(app.catalog.revision("v1"), ("thing",), Mode.REALLY, ready.root.parent / "mails")
     with pytest.raises(FarwatchError, match="nobody is to get"):
         send(app, wish, lambda question: "v1")
 
@@ -458,7 +458,7 @@ def test_two_series_name_each_other(
     shutil.copytree(patches / "v1/thing", patches / "v1/server")
     real, made = send_module.make_parcel, dict[str, Parcel]()
 
-    def once(app: App, wish: Wish, sender: Identity, component: str) -> Parcel:
+    def once(app: App, wish: Sending, sender: Identity, component: str) -> Parcel:
         made[component] = made.get(component) or real(app, wish, sender, component)
         return made[component]
 
@@ -468,7 +468,7 @@ def test_two_series_name_each_other(
     revision = app.catalog.revision("v1")
 
     def mailed(mode: Mode, *components: str) -> None:
-        send(app, Wish(revision, components, mode, tmp_path, ("list@example.org",)), lambda question: "v1")
+        send(app, Sending(revision, components, mode, tmp_path, ("list@example.org",)), lambda question: "v1")
 
     mailed(Mode.DRY_RUN, "thing", "server")
     covers = [(tmp_path / name / "0000.eml").read_text() for name in ("thing", "server")]

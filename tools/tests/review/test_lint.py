@@ -17,7 +17,7 @@ from farwatch.builds.builder import Checked
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.model import Adoption, Waiver
 from farwatch.review import compile_rules, text_rules
-from farwatch.review.findings import Job, Patch, trailers_of
+from farwatch.review.findings import Review, ReviewedPatch, trailers_of
 from farwatch.review.lint import LintReport, lint_revision
 from farwatch.review.lint_report import lint_text as shown
 from farwatch.revisions.catalog import Catalog
@@ -176,10 +176,10 @@ MESSAGES: list[tuple[str, list[str]]] = [
 ]
 
 
-def patch_of(message: str, author: str = "farwatch", email: str = "farwatch@localhost") -> Patch:
+def patch_of(message: str, author: str = "farwatch", email: str = "farwatch@localhost") -> ReviewedPatch:
     """A patch of which only the words are looked at."""
     source = cast(Source, None)
-    return Patch(
+    return ReviewedPatch(
         component="linux",
         path=Path("0001-x.patch"),
         source=source,
@@ -195,8 +195,8 @@ def patch_of(message: str, author: str = "farwatch", email: str = "farwatch@loca
     )
 
 
-def words(patch: Patch, *, adopted: bool = False) -> list[str]:
-    job = cast(Job, SimpleNamespace(adopted=adopted))
+def words(patch: ReviewedPatch, *, adopted: bool = False) -> list[str]:
+    job = cast(Review, SimpleNamespace(adopted=adopted))
     return [finding.rule for finding in text_rules.check_words(job, patch)]
 
 
@@ -562,7 +562,7 @@ def test_no_build_says_what_it_leaves_out(app: App) -> None:
 
 
 def test_units_of_a_patch() -> None:
-    patch = cast(Patch, type("P", (), {"files": ("a.c", "scripts/b.c", "c.h")}))
+    patch = cast(ReviewedPatch, type("P", (), {"files": ("a.c", "scripts/b.c", "c.h")}))
     assert compile_rules.units_of(patch, [patch]) == {"a.c"}
 
 

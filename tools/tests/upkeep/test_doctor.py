@@ -13,7 +13,7 @@ from farwatch.engines import capacity, uml
 from farwatch.engines.uml import UmlEngine, memory_folder
 from farwatch.system.home import Home
 from farwatch.upkeep import doctor
-from farwatch.upkeep.doctor import GIB, Finding
+from farwatch.upkeep.doctor import GIB, Condition
 from tests.processes import script
 
 
@@ -30,14 +30,14 @@ def test_engines_named_are_those_that_there_are(home: Home, monkeypatch: pytest.
 
 
 def test_status_is_2_only_for_what_is_missing() -> None:
-    warned = [Finding("a", "ok", ""), Finding("b", "warn", "")]
+    warned = [Condition("a", "ok", ""), Condition("b", "warn", "")]
     assert doctor.status(warned) == 0
-    assert doctor.status([*warned, Finding("c", "missing", "")]) == 2
+    assert doctor.status([*warned, Condition("c", "missing", "")]) == 2
 
 
 def test_report_shows_the_next_step_and_sums_up() -> None:
     text = doctor.report(
-        [Finding("gcc", "missing", "compile", "apt-get install gcc"), Finding("git", "ok", "2")]
+        [Condition("gcc", "missing", "compile", "apt-get install gcc"), Condition("git", "ok", "2")]
     )
     assert "next: apt-get install gcc" in text
     assert text.endswith("this machine lacks: gcc")

@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farwatch.verdicts.ktap import MAX_DEPTH, MAX_LINES, Document, Outcome, Test, parse
+from farwatch.verdicts.ktap import MAX_DEPTH, MAX_LINES, KtapDocument, Outcome, Test, parse
 from tests import SAMPLES
 
 DATA = SAMPLES / "ktap"
 HEAD = "TAP version 13\n"
 
 
-def log(name: str) -> Document:
+def log(name: str) -> KtapDocument:
     return parse((DATA / f"{name}.log").read_bytes())
 
 
-def texts(document: Document) -> str:
+def texts(document: KtapDocument) -> str:
     return "\n".join(problem.text for problem in document.problems)
 
 
