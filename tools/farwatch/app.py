@@ -49,4 +49,4 @@ class App:
     def builder(self) -> Builder:
         from farwatch.builds.builder import Builder
 
-        return Builder(self.home, self.catalog, self.trees, self.reporter.say)
+        return Builder(self.home, self.trees, self.reporter.say)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.builds.kernel import toolchain
+from farwatch.builds.subject import Subject
 from farwatch.engines.registry import engine_named
 from farwatch.model import hash_of
 from farwatch.system.atomic import write_whole
@@ -79,11 +80,10 @@ class ColdKernels:
 
     def ours(self, engine: str) -> Cold:
         """As an engine wants it."""
-        arch, builder = engine_named(engine).arch, self._app.builder
-        where = (self._revision, self.base, arch, "plain")
-        what = f"engine {engine}"
+        kernels = self._app.builder.kernels
+        subject = Subject(self._revision, {"linux": self.base}, engine_named(engine))
         return self._store.take(
-            what, builder.kernel_key(*where), lambda: builder.kernel_from_nothing(*where).seconds
+            f"engine {engine}", kernels.key(subject), lambda: kernels.build_from_nothing(subject).seconds
         )
 
     def plain(self, plain: PlainVng) -> Cold:

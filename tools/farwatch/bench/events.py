@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 
 from farwatch.cells.wish import Wish
 from farwatch.errors import FarwatchError
+from farwatch.model import Column
 
 if TYPE_CHECKING:
     from farwatch.app import App
     from farwatch.guests.setting import Setting
-    from farwatch.model import Revision
     from farwatch.system.children import Run
 
 SCHEMA = 1
@@ -57,10 +57,7 @@ QUICK = Sizes(50, 1000, 50, (50,), 200, 100, 3)
 class Measured:
     """One revision's samples: words of the measurement -> what came out."""
 
-    revision: str
-    base: str
-    engine: str
-    flavor: str
+    column: Column
     samples: Mapping[tuple[str, ...], Samples]
 
 
@@ -88,26 +85,27 @@ def measurements(sizes: Sizes) -> list[tuple[str, ...]]:
 
 def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Measured]:
     """Build what is not built, then measure column by column, one guest at a time."""
-    from farwatch.cells.setting import setting_for
+    from farwatch.cells.setting import built_setting, subject_of
 
-    settings = [
-        (revision, replace(setting_for(app, wish, revision), memory=MEMORY)) for revision in wish.revisions
+    subjects = [subject_of(app, wish, revision) for revision in wish.revisions]
+    columns = [(subject, app.builder.tests(subject.linux)) for subject in subjects]
+    settings = [replace(built_setting(app, *column), memory=MEMORY) for column in columns]
+    return [
+        _column(app, subject.column(), setting, tests.measure, sizes)
+        for (subject, tests), setting in zip(columns, settings, strict=True)
     ]
-    return [_column(app, wish, revision, setting, sizes) for revision, setting in settings]
 
 
-def _column(app: App, wish: Wish, revision: Revision, setting: Setting, sizes: Sizes) -> Measured:
+def _column(app: App, column: Column, setting: Setting, program: Path, sizes: Sizes) -> Measured:
     from farwatch.guests.run import run_guests
 
-    base = app.catalog.base_of(revision, "linux", wish.base)
-    program = app.builder.tests(base).measure
     samples = {}
     for number, words in enumerate(measurements(sizes), start=1):
-        app.reporter.say(f"{revision.name}: {' '.join(words)}")
-        logs = Path(tempfile.mkdtemp(prefix=f"bench-{revision.name}-", dir=app.home.logs))
+        app.reporter.say(f"{column.revision}: {' '.join(words)}")
+        logs = Path(tempfile.mkdtemp(prefix=f"bench-{column.revision}-", dir=app.home.logs))
         lines = run_guests(app.home, _job(setting, number, logs, program, words))
         samples[words] = parse(lines)
-    return Measured(revision.name, base.name, wish.engine, wish.flavor, samples)
+    return Measured(column, samples)
 
 
 def _job(
@@ -227,7 +225,7 @@ def _watch_rows(words: tuple[str, ...]) -> list[Figure]:
 def _numbers(column: Measured, words: tuple[str, ...], name: str) -> list[float]:
     samples = column.samples[words]
     if name not in samples:
-        raise FarwatchError(f"'measure {' '.join(words)}' of {column.revision} printed no {name}")
+        raise FarwatchError(f"'measure {' '.join(words)}' of {column.column.revision} printed no {name}")
     return samples[name]
 
 
@@ -275,7 +273,7 @@ def render_text(columns: Sequence[Measured], sizes: Sizes) -> str:
     """A line for each figure; "-" where there is nothing to measure."""
     table = rows(sizes)
     width = max(len(row.title) for row in table)
-    lines = [" ".join([" " * width, *(f"{column.revision:>12}" for column in columns)])]
+    lines = [" ".join([" " * width, *(f"{column.column.revision:>12}" for column in columns)])]
     for row in table:
         lines.append(
             " ".join([f"{row.title:<{width}}", *(f"{_shown(row, column):>12}" for column in columns)])
@@ -296,10 +294,7 @@ def render_json(columns: Sequence[Measured], sizes: Sizes) -> str:
         "sizes": asdict(sizes),
         "columns": [
             {
-                "revision": column.revision,
-                "base": column.base,
-                "engine": column.engine,
-                "flavor": column.flavor,
+                **asdict(column.column),
                 "figures": {row.key: row.of(column) for row in rows(sizes)},
             }
             for column in columns

@@ -27,7 +27,7 @@ from farwatch.system.bootstrap import ensure_extra
 from farwatch.system.locks import locked
 
 if TYPE_CHECKING:
-    from farwatch.builds.builder import TestsBuild
+    from farwatch.builds.selftests import TestsBuild
 
 ONE_TEST = "inotify_test:directory.local.create"
 EDITED = Path("fs/fuse/dir.c")

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.builds import fragments, freshness, store
-from farwatch.builds.store import KeptBuild
+from farwatch.builds.progress import BuildProgress
+from farwatch.builds.store import Product
+from farwatch.builds.subject import Subject
 from farwatch.errors import FarwatchError, unknown
-from farwatch.model import Base, Revision, hash_of
+from farwatch.model import hash_of
 from farwatch.system import tools
 from farwatch.system.home import Home, checkout_root
-from farwatch.terminal.progress import Pace
 
 if TYPE_CHECKING:
     from farwatch.trees.trees import Source
@@ -84,26 +85,26 @@ def recipe_for(arch: str) -> Recipe:
     return RECIPES[arch]
 
 
-@dataclass(frozen=True)
-class KernelBuild:
+class KernelBuild(Product):
     """A finished kernel, in Home.builds."""
 
-    key: str
-    dir: Path
-    image: Path
-    config: Path
-    log: Path
-    seconds: float
-    """That its making took, whenever that was."""
+    KIND = "kernel"
+
+    @property
+    def image(self) -> Path:
+        """What is booted."""
+        return self.folder / str(self.record["image"])
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config"
 
 
 @dataclass(frozen=True)
 class KernelOrder:
     """One kernel to be built: sources, config and machine."""
 
-    revision: Revision
-    base: Base
-    flavor: str
+    subject: Subject
     recipe: Recipe
     source: Source
     settings: Mapping[str, fragments.FragmentLine]
@@ -114,7 +115,8 @@ class KernelOrder:
 
     @property
     def label(self) -> str:
-        return f"kernel {self.base.name} ({self.recipe.arch}, {self.flavor}) of {self.revision.name}"
+        what = f"{self.recipe.arch}, {self.subject.flavor}"
+        return f"kernel {self.subject.linux.name} ({what}) of {self.subject.revision.name}"
 
     @property
     def wanted(self) -> dict[str, fragments.FragmentLine]:
@@ -140,51 +142,35 @@ class KernelOrder:
         Revisions share their base's worktree, and so the folder; a checkout
         that is being edited has its own, as has a revision with its own options.
         """
-        parts = [self.base.label, self.recipe.arch, self.flavor]
+        parts = [self.subject.linux.label, self.recipe.arch, self.subject.flavor]
         if self.own_fragments:
             parts.append(hash_of(fragments.render(self.settings))[:8])
         if self.source.path is not None:
-            parts.append(f"{self.revision.name}-{hash_of(str(self.source.path))[:8]}")
+            parts.append(f"{self.subject.revision.name}-{hash_of(str(self.source.path))[:8]}")
         return "-".join(parts)
 
 
 def order(
-    revision: Revision,
-    base: Base,
-    arch: str,
-    flavor: str,
-    source: Source,
-    declares: Callable[[str], bool] = lambda _symbol: True,
+    subject: Subject, source: Source, declares: Callable[[str], bool] = lambda _symbol: True
 ) -> KernelOrder:
     """Read the fragments; FarwatchError when they do not fit together.
 
     declares: whether the source has a symbol; asked for the revision's own ones when it is a part of a series
     """
-    recipe = recipe_for(arch)
-    own = fragments.revision_fragments(revision, recipe.arch)
-    settings = fragments.merge([*fragments.common_fragments(checkout_root(), recipe.arch, flavor), *own])
+    recipe = recipe_for(subject.engine.arch)
+    own = fragments.revision_fragments(subject.revision, recipe.arch)
+    common = fragments.common_fragments(checkout_root(), recipe.arch, subject.flavor)
+    settings = fragments.merge([*common, *own])
     if recipe.kasan and "KASAN" in settings and settings["KASAN"].value == "y":
         recipe = replace(recipe, target=Path(recipe.kasan).name, image=recipe.kasan)
     asked = fragments.merge(own) if source.partial else {}
     later = frozenset(symbol for symbol in asked if not declares(symbol))
-    return KernelOrder(revision, base, flavor, recipe, source, settings, bool(own), later)
+    return KernelOrder(subject, recipe, source, settings, bool(own), later)
 
 
 def toolchain() -> str:
     """First lines of what compiler and linker say about themselves."""
     return "\n".join(tools.version_line(tool) for tool in ("gcc", "ld"))
-
-
-def finished(home: Home, key: str) -> KernelBuild | None:
-    """The kernel of that key, if it was built before."""
-    done = store.find(home, "kernel", key)
-    return _build_of(key, done) if done else None
-
-
-def _build_of(key: str, kept: KeptBuild) -> KernelBuild:
-    folder = kept.folder
-    image = folder / str(kept.record["image"])
-    return KernelBuild(key, folder, image, folder / "config", folder / "build.log", kept.seconds)
 
 
 class KernelBuilder:
@@ -218,12 +204,14 @@ class KernelBuilder:
         started = time.monotonic()
         self._log.unlink(missing_ok=True)
         self.config()
-        progress = Progress(self._order, self._expected(), self._say)
+        expected = self._expected()
+        progress = progress_of(self._order, expected, self._say)
         status = self._make(self._order.recipe.target, jobs=self._jobs, on_line=progress.line)
         freshness.ended(self._objects, self._order.source.tree)
         if status != 0:
             raise self._failure(self._order.label)
-        self._count(progress)
+        if expected:
+            self._counts.write_text(str(progress.count))
         try:
             verify_source()
         except FarwatchError:
@@ -331,57 +319,36 @@ class KernelBuilder:
 
     @property
     def _counts(self) -> Path:
-        return (
-            self._home.objects
-            / f"{self._order.base.label}-{self._order.recipe.arch}-{self._order.flavor}.count"
-        )
-
-    def _count(self, progress: Progress) -> None:
-        if progress.expected:
-            self._counts.write_text(str(progress.objects))
+        subject = self._order.subject
+        name = f"{subject.linux.label}-{self._order.recipe.arch}-{subject.flavor}.count"
+        return self._home.objects / name
 
     def _keep(self, seconds: float) -> KernelBuild:
         image = self._objects / self._order.recipe.image
         record = {"image": image.name, "seconds": round(seconds, 1), "label": self._order.label}
-        key = self._order.key
-        files = {image.name: image, "config": self._objects / ".config", "build.log": self._log}
+        files = {image.name: image, "config": self._objects / ".config", store.LOG: self._log}
         if self._order.recipe.image == self._order.recipe.kasan:
             files["vmlinux"] = self._objects / "vmlinux"  # for debuggers
-        return _build_of(key, store.keep(self._home, "kernel", key, record, files))
+        return store.keep_product(self._home, KernelBuild, self._order.key, record, files)
 
 
-class Progress:
-    """Says now and then how far a build is."""
+def progress_of(
+    order: KernelOrder,
+    expected: int,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> BuildProgress:
+    """ "kernel 7.3 um (v1): 312 of ~640 objects, 1 min 20 s". expected: objects; 0: nobody knows."""
 
-    def __init__(
-        self,
-        order: KernelOrder,
-        expected: int,
-        say: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.objects = 0
-        self.expected = expected
-        self._name = f"kernel {order.base.name} {order.recipe.arch} ({order.revision.name})"
-        self._say = say
-        self._clock = clock
-        self._started = clock()
-        self._pace = Pace(clock)
-
-    def line(self, text: str) -> None:
-        """Take in one line of make's output."""
-        if not _OBJECT.match(text):
-            return
-        self.objects += 1
-        if self._pace.due():
-            self._say(self.text(self._clock() - self._started))
-
-    def text(self, seconds: float) -> str:
-        """ "kernel 7.3 um (v1): 312 of ~640 objects, 1 min 20 s"."""
-        total = f" of ~{max(self.expected, self.objects)}" if self.expected else ""
+    def words(_match: re.Match[str], objects: int, seconds: float) -> str:
+        total = f" of ~{max(expected, objects)}" if expected else ""
         minutes, rest = divmod(int(seconds), 60)
         spent = f"{minutes} min {rest} s" if minutes else f"{rest} s"
-        return f"{self._name}: {self.objects}{total} objects, {spent}"
+        return f"{objects}{total} objects, {spent}"
+
+    subject = order.subject
+    label = f"kernel {subject.linux.name} {order.recipe.arch} ({subject.revision.name})"
+    return BuildProgress(label, say, _OBJECT, words, clock)
 
 
 def compiler() -> str:

@@ -10,17 +10,16 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.builds import store
 from farwatch.builds.kernel import ccache_environ, compiler
-from farwatch.builds.store import KeptBuild
+from farwatch.builds.progress import BuildProgress
+from farwatch.builds.store import Product
 from farwatch.engines.vng import QEMU as PROGRAM
 from farwatch.model import hash_of
 from farwatch.system import tools
 from farwatch.system.home import Home
-from farwatch.terminal.progress import Pace
 
 _RECIPE_VERSION = "1"
 """Raise it when something here changes what is built from the same inputs."""
@@ -45,33 +44,23 @@ shift
 exec {meson} setup --native-file {native} "$@"
 """
 _NATIVE = "[binaries]\nbzip2 = 'no-bzip2'\n"
+_NINJA = re.compile(r"^\[(\d+)/(\d+)\]")
 _SHELL = ("CFLAGS", "CPPFLAGS", "LDFLAGS", "CC", "NINJA", "MESON", "NINJAFLAGS", "CCACHE_DISABLE")
 
 
-@dataclass(frozen=True)
-class QemuBuild:
+class QemuBuild(Product):
     """A finished QEMU, in Home.builds."""
 
-    key: str
-    binary: Path
-    log: Path
-    seconds: float
-    """That its making took, whenever that was."""
+    KIND = "qemu"
+
+    @property
+    def binary(self) -> Path:
+        return self.folder / PROGRAM
 
 
 def key(tree: str) -> str:
     """Hash over everything that could change the program. tree: id of the sources."""
     return hash_of("qemu", _RECIPE_VERSION, tree, tools.version_line("gcc"), *_OPTIONS)
-
-
-def finished(home: Home, key: str) -> QemuBuild | None:
-    """The QEMU of that key, if it was built before."""
-    done = store.find(home, "qemu", key)
-    return _build_of(key, done) if done else None
-
-
-def _build_of(key: str, kept: KeptBuild) -> QemuBuild:
-    return QemuBuild(key, kept.folder / PROGRAM, kept.folder / "build.log", kept.seconds)
 
 
 class QemuBuilder:
@@ -96,7 +85,7 @@ class QemuBuilder:
         self._log.unlink(missing_ok=True)
         if not self._configured():
             self._configure()
-        progress = _Progress(self._label, self._say)
+        progress = BuildProgress(self._label, self._say, _NINJA, _steps)
         self._run(["ninja", f"-j{jobs}", PROGRAM], progress.line)
         verify_source()
         return self._keep(key, time.monotonic() - started)
@@ -141,20 +130,9 @@ class QemuBuilder:
 
     def _keep(self, key: str, seconds: float) -> QemuBuild:
         record = {"seconds": round(seconds, 1), "label": self._label}
-        files = {PROGRAM: self._objects / PROGRAM, "build.log": self._log}
-        return _build_of(key, store.keep(self._home, "qemu", key, record, files))
+        files = {PROGRAM: self._objects / PROGRAM, store.LOG: self._log}
+        return store.keep_product(self._home, QemuBuild, key, record, files)
 
 
-class _Progress:
-    """Says now and then how far ninja is."""
-
-    def __init__(self, label: str, say: Callable[[str], None]) -> None:
-        self._label = label
-        self._say = say
-        self._pace = Pace()
-
-    def line(self, text: str) -> None:
-        """Take in one line of ninja's output."""
-        match = re.match(r"^\[(\d+)/(\d+)\]", text)
-        if match and self._pace.due():
-            self._say(f"{self._label}: {match[1]} of {match[2]} steps")
+def _steps(match: re.Match[str], _count: int, _seconds: float) -> str:
+    return f"{match[1]} of {match[2]} steps"

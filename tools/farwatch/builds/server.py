@@ -8,17 +8,17 @@ import shutil
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.builds import store
-from farwatch.builds.store import KeptBuild
+from farwatch.builds.progress import BuildProgress
+from farwatch.builds.store import Product
+from farwatch.builds.subject import Subject
 from farwatch.errors import FarwatchError
-from farwatch.model import Base, Revision, hash_of
+from farwatch.model import hash_of
 from farwatch.system import tools
 from farwatch.system.home import Home
-from farwatch.terminal.progress import Pace
 
 if TYPE_CHECKING:
     from farwatch.trees.trees import Source
@@ -37,20 +37,19 @@ _BUILD_ENVIRON: dict[str, str | None] = {
     "CARGO_PROFILE_RELEASE_LTO": "off",
     "CARGO_TERM_COLOR": "never",
 }
+_CRATE = re.compile(r"^\s+Compiling (\S+)")
 _EDITION_NEEDS = {"2018": (1, 31), "2021": (1, 56), "2024": (1, 85)}
 _LOCK_NEEDS = {3: (1, 53), 4: (1, 78)}
 
 
-@dataclass(frozen=True)
-class ServerBuild:
+class ServerBuild(Product):
     """A finished server, in Home.builds."""
 
-    key: str
-    dir: Path
-    binary: Path
-    log: Path
-    seconds: float
-    """That its making took, whenever that was."""
+    KIND = "server"
+
+    @property
+    def binary(self) -> Path:
+        return self.folder / str(self.record["binary"])
 
 
 def key(source: Source) -> str:
@@ -58,15 +57,9 @@ def key(source: Source) -> str:
     return hash_of("server", _RECIPE_VERSION, source.tree, _version_text("rustc"))
 
 
-def finished(home: Home, key: str) -> ServerBuild | None:
-    """The server of that key, if it was built before."""
-    done = store.find(home, "server", key)
-    return _build_of(key, done) if done else None
-
-
-def _build_of(key: str, kept: KeptBuild) -> ServerBuild:
-    binary = kept.folder / str(kept.record["binary"])
-    return ServerBuild(key, kept.folder, binary, kept.folder / "build.log", kept.seconds)
+def objects_name(component: str) -> str:
+    """Cargo's target folder, one for all revisions and checkouts."""
+    return f"{component}-target"
 
 
 class ServerBuilder:
@@ -75,8 +68,8 @@ class ServerBuilder:
     def __init__(
         self,
         home: Home,
-        revision: Revision,
-        base: Base,
+        subject: Subject,
+        component: str,
         tree: Path,
         say: Callable[[str], None],
         jobs: int,
@@ -85,9 +78,9 @@ class ServerBuilder:
         self._tree = tree
         self._say = say
         self._jobs = jobs
-        self._name = base.component
-        self._label = f"{base.component} {base.name} of {revision.name}"
-        self._target = home.objects / f"{base.component}-target"
+        self._name = component
+        self._label = subject.label(component)
+        self._target = home.objects / objects_name(component)
         self._log = self._target / "farwatch.log"
 
     def build(self, key: str, verify_source: Callable[[], None]) -> ServerBuild:
@@ -101,7 +94,7 @@ class ServerBuilder:
         check_toolchain(self._tree, cargo_version())
         self._fetch()
         self._forget_own_crates()
-        progress = _Progress(self._label, self._say)
+        progress = BuildProgress(self._label, self._say, _CRATE, _crates)
         self._cargo("build", "--release", "--offline", f"--jobs={self._jobs}", on_line=progress.line)
         verify_source()
         return self._keep(key, time.monotonic() - started)
@@ -166,26 +159,12 @@ class ServerBuilder:
     def _keep(self, key: str, seconds: float) -> ServerBuild:
         binary = self._target / "release" / self._name
         record = {"binary": binary.name, "seconds": round(seconds, 1), "label": self._label}
-        files = {binary.name: binary, "build.log": self._log}
-        return _build_of(key, store.keep(self._home, "server", key, record, files))
+        files = {binary.name: binary, store.LOG: self._log}
+        return store.keep_product(self._home, ServerBuild, key, record, files)
 
 
-class _Progress:
-    """Says now and then which crate is being compiled."""
-
-    def __init__(self, label: str, say: Callable[[str], None]) -> None:
-        self._label = label
-        self._say = say
-        self._crates = 0
-        self._pace = Pace()
-
-    def line(self, text: str) -> None:
-        match = re.match(r"^\s+Compiling (\S+)", text)
-        if match is None:
-            return
-        self._crates += 1
-        if self._pace.due():
-            self._say(f"{self._label}: {self._crates} crates, now {match[1]}")
+def _crates(match: re.Match[str], count: int, _seconds: float) -> str:
+    return f"{count} crates, now {match[1]}"
 
 
 def _version_text(tool: str) -> str:

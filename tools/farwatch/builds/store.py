@@ -11,23 +11,46 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 from farwatch.system.home import Home
 
 RECORD = "done.json"
+LOG = "build.log"
 
 
 @dataclass(frozen=True)
 class KeptBuild:
     """A finished build: its folder and what was recorded with it."""
 
+    key: str
+    """Hash of its inputs."""
     folder: Path
     record: Mapping[str, object]
 
     @property
     def seconds(self) -> float:
-        """That its making took, if that was recorded."""
+        """That its making took, whenever that was, if it was recorded."""
         return float(str(self.record["seconds"]))
+
+    @property
+    def label(self) -> str:
+        """What was built, for messages."""
+        return str(self.record.get("label", self.folder.name))
+
+    @property
+    def log(self) -> Path:
+        """What the tools said that made it."""
+        return self.folder / LOG
+
+
+class Product(KeptBuild):
+    """A build that others run or boot. Each kind says what is in its folder."""
+
+    KIND: ClassVar[str]
+
+
+P = TypeVar("P", bound=Product)
 
 
 def folder_of(home: Home, kind: str, key: str) -> Path:
@@ -36,7 +59,7 @@ def folder_of(home: Home, kind: str, key: str) -> Path:
 
 
 def find(home: Home, kind: str, key: str) -> KeptBuild | None:
-    """The build of that key; its record's time of change says when it was last used."""
+    """The build of that key, if there is one; its record's time of change says when it was last used."""
     folder = folder_of(home, kind, key)
     path = folder / RECORD
     try:
@@ -45,7 +68,13 @@ def find(home: Home, kind: str, key: str) -> KeptBuild | None:
         return None
     with suppress(OSError):
         os.utime(path)
-    return KeptBuild(folder, record)
+    return KeptBuild(key, folder, record)
+
+
+def find_product(home: Home, kind: type[P], key: str) -> P | None:
+    """The same, as what it is."""
+    kept = find(home, kind.KIND, key)
+    return kind(kept.key, kept.folder, kept.record) if kept else None
 
 
 @contextmanager
@@ -61,14 +90,14 @@ def fresh(home: Home, kind: str, key: str, record: Mapping[str, object]) -> Iter
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def keep(
-    home: Home, kind: str, key: str, record: Mapping[str, object], files: Mapping[str, Path]
-) -> KeptBuild:
+def keep_product(
+    home: Home, kind: type[P], key: str, record: Mapping[str, object], files: Mapping[str, Path]
+) -> P:
     """Copy what was built. files: name in the build's folder -> where it is now."""
-    with fresh(home, kind, key, record) as folder:
+    with fresh(home, kind.KIND, key, record) as folder:
         for name, path in files.items():
             shutil.copy2(path, folder / name)
-    done = find(home, kind, key)
+    done = find_product(home, kind, key)
     assert done is not None
     return done
 

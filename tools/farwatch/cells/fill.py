@@ -29,10 +29,9 @@ def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
     """
     with Results.open(app.home.results) as results:
         plans = zip(*(plan(app, wish, results) for wish in wishes), strict=True)
-        pairs = [pair for side_by_side in plans for pair in zip(wishes, side_by_side, strict=True)]
-        columns = [column for _, column in pairs]
+        columns = [column for side_by_side in plans for column in side_by_side]
         collected = [result for column in columns for result in column.found.values()]
-        works = [prepare(app, wish, column) for wish, column in pairs if column.todo]
+        works = [prepare(app, column) for column in columns if column.todo]
         if works:
             collected += run_works(app, results, works, guests)
     return _table(columns, collected, whole=not wishes[0].expression)
@@ -40,7 +39,7 @@ def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
 
 def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whole: bool) -> Table:
     tests = dict.fromkeys(name for column in columns for name in column.inputs)
-    revisions = [column.revision for column in columns]
+    revisions = [column.subject.revision for column in columns]
     return build_table(results, revisions, [column.column for column in columns], list(tests), whole=whole)
 
 

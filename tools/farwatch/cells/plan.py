@@ -13,14 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farwatch.builds.subject import Subject
 from farwatch.cells.jobs import ColumnWork, Job
 from farwatch.cells.selection import compile_expression
-from farwatch.cells.setting import VMM, built_setting, edited_sources, installed_engine, own_vmm
+from farwatch.cells.setting import built_setting, subject_of
 from farwatch.cells.wish import Wish
-from farwatch.engines.engine import Engine
 from farwatch.errors import unknown
 from farwatch.guests.companion import command_line
-from farwatch.model import Base, CellResult, Column, Revision, TestCase, hash_of
+from farwatch.model import CellResult, Column, Revision, TestCase, hash_of
 from farwatch.results.store import Results
 
 RUNS_CLIENTS = "program_test"
@@ -29,19 +29,15 @@ CLIENTS = ("inotifywait", "node", "gio")
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.builds.builder import TestsBuild
-    from farwatch.trees.trees import Source
+    from farwatch.builds.selftests import TestsBuild
 
 
 @dataclass
 class ColumnPlan:
     """One column: its cells, found or to be run, and what it takes to run them."""
 
-    revision: Revision
+    subject: Subject
     column: Column
-    linux: Base
-    sources: dict[str, Source]
-    """Checkouts to build from, by component; empty: the patches."""
     tests: TestsBuild
     inputs: dict[str, str]
     """Test -> hash over everything that could change its verdict."""
@@ -55,35 +51,31 @@ def plan(app: App, wish: Wish, results: Results) -> list[ColumnPlan]:
 
 
 def _plan_column(app: App, wish: Wish, results: Results, revision: Revision) -> ColumnPlan:
-    linux = app.catalog.base_of(revision, "linux", wish.base)
-    tests = app.builder.tests(linux)
+    subject = subject_of(app, wish, revision)
+    tests = app.builder.tests(subject.linux)
     cases = select(tests.cases, wish.expression)
-    sources = edited_sources(app, revision, linux) if wish.edited else {}
-    return plan_cases(app, wish, results, revision, revision.name, sources, tests, cases)
+    return plan_cases(app, results, subject, subject.column(), tests, cases, fresh=wish.fresh)
 
 
 def plan_cases(
     app: App,
-    wish: Wish,
     results: Results,
-    revision: Revision,
-    name: str,
-    sources: dict[str, Source],
+    subject: Subject,
+    column: Column,
     tests: TestsBuild,
     cases: Sequence[TestCase],
+    *,
+    fresh: bool = False,
 ) -> ColumnPlan:
-    """Look up these cases in the column called `name`: those of a revision, or of a part of its series."""
-    linux = app.catalog.base_of(revision, "linux", wish.base)
-    engine = installed_engine(app, wish.engine)
-    column = Column(name, linux.name, engine.name, wish.flavor)
-    key = _column_key(app, wish, revision, linux, engine, sources)
+    """Look up these cases in a column: that of a revision, or of a part of its series. fresh: in vain."""
+    key = _column_key(app, subject)
     inputs = {case.name: hash_of(key, *_test_key(tests, case)) for case in cases}
     found = {}
-    if not wish.fresh:
+    if not fresh:
         looked_up = {name: results.find(column, name, inputs[name]) for name in inputs}
         found = {name: result for name, result in looked_up.items() if result is not None}
     todo = tuple(case for case in cases if case.name not in found)
-    return ColumnPlan(revision, column, linux, sources, tests, inputs, found, todo)
+    return ColumnPlan(subject, column, tests, inputs, found, todo)
 
 
 def select(cases: Sequence[TestCase], expression: str) -> tuple[TestCase, ...]:
@@ -97,23 +89,15 @@ def select(cases: Sequence[TestCase], expression: str) -> tuple[TestCase, ...]:
     return chosen
 
 
-def _column_key(
-    app: App, wish: Wish, revision: Revision, linux: Base, engine: Engine, sources: dict[str, Source]
-) -> str:
+def _column_key(app: App, subject: Subject) -> str:
     """Hash of what all cells of a column share."""
-    parts = [engine.recipe, revision.share, wish.flavor]
-    parts.append(app.builder.kernel_key(revision, linux, engine.arch, wish.flavor, sources.get("linux")))
-    if revision.share == "virtiofs":
-        base = app.catalog.base_of(revision, "virtiofsd")
-        parts.append(app.builder.server_key(revision, base, sources.get("virtiofsd")))
+    revision, builder = subject.revision, app.builder
+    parts = [subject.engine.recipe, revision.share, subject.flavor, builder.kernels.key(subject)]
+    if subject.has_server:
+        parts.append(builder.servers.key(subject))
         parts.extend(command_line(Path("server"), Path("share"), 0, revision.server_options))
-    parts.append(_vmm_key(app, revision, engine, sources))
+    parts.append(builder.monitors.key(subject) if subject.has_own_vmm else subject.engine.version())
     return hash_of(*filter(None, parts))
-
-
-def _vmm_key(app: App, revision: Revision, engine: Engine, sources: dict[str, Source]) -> str:
-    base = own_vmm(app, revision, engine)
-    return app.builder.vmm_key(revision, base, sources.get(VMM)) if base else engine.version()
 
 
 def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
@@ -137,9 +121,9 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def prepare(app: App, wish: Wish, plan: ColumnPlan) -> ColumnWork:
+def prepare(app: App, plan: ColumnPlan) -> ColumnWork:
     """Build what a column's guests need, and put its tests in a queue."""
-    setting = built_setting(app, wish, plan.revision, plan.linux, plan.sources, plan.tests)
+    setting = built_setting(app, plan.subject, plan.tests)
     programs = {path.name: path for path in plan.tests.programs}
     jobs = (Job(case, programs[case.program], plan.inputs[case.name]) for case in plan.todo)
     return ColumnWork(plan.column, setting, deque(jobs))

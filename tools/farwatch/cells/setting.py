@@ -4,53 +4,51 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from farwatch.builds.servers import COMPONENT as SERVER
+from farwatch.builds.subject import VMM, Subject
 from farwatch.cells.wish import Wish
 from farwatch.engines.engine import Engine
 from farwatch.engines.registry import engine_named
 from farwatch.errors import FarwatchError
-from farwatch.model import Base, Revision
+from farwatch.model import Revision
 from farwatch.system import bootstrap
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.builds.builder import TestsBuild
+    from farwatch.builds.selftests import TestsBuild
     from farwatch.guests.setting import Setting
     from farwatch.trees.trees import Source
 
 
-VMM = "qemu"
-"""The component that an engine with a virtual machine monitor may run in a patched form."""
+def subject_of(app: App, wish: Wish, revision: Revision) -> Subject:
+    """What a wish means for one of its revisions; nothing is built for it."""
+    engine = installed_engine(app, wish.engine)
+    bases = {"linux": app.catalog.base_of(revision, "linux", wish.base)}
+    if revision.share == "virtiofs":
+        bases[SERVER] = app.catalog.base_of(revision, SERVER)
+    if engine.runs_vmm and revision.patches(VMM):
+        bases[VMM] = app.catalog.base_of(revision, VMM)
+    subject = Subject(revision, bases, engine, wish.flavor)
+    return subject.built_from(*_edited_sources(app, subject)) if wish.edited else subject
 
 
-def edited_sources(app: App, revision: Revision, linux: Base) -> dict[str, Source]:
+def _edited_sources(app: App, subject: Subject) -> Iterator[Source]:
     """The checkouts of a revision that differ from its patches; each is announced."""
-    sources = {}
-    bases = [linux, app.catalog.base_of(revision, "virtiofsd")]
-    if revision.patches(VMM):
-        bases.append(app.catalog.base_of(revision, VMM))
-    for base in bases:
-        component = base.component
-        source = app.trees.working(revision, component, base)
+    for component, base in subject.bases.items():
+        source = app.trees.working(subject.revision, component, base)
         if source is not None:
             print(f"building {component} from {source.path} ({source.label})", file=sys.stderr)
-            sources[component] = source
-    return sources
-
-
-def own_vmm(app: App, revision: Revision, engine: Engine) -> Base | None:
-    """Base of the monitor that a revision has patches for, if the engine runs it; None: the installed one."""
-    patched = engine.runs_vmm and revision.patches(VMM)
-    return app.catalog.base_of(revision, VMM) if patched else None
+            yield source
 
 
 def setting_for(app: App, wish: Wish, revision: Revision) -> Setting:
     """What it takes to boot a guest of a revision, built if it has to be."""
-    linux = app.catalog.base_of(revision, "linux", wish.base)
-    sources = edited_sources(app, revision, linux) if wish.edited else {}
-    return built_setting(app, wish, revision, linux, sources, app.builder.tests(linux))
+    subject = subject_of(app, wish, revision)
+    return built_setting(app, subject, app.builder.tests(subject.linux))
 
 
 def installed_engine(app: App, name: str) -> Engine:
@@ -64,37 +62,33 @@ def installed_engine(app: App, name: str) -> Engine:
 def usable_engine(app: App, name: str) -> Engine:
     """The same; FarwatchError if it cannot run here."""
     engine = installed_engine(app, name)
-    trouble = engine.examine()
-    if trouble:
-        raise FarwatchError(f"cannot run engine {engine.name}", cause=trouble, hint="farwatch doctor")
+    require_usable(engine)
     return engine
 
 
-def built_setting(
-    app: App, wish: Wish, revision: Revision, linux: Base, sources: dict[str, Source], tests: TestsBuild
-) -> Setting:
-    engine = usable_engine(app, wish.engine)
-    kernel = app.builder.kernel(revision, linux, engine.arch, wish.flavor, sources.get("linux"))
-    server = None
-    if revision.share == "virtiofs":
-        base = app.catalog.base_of(revision, "virtiofsd")
-        server = app.builder.server(revision, base, sources.get("virtiofsd")).binary
-    vmm = None
-    if vmm_base := own_vmm(app, revision, engine):
-        vmm = app.builder.vmm(revision, vmm_base, sources.get(VMM)).binary
-    elif engine.without_vmm and revision.patches(VMM):
+def require_usable(engine: Engine) -> None:
+    """FarwatchError if the engine cannot run here."""
+    if trouble := engine.examine():
+        raise FarwatchError(f"cannot run engine {engine.name}", cause=trouble, hint="farwatch doctor")
+
+
+def built_setting(app: App, subject: Subject, tests: TestsBuild) -> Setting:
+    """The setting of a subject's guests; what they run is built if it has to be."""
+    revision, engine, builder = subject.revision, subject.engine, app.builder
+    require_usable(engine)
+    if not engine.runs_vmm and engine.without_vmm and revision.patches(VMM):
         app.reporter.say(f"{revision.name} without its patches for {VMM}: {engine.without_vmm}")
     from farwatch.guests.kvm import accelerated
     from farwatch.guests.setting import Setting
 
     setting = Setting(
         engine,
-        kernel.image,
+        builder.kernels.build(subject).image,
         tests.agent,
         tests.actor,
         revision.share,
-        server,
+        builder.servers.build(subject).binary if subject.has_server else None,
         server_options=revision.server_options,
-        vmm=vmm,
+        vmm=builder.monitors.build(subject).binary if subject.has_own_vmm else None,
     )
     return replace(setting, engine=accelerated(app.home, setting, app.reporter.say))

@@ -18,19 +18,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.cells.setting import VMM, edited_sources, own_vmm, usable_engine
+    from farwatch.cells.setting import require_usable, subject_of
 
     revision = app.catalog.revision(args.revision)
-    linux = app.catalog.base_of(revision, "linux", args.base)
-    sources = {} if args.patches else edited_sources(app, revision, linux)
-    engine = usable_engine(app, args.engine)
-    kernel = app.builder.kernel(revision, linux, engine.arch, args.flavor, sources.get("linux"))
-    print(f"kernel  {kernel.image}")
-    if revision.share == "virtiofs":
-        base = app.catalog.base_of(revision, "virtiofsd")
-        server = app.builder.server(revision, base, sources.get("virtiofsd"))
-        print(f"server  {server.binary}")
-    if vmm := own_vmm(app, revision, engine):
-        print(f"qemu    {app.builder.vmm(revision, vmm, sources.get(VMM)).binary}")
-    print(f"tests   {app.builder.tests(linux).dir}")
+    subject = subject_of(app, common.wish_from(args, [revision], edited=not args.patches), revision)
+    require_usable(subject.engine)
+    builder = app.builder
+    print(f"kernel  {builder.kernels.build(subject).image}")
+    if subject.has_server:
+        print(f"server  {builder.servers.build(subject).binary}")
+    if subject.has_own_vmm:
+        print(f"qemu    {builder.monitors.build(subject).binary}")
+    print(f"tests   {builder.tests(subject.linux).dir}")
     return 0

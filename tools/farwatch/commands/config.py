@@ -19,13 +19,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.engines.registry import engine_named
+    from farwatch.cells.setting import subject_of
 
     revision = app.catalog.revision(args.revision)
-    linux = app.catalog.base_of(revision, "linux", args.base)
-    engine = engine_named(args.engine)
+    subject = subject_of(app, common.wish_from(args, [revision], edited=False), revision)
     if args.why:
-        print(app.builder.why(revision, linux, engine.arch, args.flavor, args.why))
+        print(app.builder.kernels.why(subject, args.why))
     else:
-        sys.stdout.write(app.builder.config(revision, linux, engine.arch, args.flavor))
+        sys.stdout.write(app.builder.kernels.config(subject))
     return 0

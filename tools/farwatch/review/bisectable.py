@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 from farwatch.builds import complaints
 from farwatch.builds.complaints import Complaint
+from farwatch.builds.subject import Subject
+from farwatch.cells.setting import installed_engine
 from farwatch.cells.wish import Wish
 from farwatch.errors import BuildFailure, FarwatchError, unknown
 from farwatch.guests.companion import known_options
@@ -31,7 +33,7 @@ from farwatch.review.findings import ReviewedPatch, read_patches
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.builds.builder import TestsBuild
+    from farwatch.builds.selftests import TestsBuild
     from farwatch.results.store import Results
     from farwatch.trees.trees import Source
 
@@ -129,6 +131,7 @@ class Bench:
         self._bases = {
             name: app.catalog.base_of(revision, name, self._base_name(name)) for name in COMPONENTS
         }
+        self._subject = Subject(revision, self._bases, installed_engine(app, wish.engine), wish.flavor)
         self._patches = {
             name: list(read_patches(app, revision, name, self._bases[name])) for name in COMPONENTS
         }
@@ -188,9 +191,8 @@ class Bench:
         return Seen(said=said, more=more, cells=self._run(step, list(cases)))
 
     def _build(self, step: Prefix) -> tuple[tuple[Complaint, ...], tuple[str, ...]]:
-        linux, server = self._bases["linux"], self._bases["virtiofsd"]
-        builder, arch, flavor = self._app.builder, self._arch, self._wish.flavor
-        kernel = builder.kernel(self._revision, linux, arch, flavor, step.sources["linux"])
+        builder, subject = self._app.builder, self._at(step)
+        kernel = builder.kernels.build(subject)
         said: list[Complaint] = []
         more: list[str] = []
         if (step.patch or step.following) in self._patches["linux"]:
@@ -198,27 +200,21 @@ class Bench:
             said += complaints.of_make(self._compile(step, units))
             log = kernel.log.read_text(encoding="utf-8", errors="replace")
             more += [entry.file for entry in complaints.of_make(log) if entry.file not in units]
-        if self._revision.share == "virtiofs":
-            built = builder.server(self._revision, server, step.sources["virtiofsd"])
+        if subject.has_server:
+            built = builder.servers.build(subject)
             if (step.patch or step.following) in self._patches["virtiofsd"]:
                 said += complaints.of_cargo(built.log.read_text(encoding="utf-8", errors="replace"))
         return tuple(said), tuple(dict.fromkeys(more))
 
-    @property
-    def _arch(self) -> str:
-        from farwatch.cells.setting import installed_engine
-
-        return installed_engine(self._app, self._wish.engine).arch
+    def _at(self, step: Prefix) -> Subject:
+        return self._subject.built_from(*step.sources.values())
 
     def _units(self, patch: ReviewedPatch | None) -> set[str]:
         return units_of(patch, self._patches["linux"]) if patch else set()
 
     def _compile(self, step: Prefix, units: set[str]) -> str:
         """Each of these files once more, at this step: a build tells only about what it had to make anew."""
-        source, linux = step.sources["linux"], self._bases["linux"]
-        flavor = self._wish.flavor
-        builder = self._app.builder
-        return builder.complaints(self._revision, linux, self._arch, flavor, source, sorted(units), ()).log
+        return self._app.builder.kernels.complaints(self._at(step), sorted(units)).log
 
     def _news(self, step: Prefix, last: Prefix, before: Seen, after: Seen) -> list[Complaint]:
         """Complaints that a patch brings."""
@@ -240,27 +236,19 @@ class Bench:
         options = self._revision.server_options
         if not options or step.following not in self._patches["virtiofsd"]:
             return self._revision
-        base, source = self._bases["virtiofsd"], step.sources["virtiofsd"]
-        binary = self._app.builder.server(self._revision, base, source).binary
+        binary = self._app.builder.servers.build(self._at(step)).binary
         return replace(self._revision, server_options=known_options(binary, options))
 
     def _run(self, step: Prefix, cases: Sequence[TestCase]) -> dict[str, CellResult]:
         from farwatch.cells.fill import run_works
         from farwatch.cells.plan import plan_cases, prepare
 
-        plan = plan_cases(
-            self._app,
-            self._wish,
-            self._results,
-            self._as_started(step),
-            step.column,
-            step.sources,
-            self._tests,
-            cases,
-        )
+        subject = replace(self._at(step), revision=self._as_started(step))
+        column, fresh = subject.column(step.column), self._wish.fresh
+        plan = plan_cases(self._app, self._results, subject, column, self._tests, cases, fresh=fresh)
         cells = dict(plan.found)
         if plan.todo:
-            work = prepare(self._app, self._wish, plan)
+            work = prepare(self._app, plan)
             cells |= {cell.test: cell for cell in run_works(self._app, self._results, [work], self._guests)}
         return cells
 

@@ -17,9 +17,6 @@ from farwatch.errors import BuildFailure
 from farwatch.review.findings import Finding, NotRun, Outcome, Review, ReviewedPatch
 from farwatch.trees.trees import Source
 
-ARCH = "um"
-FLAVOR = "plain"
-
 _REFUSED = "sparse is not available or not up to date"
 _NO_RULE = re.compile(r"No rule to make target '(?P<file>[^']+)\.o'")
 
@@ -45,7 +42,7 @@ def check(job: Review) -> Iterator[Outcome]:
         except BuildFailure as failure:
             yield Finding(patch.name, "compile", f"{failure.what}: {failure.cause.partition(chr(10))[0]}")
             continue
-        yield from _new(patch, units[place], before, after)
+        yield from _new(job, patch, units[place], before, after)
         before = after
 
 
@@ -64,21 +61,19 @@ def _is_tool(file: str) -> bool:
 
 def _said(job: Review, source: Source, units: set[str], options: Sequence[str]) -> str:
     """The log of make over some files of a source."""
-    builder = job.app.builder
-    checked = builder.complaints(
-        job.revision, job.bases["linux"], ARCH, FLAVOR, source, sorted(units), options
-    )
-    return checked.log
+    subject = job.subject.built_from(source)
+    return job.app.builder.kernels.complaints(subject, sorted(units), options).log
 
 
-def _new(patch: ReviewedPatch, units: set[str], before: str, after: str) -> Iterator[Outcome]:
+def _new(job: Review, patch: ReviewedPatch, units: set[str], before: str, after: str) -> Iterator[Outcome]:
+    where = f"the {job.subject.engine.arch} {job.subject.flavor} kernel"
     mine = units | {file for file in patch.files if file.endswith(".h")}
     for complaint in complaints.new(complaints.of_make(before), complaints.of_make(after), patch.moved):
         if complaint.file in mine:
             yield Finding(patch.name, _rule(complaint), complaint.text, complaint.where)
     for match in _NO_RULE.finditer(after):
         if f"{match['file']}.c" in units:
-            yield NotRun("W=1, sparse", f"{match['file']}.c is no part of the {ARCH} {FLAVOR} kernel")
+            yield NotRun("W=1, sparse", f"{match['file']}.c is no part of {where}")
 
 
 def _rule(complaint: Complaint) -> str:

@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from farwatch.builds.subject import Subject
+from farwatch.engines.registry import engine_named
 from farwatch.model import Base, Revision
 from farwatch.system import git
 
@@ -59,6 +61,7 @@ class PatchRecipients:
     addresses: tuple[str, ...]
 
 
+ENGINE = "uml"
 Outcome = Finding | NotRun | PatchRecipients
 
 
@@ -110,6 +113,11 @@ class Review:
     """A human has taken the series over."""
     previous: Revision | None
     """The revision before it."""
+
+    @property
+    def subject(self) -> Subject:
+        """What compilers look at: the kernel that is built in the least time."""
+        return Subject(self.revision, self.bases, engine_named(ENGINE))
 
     def of(self, component: str) -> tuple[ReviewedPatch, ...]:
         return tuple(patch for patch in self.patches if patch.component == component)

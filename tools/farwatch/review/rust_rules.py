@@ -64,7 +64,7 @@ def check_clippy(job: Review) -> Iterator[Outcome]:
 
 
 def _clippy(job: Review, source: Source) -> list[complaints.Complaint]:
-    checked = job.app.builder.clippy(job.revision, job.bases[source.component], source)
+    checked = job.app.builder.servers.clippy(job.subject.built_from(source), source.component)
     found = complaints.of_clippy(checked.log)
     if not checked.complete and not any(complaint.error for complaint in found):
         raise FarwatchError(

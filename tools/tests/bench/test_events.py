@@ -21,6 +21,7 @@ from farwatch.bench.events import (
 )
 from farwatch.cli import main
 from farwatch.errors import FarwatchError
+from farwatch.model import Column
 
 PRINTED: dict[str, Samples] = {
     "latency": {"latency_ns": [3000.0, 1000.0, 2000.0]},
@@ -34,7 +35,7 @@ PRINTED: dict[str, Samples] = {
 
 def column(**changed: Samples) -> Measured:
     printed = PRINTED | changed
-    return Measured("v1", "7.3", "uml", "plain", {words: printed[words[0]] for words in measurements(QUICK)})
+    return Measured(Column("v1", "7.3"), {words: printed[words[0]] for words in measurements(QUICK)})
 
 
 def figures(of: Measured) -> dict[str, float | None]:

@@ -15,10 +15,14 @@ import pytest
 
 from farwatch.builds import fragments, freshness, kernel
 from farwatch.builds.builder import Builder
-from farwatch.builds.kernel import Progress, order
+from farwatch.builds.kernel import KernelOrder, order, progress_of
+from farwatch.builds.progress import BuildProgress
+from farwatch.builds.subject import Subject
+from farwatch.engines.engine import Engine
+from farwatch.engines.uml import UmlEngine
+from farwatch.engines.vng import VngEngine
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
-from farwatch.revisions.catalog import Catalog
 from farwatch.system import git, tools
 from farwatch.system.home import Home
 from farwatch.trees.trees import Source, Trees
@@ -82,8 +86,14 @@ class World:
     revision: Revision
     builder: Builder
 
+    def subject(self, flavor: str = "plain", engine: Engine | None = None) -> Subject:
+        return Subject(self.revision, {"linux": BASE}, engine or UmlEngine(), flavor)
+
+    def order(self, source: Source) -> KernelOrder:
+        return order(self.subject(), source)
+
     def build(self, flavor: str = "plain") -> kernel.KernelBuild:
-        return self.builder.kernel(self.revision, BASE, "um", flavor)
+        return self.builder.kernels.build(self.subject(flavor))
 
     def targets(self) -> list[str]:
         """What make was asked for since the last time."""
@@ -92,6 +102,10 @@ class World:
             found += path.read_text().split()
             path.unlink()
         return found
+
+
+class MipsEngine(UmlEngine):
+    arch = "mips"
 
 
 @pytest.fixture
@@ -113,7 +127,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (tmp_path / "patches" / "v1" / "linux").mkdir(parents=True)
     revision = Revision("v1", "t", tmp_path / "patches" / "v1", "virtiofs", {"linux": "7.3"})
     home, trees, said = Home(tmp_path / "home"), FakeTrees(tree), list[str]()
-    builder = Builder(home, cast(Catalog, None), cast(Trees, trees), said.append)
+    builder = Builder(home, cast(Trees, trees), said.append)
     return World(home, root, tree, trees, said, revision, builder)
 
 
@@ -122,24 +136,24 @@ def test_a_build_is_kept_whole(world: World) -> None:
     assert built.image.read_text() == "int one;\n"
     assert "CONFIG_INOTIFY_USER=y" in built.config.read_text()
     assert "  CC      one.o" in built.log.read_text()
-    assert built.dir.parent == world.home.builds
+    assert built.folder.parent == world.home.builds
     assert world.targets() == ["tinyconfig", "olddefconfig", "linux"]
 
 
 @pytest.mark.parametrize(
-    ("arch", "flavor", "image"),
+    ("engine", "flavor", "image"),
     [
-        ("x86_64", "plain", "vmlinux"),
-        ("x86_64", "kasan", "arch/x86/boot/bzImage"),
-        ("x86_64", "no-kasan", "vmlinux"),
-        ("um", "kasan", "linux"),
+        (VngEngine(), "plain", "vmlinux"),
+        (VngEngine(), "kasan", "arch/x86/boot/bzImage"),
+        (VngEngine(), "no-kasan", "vmlinux"),
+        (UmlEngine(), "kasan", "linux"),
     ],
 )
-def test_an_image_that_can_be_booted(world: World, arch: str, flavor: str, image: str) -> None:
+def test_an_image_that_can_be_booted(world: World, engine: Engine, flavor: str, image: str) -> None:
     (world.root / "kernel-tests" / "config.flavor.no-kasan").write_text("CONFIG_KASAN=n\n")
     (world.root / "kernel-tests" / "config.x86_64").write_text("")
     source = world.trees.tip(world.revision, "linux", BASE)
-    recipe = order(world.revision, BASE, arch, flavor, source).recipe
+    recipe = order(world.subject(flavor, engine), source).recipe
     assert (recipe.image, recipe.target) == (image, Path(image).name)
 
 
@@ -171,7 +185,7 @@ def test_a_changed_fragment_configures_again(world: World) -> None:
     (world.root / "kernel-tests" / "config.um").write_text("CONFIG_HOSTFS=y\n")
     assert "CONFIG_HOSTFS=y" in world.build().config.read_text()
     assert world.targets() == ["tinyconfig", "olddefconfig", "linux"]
-    assert first.dir.exists()
+    assert first.folder.exists()
 
 
 def test_a_comment_in_a_fragment_changes_nothing(world: World) -> None:
@@ -196,9 +210,9 @@ def test_flavors_do_not_share_objects(world: World) -> None:
 
 
 def test_a_revision_with_its_own_options_has_its_own_objects(world: World) -> None:
-    before = order(world.revision, BASE, "um", "plain", world.trees.tip(world.revision, "linux", BASE))
+    before = world.order(world.trees.tip(world.revision, "linux", BASE))
     (world.revision.folder / "linux" / "config").write_text("CONFIG_FUSE_REMOTE=y\n")
-    after = order(world.revision, BASE, "um", "plain", world.trees.tip(world.revision, "linux", BASE))
+    after = world.order(world.trees.tip(world.revision, "linux", BASE))
     assert before.objects_name == "linux-7.3-um-plain"
     assert re.fullmatch(r"linux-7\.3-um-plain-[0-9a-f]{8}", after.objects_name)
     assert before.key != after.key
@@ -234,7 +248,7 @@ def test_an_option_that_does_not_stick_is_refused(world: World) -> None:
 def test_why_works_on_a_config_that_did_not_stick(world: World) -> None:
     (world.root / "kernel-tests" / "config").write_text("CONFIG_GONE=y\n")
     (world.tree / "Kconfig").write_text('config GONER\n\tbool "x"\n')
-    assert "did you mean GONER?" in world.builder.why(world.revision, BASE, "um", "plain", "GONE")
+    assert "did you mean GONER?" in world.builder.kernels.why(world.subject(), "GONE")
 
 
 def test_an_error_in_a_source_is_named_by_its_place_in_the_tree(world: World) -> None:
@@ -298,14 +312,14 @@ def test_the_shell_of_a_person_has_no_say(world: World, monkeypatch: pytest.Monk
 
 
 def test_config_without_a_build(world: World) -> None:
-    assert "CONFIG_INOTIFY_USER=y" in world.builder.config(world.revision, BASE, "um", "plain")
+    assert "CONFIG_INOTIFY_USER=y" in world.builder.kernels.config(world.subject())
     assert world.targets() == ["tinyconfig", "olddefconfig"]
 
 
 @pytest.mark.parametrize("part", ["tree", "fragment", "toolchain"])
 def test_every_input_is_in_the_key(world: World, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     source = world.trees.tip(world.revision, "linux", BASE)
-    before = order(world.revision, BASE, "um", "plain", source)
+    before = world.order(source)
     after = before
     if part == "tree":
         after = replace(before, source=replace(source, tree="other"))
@@ -320,12 +334,12 @@ def test_every_input_is_in_the_key(world: World, monkeypatch: pytest.MonkeyPatch
 
 def test_an_unknown_architecture_is_refused(world: World) -> None:
     with pytest.raises(FarwatchError, match="unknown kernel architecture 'mips'"):
-        world.builder.kernel_key(world.revision, BASE, "mips", "plain")
+        world.builder.kernels.key(world.subject(engine=MipsEngine()))
 
 
-def _progress(world: World, expected: int, clock: Callable[[], float]) -> Progress:
-    found = order(world.revision, BASE, "um", "plain", world.trees.tip(world.revision, "linux", BASE))
-    return Progress(found, expected, world.said.append, clock)
+def _progress(world: World, expected: int, clock: Callable[[], float]) -> BuildProgress:
+    found = world.order(world.trees.tip(world.revision, "linux", BASE))
+    return progress_of(found, expected, world.said.append, clock)
 
 
 def test_progress_speaks_now_and_then(world: World) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from farwatch.builds import qemu
 from farwatch.builds.builder import Builder
+from farwatch.builds.subject import Subject
+from farwatch.engines.vng import VngEngine
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
-from farwatch.revisions.catalog import Catalog
 from farwatch.system.home import Home
 from farwatch.trees.trees import Trees
 from tests.processes import script
@@ -41,7 +42,9 @@ class World:
     builder: Builder
 
     def build(self) -> qemu.QemuBuild:
-        return self.builder.vmm(Revision("v1", "t", self.home.root, "virtiofs", {}), BASE)
+        return self.builder.monitors.build(
+            Subject(Revision("v1", "t", self.home.root, "virtiofs", {}), {"qemu": BASE}, VngEngine())
+        )
 
     def calls(self) -> list[str]:
         """What was started since the last time."""
@@ -62,7 +65,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("TREE", str(tree))
     home = Home(tmp_path / "home")
-    builder = Builder(home, cast(Catalog, None), cast(Trees, FakeTrees(tree)), lambda _: None)
+    builder = Builder(home, cast(Trees, FakeTrees(tree)), lambda _: None)
     return World(home, tree, builder)
 
 

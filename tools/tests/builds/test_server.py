@@ -15,9 +15,10 @@ import pytest
 
 from farwatch.builds import server
 from farwatch.builds.builder import Builder
+from farwatch.builds.subject import Subject
+from farwatch.engines.uml import UmlEngine
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
-from farwatch.revisions.catalog import Catalog
 from farwatch.system import tools
 from farwatch.system.home import Home
 from farwatch.trees.trees import Trees
@@ -48,7 +49,7 @@ class World:
 
     def build(self) -> server.ServerBuild:
         revision = Revision("v1", "t", self.home.root, "virtiofs", {})
-        return self.builder.server(revision, BASE)
+        return self.builder.servers.build(Subject(revision, {"virtiofsd": BASE}, UmlEngine()))
 
     def calls(self) -> list[str]:
         """What cargo was asked for since the last time."""
@@ -67,7 +68,7 @@ def world(tmp_path: Path) -> World:
     (tree / "Cargo.lock").write_text('version = 3\n\n[[package]]\nname = "virtiofsd"\nversion = "1.14.0"\n')
     home, said = Home(tmp_path / "home"), list[str]()
     trees = FakeTrees(tree)
-    builder = Builder(home, cast(Catalog, None), cast(Trees, trees), said.append)
+    builder = Builder(home, cast(Trees, trees), said.append)
     return World(home, tree, trees, said, builder)
 
 
@@ -90,7 +91,7 @@ def fake_cargo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def test_build_and_reuse(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     built = world.build()
     assert built.binary.read_text() == "fn main() {}\n"
-    assert built.binary.parent == built.dir
+    assert built.binary.parent == built.folder
     assert built.log.exists()
     assert world.calls() == ["fetch --locked", "build --locked --release --offline"]
     monkeypatch.setattr(subprocess, "Popen", None)

@@ -16,8 +16,9 @@ from typing import cast
 import pytest
 
 from farwatch.app import App
-from farwatch.builds.builder import TestsBuild
+from farwatch.builds.selftests import TestsBuild
 from farwatch.cells.plan import plan_cases
+from farwatch.cells.setting import subject_of
 from farwatch.cells.wish import Wish
 from farwatch.engines import vng
 from farwatch.engines.engine import Engine, GuestSpec, Listeners
@@ -306,9 +307,10 @@ def test_what_an_engine_needs_is_there_before_its_version_is_asked_for(
 
     monkeypatch.setattr(vng, "version_line", version)
     catalog = SimpleNamespace(base_of=lambda *_: Base("linux", "7.3", "deb"))
-    builder = SimpleNamespace(kernel_key=lambda *_: "key")
+    builder = SimpleNamespace(kernels=SimpleNamespace(key=lambda _: "key"))
     app = cast(App, SimpleNamespace(root=tmp_path, home=home, catalog=catalog, builder=builder))
     reference = Revision("reference", "t", tmp_path, "tmpfs", {})
     wish = Wish((reference,), engine="vng")
-    plan_cases(app, wish, cast(Results, None), reference, "reference", {}, cast(TestsBuild, None), ())
+    subject = subject_of(app, wish, reference)
+    plan_cases(app, cast(Results, None), subject, subject.column(), cast(TestsBuild, None), ())
     assert order == ["installed", "asked"]

@@ -18,8 +18,11 @@ import pytest
 
 from farwatch.app import App
 from farwatch.builds import kernel as kernel_build
-from farwatch.builds.builder import Checked, TestsBuild
+from farwatch.builds.selftests import TestsBuild
+from farwatch.builds.subject import Subject
+from farwatch.builds.workbench import Checked
 from farwatch.cells.wish import Wish
+from farwatch.engines.uml import UmlEngine
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.results.store import Results
@@ -56,16 +59,21 @@ class World:
 
     # -- builder
 
-    def kernel_key(self, _revision: object, _base: object, _arch: str, _flavor: str, source: Source) -> str:
-        return source.tree
+    def __post_init__(self) -> None:
+        self.kernels = SimpleNamespace(
+            key=lambda subject: subject.sources["linux"].tree,
+            build=lambda subject: self._kernel(subject.sources["linux"]),
+            complaints=lambda subject, files: self._complaints(subject.sources["linux"], files),
+        )
+        self.servers = SimpleNamespace(
+            key=lambda subject: subject.sources["virtiofsd"].tree,
+            build=lambda subject: self._server(subject.sources["virtiofsd"]),
+        )
 
-    def server_key(self, _revision: object, _base: object, source: Source) -> str:
-        return source.tree
-
-    def kernel(self, _revision: object, _base: object, _arch: str, _flavor: str, source: Source) -> Any:
+    def _kernel(self, source: Source) -> Any:
         return self._build(source, (DIR, PAGE), self._make_log(source, (DIR, PAGE)))
 
-    def server(self, _revision: object, _base: object, source: Source) -> Any:
+    def _server(self, source: Source) -> Any:
         log = "".join(
             f"warning: {line}\n --> {RUST}:{number}:1\n" for number, line in self._warnings(source, RUST)
         )
@@ -74,16 +82,7 @@ class World:
     def tests(self, _base: object) -> TestsBuild:
         return self.tests_build
 
-    def complaints(
-        self,
-        _revision: object,
-        _base: object,
-        _arch: str,
-        _flavor: str,
-        source: Source,
-        files: Sequence[str],
-        _options: object,
-    ) -> Checked:
+    def _complaints(self, source: Source, files: Sequence[str]) -> Checked:
         return Checked(self._make_log(source, self.app.trees.present(source, files)), True)
 
     def _build(self, source: Source, files: Sequence[str], log: str) -> Any:
@@ -126,8 +125,8 @@ class World:
             if len(self.ran) == self.stop_after:
                 raise KeyboardInterrupt
             self.ran.append((plan.column.revision, case.name))
-            self.options[plan.column.revision] = plan.revision.server_options
-            verdict = self._verdict(plan.sources, case)
+            self.options[plan.column.revision] = plan.subject.revision.server_options
+            verdict = self._verdict(plan.subject.sources, case)
             inputs = plan.inputs[case.name]
             cell = CellResult(plan.column, case.name, inputs, verdict, "because", started=time.time())
             results.store(cell)
@@ -162,7 +161,7 @@ def world(tmp_path: Path, imported: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     program = script(tmp_path / "event_test", "exit 0")
     world = World(app, TestsBuild("key", tmp_path, program, program, (program,), CASES))
     app.__dict__["builder"] = world
-    monkeypatch.setattr("farwatch.cells.plan.prepare", lambda _app, _wish, plan: plan)
+    monkeypatch.setattr("farwatch.cells.plan.prepare", lambda _app, plan: plan)
     monkeypatch.setattr("farwatch.cells.fill.run_works", world.run_works)
     return world
 
@@ -424,7 +423,9 @@ def test_an_option_that_a_later_patch_brings_is_left_out(world: World) -> None:
     base = app.catalog.base("linux")
     parts = app.trees.prefixes(found, "linux", base)
     orders = [
-        kernel_build.order(found, base, "um", "plain", part, partial(app.trees.declares, part))
+        kernel_build.order(
+            Subject(found, {"linux": base}, UmlEngine()), part, partial(app.trees.declares, part)
+        )
         for part in parts
     ]
     assert ["CONFIG_NEW_THING=y" in order.fragment for order in orders] == [False, False, True]

@@ -13,7 +13,8 @@ from typing import Any, cast
 import pytest
 
 from farwatch.app import App
-from farwatch.builds.builder import Checked
+from farwatch.builds.subject import Subject
+from farwatch.builds.workbench import Checked
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.model import Adoption, Waiver
 from farwatch.review import compile_rules, text_rules
@@ -410,17 +411,11 @@ class Compiler:
         self._app = app
         self._said = said
         self.asked: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
+        self.kernels = SimpleNamespace(complaints=self._complaints)
+        self.servers = SimpleNamespace(clippy=self._clippy)
 
-    def complaints(
-        self,
-        _revision: object,
-        _base: object,
-        _arch: str,
-        _flavor: str,
-        source: Source,
-        files: Sequence[str],
-        options: Sequence[str],
-    ) -> Checked:
+    def _complaints(self, subject: Subject, files: Sequence[str], options: Sequence[str]) -> Checked:
+        source = subject.sources["linux"]
         self.asked.append((source.commit, tuple(files), tuple(options)))
         trees = self._app.trees
         log = ""
@@ -431,7 +426,8 @@ class Compiler:
             log += self._said(file, content)
         return Checked(log, True)
 
-    def clippy(self, _revision: object, _base: object, source: Source) -> Checked:
+    def _clippy(self, subject: Subject, component: str) -> Checked:
+        source = subject.sources[component]
         content = self._content(source, "src/main.rs")
         return Checked(self._said("src/main.rs", content), b"broken" not in content)
 

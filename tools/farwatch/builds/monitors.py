@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The virtual machine monitors of subjects that bring patches for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from farwatch.builds import qemu
+from farwatch.builds.qemu import QemuBuild, QemuBuilder
+from farwatch.builds.subject import VMM, Subject
+from farwatch.builds.workbench import Workbench
+from farwatch.model import hash_of
+
+
+class Monitors:
+    """All methods raise FarwatchError: "<qemu> does not build", with the first error of the log."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+
+    def key(self, subject: Subject) -> str:
+        """Hash over everything that could change the monitor; builds nothing."""
+        return qemu.key(self._bench.source(subject, VMM).tree)
+
+    def build(self, subject: Subject) -> QemuBuild:
+        """The monitor, built if it has to be."""
+        bench, source = self._bench, self._bench.source(subject, VMM)
+        key, label = qemu.key(source.tree), subject.label(VMM)
+        objects = f"{subject.bases[VMM].label}-objects"
+        if source.path is not None:
+            objects += f"-{subject.revision.name}-{hash_of(str(source.path))[:8]}"
+
+        def make(tree: Path) -> QemuBuild:
+            builder = QemuBuilder(bench.home, label, objects, tree, bench.say)
+            return builder.build(key, bench.jobs, lambda: bench.unchanged(subject.revision, source))
+
+        return bench.once(QemuBuild, key, source, objects, label, make)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is under test, as one value: everything that says which kernel, server and monitor are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from farwatch.engines.engine import Engine
+from farwatch.model import Base, Column, Revision
+
+if TYPE_CHECKING:
+    from farwatch.trees.trees import Source
+
+VMM = "qemu"
+"""The component that an engine with a virtual machine monitor may run in a patched form."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A revision on its bases, with an engine, in a flavor.
+
+    bases:   component -> base, of all that take part
+    sources: component -> what it is built from instead of the revision's patches
+    """
+
+    revision: Revision
+    bases: Mapping[str, Base]
+    engine: Engine
+    flavor: str = "plain"
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+    @property
+    def linux(self) -> Base:
+        return self.bases["linux"]
+
+    @property
+    def has_server(self) -> bool:
+        return self.revision.share == "virtiofs"
+
+    @property
+    def has_own_vmm(self) -> bool:
+        """Whether its monitor is one with the revision's patches, not the installed one."""
+        return self.engine.runs_vmm and bool(self.revision.patches(VMM))
+
+    def column(self, name: str = "") -> Column:
+        """Its column of the table, called `name` or as the revision."""
+        return Column(name or self.revision.name, self.linux.name, self.engine.name, self.flavor)
+
+    def label(self, component: str) -> str:
+        """ "virtiofsd 1.14.0 of v2"."""
+        return f"{component} {self.bases[component].name} of {self.revision.name}"
+
+    def built_from(self, *sources: Source) -> Subject:
+        """The same, with these in place of what it had for their components."""
+        return replace(self, sources={**self.sources, **{source.component: source for source in sources}})
