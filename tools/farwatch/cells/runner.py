@@ -20,7 +20,8 @@ from farwatch.cells.jobs import ColumnWork, Job
 from farwatch.engines.engine import Ending
 from farwatch.guests.agent import GUEST_HOST_ROOT
 from farwatch.guests.logs import LogSet
-from farwatch.guests.session import CONSOLE_LIMIT, OUTPUT_LIMIT, BootFailure, Session
+from farwatch.guests.marks import CONSOLE_LIMIT, OUTPUT_LIMIT
+from farwatch.guests.session import BootFailure, Session
 from farwatch.guests.trace import Trace
 from farwatch.model import CellResult, TestCase, Verdict
 from farwatch.system.children import Run

@@ -1,36 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One guest, its server, and the tests that run in it one after the other.
+"""One guest and its server, from boot to power-off, and the tests that run in it one after the other.
 
-The agent in the guest brackets each test with marks on the console and on the
-output line, so every line of every stream belongs to exactly one test however
-late it is read. A console line between two tests belongs to the one before:
-therefore a test's trace is complete only when the next one begins or the
-guest has gone.
+What the guest says, and to which test it belongs, is marks.py's to know.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from farwatch.engines.engine import LINES, Ending, Guest, GuestSpec, Listeners, settle
-from farwatch.errors import FarwatchError
-from farwatch.guests.agent import GUEST_HOST_ROOT, MARK, request
+from farwatch.guests.agent import GUEST_HOST_ROOT, request
 from farwatch.guests.broker import Broker
 from farwatch.guests.companion import TAG, Server
-from farwatch.guests.logs import LogSet
+from farwatch.guests.marks import Marks
 from farwatch.guests.setting import Setting
 from farwatch.guests.trace import Limits, Trace
 from farwatch.system.children import Run
 
-CONSOLE_LIMIT = 16 * 1024 * 1024
-OUTPUT_LIMIT = 4 * 1024 * 1024
-"""Bytes that one test may print before it is stopped as a flood."""
 SERVER_LINES = 20
 """Last lines of a server that are kept in case it is the reason why a guest does not come up."""
 DUMP_LIMIT = 3.0
@@ -62,7 +52,6 @@ class Session:
     ) -> None:
         self._run = run
         self._setting = setting
-        self._on_sealed = on_sealed
         self._short = run.short / f"g{number}"
         self.share = share or run.folder / f"share-{number}"
         """The shared folder as the host sees it; a person's own is never removed."""
@@ -71,21 +60,14 @@ class Session:
         self._server: Server | None = None
         self._broker: Broker | None = None
         self._limits = Limits()
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._gone = asyncio.Event()
-        self._trace: Trace | None = None
-        self._console_trace: Trace | None = None
-        self._guest_logs = LogSet(logs, run.clock)
-        self._failure: FarwatchError | None = None
-        self._marks: dict[str, asyncio.Event] = {}
-        self._boot_console: list[bytes] = []
         self._server_said: deque[bytes] = deque(maxlen=SERVER_LINES)
-        self._console_bytes = 0
-        self._output_bytes = 0
         self.boot_seconds = 0.0
         self.tests_run = 0
-        self.on_control: Callable[[bytes], None] = _nobody
-        """Hears the control line too (interactive use)."""
+        self._marks = Marks(logs, run.clock, on_sealed, self._pause_guest)
+
+    def listen(self, hear: Callable[[bytes], None]) -> None:
+        """Let somebody hear the control line too (interactive use)."""
+        self._marks.on_control = hear
 
     # -- start ---------------------------------------------------------------
 
@@ -102,7 +84,7 @@ class Session:
             self._run,
             self._setting.actor,
             self._guest.steps.write,
-            lambda line: self._log(self._trace, "steps", line),
+            lambda line: self._marks.log("steps", line),
         )
         self._broker.server = self._server
         await self._await_ready(limit)
@@ -147,36 +129,31 @@ class Session:
 
     def _listeners(self) -> Listeners:
         return Listeners(
-            console=self._hear_console,
+            console=self._marks.hear_console,
             steps=lambda line: self._broker.hear(line) if self._broker else None,
-            control=self._hear_control,
-            output=self._hear_output,
-            end=self._gone.set,
+            control=self._marks.hear_control,
+            output=self._marks.hear_output,
+            end=self._marks.gone.set,
         )
 
     async def _await_ready(self, limit: float) -> None:
-        gone = asyncio.ensure_future(self._gone.wait())
-        try:
-            waits: set[asyncio.Future[Any]] = {self._ready, gone}
-            await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            gone.cancel()
+        ready = await self._marks.wait_ready(limit)
         # A guest comes up without its share, too: only the server knows.
-        if not self._ready.done() or self._server_failed():
+        if not ready or self._server_failed():
             raise await self._boot_failure(limit)
 
     def _server_failed(self) -> bool:
         """The server ended unasked. When its guest goes away it does so by itself, with status 0."""
         if self._server is None or not self._server.died:
             return False
-        return not self._gone.is_set() or self._server.child.process.returncode != 0
+        return not self._marks.gone.is_set() or self._server.child.process.returncode != 0
 
     async def _boot_failure(self, limit: float) -> BootFailure:
-        died = self._gone.is_set()
+        died = self._marks.gone.is_set()
         ignored = self._server is not None and self._server.ignores_connection()
         failed = self._server_failed()
         await self._kill_guest()
-        console = tuple(self._boot_console)
+        console = tuple(self._marks.boot_console)
         server = tuple(self._server_said)
         if failed:
             assert self._server is not None
@@ -199,7 +176,7 @@ class Session:
     @property
     def usable(self) -> bool:
         """Whether another test may run here."""
-        if self._gone.is_set() or self._guest is None:
+        if self._marks.gone.is_set() or self._guest is None:
             return False
         return self._server is None or self._server.child.alive
 
@@ -209,19 +186,17 @@ class Session:
         self.tests_run += 1
         partial = self._guest.steps.drop_partial()
         if partial:
-            self._log(self._console_trace, "steps", b"not terminated, dropped: " + partial[:200])
+            self._marks.log_late("steps", b"not terminated, dropped: " + partial[:200])
         await self._broker.begin(self._host_folder(trace.number))
         trace.limits = self._limits
         trace.command = tuple(argv)
         trace.started = self._run.clock()
-        self._marks = {mark: asyncio.Event() for mark in ("begin", "control", "console", "output")}
-        self._output_bytes = self._console_bytes = 0
-        self._trace = trace
+        self._marks.expect(trace)
         self._guest.control.write(self._request(trace, argv, env))
-        if await self._await_marks(("begin",), self._limits.end) and not trace.refused:
+        if await self._marks.wait(("begin",), self._limits.end) and not trace.refused:
             trace.started = self._run.clock()
-            if await self._await_marks(("control",), self._limits.test + self._limits.end):
-                await self._await_marks(("output", "console"), self._limits.end)
+            if await self._marks.wait(("control",), self._limits.test + self._limits.end):
+                await self._marks.wait(("output", "console"), self._limits.end)
         trace.finished = self._run.clock()
         await self._conclude(trace)
 
@@ -247,37 +222,24 @@ class Session:
         ]
         return request("run", fields)
 
-    async def _await_marks(self, names: Sequence[str], limit: float) -> bool:
-        """Wait for marks; False when the guest is gone, silent for too long or talks too much."""
-        everything = asyncio.gather(*(self._marks[name].wait() for name in names))
-        gone = asyncio.ensure_future(self._gone.wait())
-        try:
-            waits: set[asyncio.Future[Any]] = {everything, gone}
-            await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            return everything.done()
-        finally:
-            everything.cancel()
-            gone.cancel()
-            await asyncio.gather(everything, gone, return_exceptions=True)
-
     async def _conclude(self, trace: Trace) -> None:
         """The program has ended, or will not: put down how."""
-        if self._failure is not None:
-            raise self._failure
+        if self._marks.failure is not None:
+            raise self._marks.failure
         assert self._guest is not None and self._broker is not None
         trace.broken_steps = self._broker.broken
         if self._server_failed():
             assert self._server is not None
             trace.server_died = self._server.child.ending()
-        if self._gone.is_set():
+        if self._marks.gone.is_set():
             await self._guest_is_gone(trace)
         elif trace.refused:
-            self._seal(trace)
-        elif trace.stuck or not all(mark.is_set() for mark in self._marks.values()):
+            self._marks.seal(trace)
+        elif trace.stuck or not self._marks.complete:
             trace.hung = True
             await self._dump_tasks()
             await self._kill_guest()
-            self._seal(trace)
+            self._marks.seal(trace)
 
     async def _guest_is_gone(self, trace: Trace) -> None:
         assert self._guest is not None
@@ -287,25 +249,14 @@ class Session:
             trace.guest_died = True
             await settle(self._guest, self._limits.end)
             trace.guest_ending = self._guest.child.ending()
-        self._seal(trace)
+        self._marks.seal(trace)
 
     async def _dump_tasks(self) -> None:
         """Ask a guest that hangs where its tasks are; the console shows it."""
         assert self._guest is not None
-        self._marks["dump"] = asyncio.Event()
+        self._marks.expect_dump()
         self._guest.control.write(b"dump\n")
-        await self._await_marks(("dump",), DUMP_LIMIT)
-
-    def _seal(self, trace: Trace) -> None:
-        if trace.sealed:
-            return
-        trace.sealed = True
-        trace.logs.close()
-        if self._trace is trace:
-            self._trace = None
-        if self._console_trace is trace:
-            self._console_trace = None
-        self._on_sealed(trace)
+        await self._marks.wait(("dump",), DUMP_LIMIT)
 
     # -- by hand ---------------------------------------------------------------
 
@@ -326,34 +277,31 @@ class Session:
 
     async def gone(self) -> None:
         """Until the guest has ended."""
-        await self._gone.wait()
+        await self._marks.gone.wait()
 
     # -- end -------------------------------------------------------------------
 
     async def power_off(self) -> None:
         """Let the guest end by itself; the last test's trace gets what that brings to light."""
-        if self._guest is None or self._gone.is_set():
+        if self._guest is None or self._marks.gone.is_set():
             return
-        last = self._trace
+        last = self._marks.trace
         self._guest.control.write(b"poweroff\n")
         if not await settle(self._guest, self._limits.end):
             await self._kill_guest()
             if last is not None:
                 last.hung, last.stuck = True, "the guest did not power off"
         if last is not None:
-            self._seal(last)
+            self._marks.seal(last)
 
     async def close(self) -> None:
         """End everything that is left, in any state."""
         await self._kill_guest()
-        for trace in (self._console_trace, self._trace):
-            if trace is not None:
-                trace.logs.close()
         if self._broker is not None:
             await self._broker.close()
         if self._server is not None:
             await self._server.stop()
-        self._guest_logs.close()
+        self._marks.close()
 
     async def _kill_guest(self) -> None:
         if self._guest is None:
@@ -363,95 +311,12 @@ class Session:
         self._guest.resume()
         await settle(self._guest, KILLED_LIMIT)
         self._guest.close()
-        self._gone.set()
+        self._marks.gone.set()
 
-    # -- what the guest says -----------------------------------------------------
+    def _pause_guest(self) -> None:
+        if self._guest is not None:
+            self._guest.pause()
 
     def _hear_server(self, line: bytes) -> None:
         self._server_said.append(line)
-        self._log(self._trace, "server", line)
-
-    def _hear_control(self, line: bytes) -> None:
-        self._log(self._trace, "control", line)
-        self.on_control(line)
-        words = line.split(b" ", 2)
-        if words[0] == b"ready" and not self._ready.done():
-            self._ready.set_result(None)
-        elif words[0] == b"dump":
-            self._mark("dump")
-        elif words[0] == b"begin" and self._is_current(words[1:2]):
-            assert self._trace is not None
-            self._trace.began = True
-            self._mark("begin")
-        elif words[0] == b"error" and self._trace is not None and not self._trace.began:
-            self._trace.refused = b" ".join(words[1:]).decode("utf-8", "replace")
-            self._mark("begin")
-        elif words[0] == b"stuck" and self._is_current(words[1:2]):
-            assert self._trace is not None
-            self._trace.stuck = "a process survived SIGKILL"
-        elif words[0] == b"end" and self._is_current(words[1:2]):
-            assert self._trace is not None
-            self._trace.ended = b" ".join(words[2:]).decode("utf-8", "replace")
-            self._mark("control")
-
-    def _is_current(self, number: list[bytes]) -> bool:
-        return self._trace is not None and number == [b"%d" % self._trace.number]
-
-    def _hear_console(self, line: bytes) -> None:
-        if self._gone.is_set():
-            return
-        line = line.rstrip(b"\r")
-        mark = MARK.search(line)
-        if mark is not None and mark[1] == b"begin" and self._is_current([mark[2]]):
-            if self._console_trace is not None:
-                self._seal(self._console_trace)
-            self._console_trace = self._trace
-        self._keep_console(line)
-        if mark is not None and mark[1] == b"end" and self._is_current([mark[2]]):
-            self._mark("console")
-
-    def _keep_console(self, line: bytes) -> None:
-        self._log(self._console_trace, "console", line)
-        (self._boot_console if self._console_trace is None else self._console_trace.console).append(line)
-        self._console_bytes += len(line) + 1
-        if self._console_bytes > CONSOLE_LIMIT:
-            self._flood("console")
-
-    def _hear_output(self, line: bytes) -> None:
-        line = line.rstrip(b"\r")
-        mark = MARK.search(line)
-        if mark is not None and mark[1] == b"end" and self._is_current([mark[2]]):
-            self._mark("output")
-            return
-        self._log(self._trace, "output", line)
-        if self._trace is not None:
-            self._trace.output.append(line)
-        self._output_bytes += len(line) + 1
-        if self._output_bytes > OUTPUT_LIMIT:
-            self._flood("output")
-
-    def _flood(self, stream: str) -> None:
-        """Stop listening: whatever runs is over, and its guest will be killed."""
-        if self._gone.is_set():
-            return
-        if self._guest is not None:
-            self._guest.pause()
-        if self._trace is not None:
-            self._trace.flood = self._trace.flood or stream
-        self._gone.set()
-
-    def _mark(self, name: str) -> None:
-        if name in self._marks:
-            self._marks[name].set()
-
-    def _log(self, trace: Trace | None, stream: str, line: bytes) -> None:
-        """Keep a line; a full disk ends the session, and test() raises it."""
-        try:
-            (self._guest_logs if trace is None else trace.logs).append(stream, line)
-        except FarwatchError as error:
-            self._failure = error
-            self._gone.set()
-
-
-def _nobody(line: bytes) -> None:
-    del line
+        self._marks.log("server", line)

@@ -76,7 +76,7 @@ class _Conversation:
         self._held = b""
 
     async def run(self) -> int:
-        self._session.on_control = self._hear_control
+        self._session.listen(self._hear_control)
         self._session.take_output(self._hear_output)
         with self._keyboard():
             self._session.control(self._request())

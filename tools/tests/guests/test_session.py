@@ -16,7 +16,7 @@ import pytest
 
 from farwatch.engines.engine import Ending
 from farwatch.errors import FarwatchError
-from farwatch.guests import session as session_module
+from farwatch.guests import marks
 from farwatch.guests.agent import escape
 from farwatch.guests.logs import LogSet
 from farwatch.guests.run import run_guests
@@ -120,8 +120,8 @@ def test_a_hang_is_bounded_and_no_death(home: Home) -> None:
 
 @pytest.mark.parametrize(("kind", "stream"), [("flood", "console"), ("output-flood", "output")])
 def test_a_flood_is_cut_off(home: Home, kind: str, stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "CONSOLE_LIMIT", 200_000)
-    monkeypatch.setattr(session_module, "OUTPUT_LIMIT", 200_000)
+    monkeypatch.setattr(marks, "CONSOLE_LIMIT", 200_000)
+    monkeypatch.setattr(marks, "OUTPUT_LIMIT", 200_000)
     trace = one(home, kind)
     assert trace.flood == stream and not trace.guest_died
 

@@ -197,8 +197,8 @@ def misbehaved(engine: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     with pytest.MonkeyPatch.context() as patch:
         limits = Limits(boot=60, test=2.0, event=1.0, end=5.0)
         patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
-        patch.setattr("farwatch.guests.session.CONSOLE_LIMIT", 20_000)
-        patch.setattr("farwatch.guests.session.OUTPUT_LIMIT", 200_000)
+        patch.setattr("farwatch.guests.marks.CONSOLE_LIMIT", 20_000)
+        patch.setattr("farwatch.guests.marks.OUTPUT_LIMIT", 200_000)
         return run_all(app.home, work, tmp_path_factory.mktemp("logs"))
 
 
