@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from farwatch.errors import FarwatchError, unknown
+from farwatch.errors import STATUS_USAGE, FarwatchError, unknown
 
 COMMANDS = {
     "verify": "build, boot, test every revision and print the table: the main job",
@@ -41,9 +41,6 @@ COMMANDS = {
     "completion": "print the line that makes your shell complete farwatch",
 }
 """Command -> one line of help; commands.<name> has add(parser) and run(args, app)."""
-
-STATUS_SURPRISE = 1
-STATUS_USAGE = 2
 
 
 class _CommandParser(argparse.ArgumentParser):

@@ -11,6 +11,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+STATUS_SURPRISE = 1
+STATUS_USAGE = 2
+"""Exit statuses; 0 is as expected."""
+
 
 class FarwatchError(Exception):
     """A mistake of the user, the machine or the input.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farwatch.app import App
-from farwatch.cli import STATUS_SURPRISE
+from farwatch.errors import STATUS_SURPRISE
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from farwatch import cli
 from farwatch.cells.plan import select
 from farwatch.cli import COMMANDS, build_parser, main
+from farwatch.errors import STATUS_USAGE
 from farwatch.model import TestCase
 
 
@@ -37,7 +37,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_mistake_is_one_message(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == cli.STATUS_USAGE
+    assert main(words) == STATUS_USAGE
     captured = capsys.readouterr()
     assert says in captured.err and "Traceback" not in captured.err
     assert captured.out == ""
@@ -60,4 +60,4 @@ def test_every_command_has_a_parser_and_help(capsys: pytest.CaptureFixture[str])
 
 
 def test_no_command_is_a_usage_error() -> None:
-    assert main([]) == cli.STATUS_USAGE
+    assert main([]) == STATUS_USAGE
