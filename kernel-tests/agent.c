@@ -12,18 +12,16 @@
  *	    [mount=TYPE:SOURCE] [dir=NAME] [cwd=PATH] [tty=1]
  *	dump			tell the console who waits where
  *	winsize rows=N cols=N	of the output line
- *	signal n=N		to the program's process group
  *	poweroff
- * A line that ends with the field "+" is answered "more" and is continued by
- * the next one. The host needs that for more than 3900 bytes: a serial line of
- * User Mode Linux never reads again once 3968 bytes have been left unread.
+ * A request is one line. As steps.h says of replies, 3900 bytes of it are the
+ * most that may wait here unread.
  * ANSWERS
  *	ready MS		after boot
  *	begin N
  *	end N exit CODE | signal SIGNAL | timeout | setup ERRNO TEXT
  *	stuck N			before "end": something could not be killed; the
  *				guest is not to be trusted with another run
- *	dump done | more | bye | error TEXT
+ *	dump done | bye | error TEXT
  *
  * Rules of this file:
  *  - It never ends and never blocks for long: either would take the guest with
@@ -62,7 +60,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-#define REQUEST_MAX	65536	/* bytes of a request, all lines of it */
+#define REQUEST_MAX	65536	/* bytes of a request, with its newline */
 #define ANSWER_MAX	1024
 #define TEXT_MAX	240
 #define ARGS_MAX	256	/* each: args, and settings of the environment */
@@ -106,7 +104,7 @@ static struct {
 	long long until;	/* monotonic ms, 0: no limit */
 	int progress;		/* read end of its pipe of struct progress */
 	int status;		/* as of waitpid() */
-	bool ended, tty;
+	bool ended;
 } run;
 
 static int signals = -1;	/* signalfd of SIGCHLD */
@@ -560,7 +558,6 @@ static void start_run(struct order *order)
 	memset(&run, 0, sizeof(run));
 	run.pid = pid;
 	run.id = order->id;
-	run.tty = order->tty;
 	run.progress = ends[0];
 	run.until = order->limit ? step_now() + (long long)order->limit : 0;
 }
@@ -853,19 +850,6 @@ static void do_winsize(char *rest)
 		say_error("winsize: %s", strerror(errno));
 }
 
-static void do_signal(char *rest)
-{
-	static const char *const names[] = { "n" };
-	unsigned long long number;
-
-	if (!read_numbers("signal", rest, names, &number, 1))
-		return;
-	if (!run.pid)
-		say_error("signal: nothing is running");
-	else if (kill(-run.pid, number))
-		say_error("signal: %s", strerror(errno));
-}
-
 /* Every CPU, then who is blocked, then everybody: the first may be all we get. */
 static void do_dump(char *rest)
 {
@@ -894,16 +878,19 @@ static const struct {
 	{ "run", do_run },
 	{ "dump", do_dump },
 	{ "winsize", do_winsize },
-	{ "signal", do_signal },
 	{ "poweroff", do_poweroff },
 };
 
-static void handle_line(char *line, size_t len)
+static void handle_line(char *line, size_t len, bool overlong)
 {
 	bool malformed = false;
 	char *rest = line, *verb;
 	size_t i;
 
+	if (overlong) {
+		say_error("request too long");
+		return;
+	}
 	if (strlen(line) != len) {
 		say_error("NUL in a line");
 		return;
@@ -918,30 +905,6 @@ static void handle_line(char *line, size_t len)
 	say_error("unknown request: %s", verb ? verb : "malformed");
 }
 
-/* Put the lines of one request together. */
-static void add_line(const char *line, size_t len, bool overlong)
-{
-	static char request[REQUEST_MAX];
-	static size_t used;
-
-	/* The host goes on after "more" only, so it starts anew after this. */
-	if (overlong || used + len >= sizeof(request)) {
-		used = 0;
-		say_error("request too long");
-		return;
-	}
-	memcpy(request + used, line, len + 1);
-	used += len;
-	if (len >= 2 && !strcmp(line + len - 2, " +")) {
-		used--;
-		say("more");
-		return;
-	}
-	len = used;
-	used = 0;
-	handle_line(request, len);
-}
-
 static void read_control(struct step_lines *lines)
 {
 	int n = step_lines_read(lines, control_line.fd);
@@ -953,7 +916,7 @@ static void read_control(struct step_lines *lines)
 	if (!n || n == -EIO)
 		power_off();
 	while ((line = step_lines_next(lines, &len, &overlong)))
-		add_line(line, len, overlong);
+		handle_line(line, len, overlong);
 }
 
 static int time_left(void)
