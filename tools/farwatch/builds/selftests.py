@@ -84,12 +84,15 @@ def tests(home: Home, commit: str, say: Callable[[str], None], folder: Path | No
 
 
 def _key(folder: Path, commit: str) -> str:
-    parts = [f"{path.name}\0{path.read_text(encoding='utf-8')}" for path in _sources(folder)]
+    parts = [f"{name}\0{path.read_text(encoding='utf-8')}" for name, path in _sources(folder).items()]
     return hash_of("tests", _RECIPE_VERSION, commit, tools.version_line("gcc"), *parts)
 
 
-def _sources(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("*.c"), *folder.glob("*.h"), *folder.glob("Makefile")])
+def _sources(folder: Path) -> dict[str, Path]:
+    """Name in the folder -> path of all that programs are made from."""
+    kinds = ("*.c", "*.h", "Makefile", "guest/*.c", "guest/*.h")
+    paths = sorted(path for kind in kinds for path in folder.glob(kind))
+    return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
 def _finished(home: Home, key: str) -> TestsBuild | None:
@@ -166,7 +169,7 @@ def _drop_stale(work: Path, folder: Path) -> None:
     By content: make goes by times, and a file that is moved back has an old one.
     """
     state = work / "sources.json"
-    now = {path.name: hash_of(path.read_bytes()) for path in _sources(folder)}
+    now = {name: hash_of(path.read_bytes()) for name, path in _sources(folder).items()}
     try:
         before = json.loads(state.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -174,9 +174,12 @@ def test_an_edit_of_one_program_makes_only_that(home: Home) -> None:
     os.utime(sources / "some_test.c", ns=(1, 1))
     _build(home)
     assert _mark(home) == ["some_test"]
-    (sources / "helper.h").write_text("int x;\n")
-    _build(home)
-    assert _mark(home) == ["actor", "agent", "measure", "replay", "some_test"]
+    for shared in ("helper.h", "guest/agent.c", "guest/lines.h"):
+        (sources / shared).parent.mkdir(exist_ok=True)
+        (sources / shared).write_text("int x;\n")
+        os.utime(sources / shared, ns=(1, 1))
+        _build(home)
+        assert _mark(home) == ["actor", "agent", "measure", "replay", "some_test"]
 
 
 def test_a_removed_program_is_no_longer_there(home: Home) -> None:

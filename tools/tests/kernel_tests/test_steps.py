@@ -42,7 +42,7 @@ def compile_with_steps(source: Path, program: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def actor_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_with_steps(SOURCES / "actor.c", tmp_path_factory.mktemp("bin") / "actor")
+    return compile_with_steps(SOURCES / "guest" / "actor.c", tmp_path_factory.mktemp("bin") / "actor")
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "act.h"
-#include "events.h"
+#include "../act.h"
+#include "../events.h"
 
 #define WORDS_MAX	5
 #define COOKIES_MAX	256

@@ -17,7 +17,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "steps.h"
+#include "../steps.h"
 
 /* Signals that have an errno as well: the errno is the answer to a step. */
 static void ignore_signals(void)

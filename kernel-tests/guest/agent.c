@@ -56,7 +56,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "steps.h"
+#include "../steps.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 

@@ -27,8 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "act.h"
-#include "events.h"
+#include "../act.h"
+#include "../events.h"
 
 #define SILENCE_MS	5000	/* nothing more is coming */
 #define ROOM		1000000	/* events in a queue */
