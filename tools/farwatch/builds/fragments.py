@@ -85,22 +85,23 @@ def render(settings: Mapping[str, FragmentLine]) -> str:
 
 
 def common_fragments(root: Path, engine_suffix: str, flavor: str) -> list[Path]:
-    """kernel-tests/config, its engine's and its flavor's; `plain` may have none, another must exist.
+    """kernel-tests/config, its guest/'s for engine and flavor; `plain` may have none, another must exist.
 
     root: the checkout of farwatch
     engine_suffix: "um" for config.um
     """
     folder = root / "kernel-tests"
-    flavored = folder / f"config.flavor.{flavor}"
+    guest = folder / "guest"
+    flavored = guest / f"config.flavor.{flavor}"
     if flavor != "plain" and not flavored.exists():
-        known = sorted(path.name.removeprefix("config.flavor.") for path in folder.glob("config.flavor.*"))
+        known = sorted(path.name.removeprefix("config.flavor.") for path in guest.glob("config.flavor.*"))
         raise FarwatchError(
             f"unknown flavor '{flavor}'",
             cause=f"known: {', '.join(dict.fromkeys(['plain', *known]))}",
             hint=f"a flavor is a Kconfig fragment: {flavored.relative_to(root)}",
         )
     return [
-        path for path in (folder / "config", folder / f"config.{engine_suffix}", flavored) if path.exists()
+        path for path in (folder / "config", guest / f"config.{engine_suffix}", flavored) if path.exists()
     ]
 
 

@@ -99,8 +99,8 @@ def test_not_stuck() -> None:
 
 
 def test_fragments_of_engine_flavor_and_revision(tmp_path: Path) -> None:
-    (tmp_path / "kernel-tests").mkdir()
-    for name in ("config", "config.um", "config.x86_64", "config.flavor.kasan"):
+    (tmp_path / "kernel-tests" / "guest").mkdir(parents=True)
+    for name in ("config", "guest/config.um", "guest/config.x86_64", "guest/config.flavor.kasan"):
         _write(tmp_path / "kernel-tests" / name, "")
     names = [path.name for path in common_fragments(tmp_path, "um", "kasan")]
     assert names == ["config", "config.um", "config.flavor.kasan"]
@@ -112,8 +112,8 @@ def test_fragments_of_engine_flavor_and_revision(tmp_path: Path) -> None:
 
 
 def test_an_unknown_flavor_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "kernel-tests").mkdir()
-    _write(tmp_path / "kernel-tests" / "config.flavor.kasan", "")
+    (tmp_path / "kernel-tests" / "guest").mkdir(parents=True)
+    _write(tmp_path / "kernel-tests" / "guest" / "config.flavor.kasan", "")
     with pytest.raises(FarwatchError, match="unknown flavor 'lockdep'") as caught:
         common_fragments(tmp_path, "um", "lockdep")
     assert "plain, kasan" in caught.value.cause

@@ -111,9 +111,9 @@ class MipsEngine(UmlEngine):
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     root = tmp_path / "checkout"
-    (root / "kernel-tests").mkdir(parents=True)
+    (root / "kernel-tests" / "guest").mkdir(parents=True)
     (root / "kernel-tests" / "config").write_text("CONFIG_INOTIFY_USER=y\n")
-    (root / "kernel-tests" / "config.flavor.kasan").write_text("CONFIG_KASAN=y\n")
+    (root / "kernel-tests" / "guest" / "config.flavor.kasan").write_text("CONFIG_KASAN=y\n")
     monkeypatch.setattr(kernel, "checkout_root", lambda: root)
     tree = tmp_path / "tree"
     (tree / "more").mkdir(parents=True)
@@ -150,8 +150,8 @@ def test_a_build_is_kept_whole(world: World) -> None:
     ],
 )
 def test_an_image_that_can_be_booted(world: World, engine: Engine, flavor: str, image: str) -> None:
-    (world.root / "kernel-tests" / "config.flavor.no-kasan").write_text("CONFIG_KASAN=n\n")
-    (world.root / "kernel-tests" / "config.x86_64").write_text("")
+    (world.root / "kernel-tests" / "guest" / "config.flavor.no-kasan").write_text("CONFIG_KASAN=n\n")
+    (world.root / "kernel-tests" / "guest" / "config.x86_64").write_text("")
     source = world.trees.tip(world.revision, "linux", BASE)
     recipe = order(world.subject(flavor, engine), source).recipe
     assert (recipe.image, recipe.target) == (image, Path(image).name)
@@ -182,7 +182,7 @@ def test_a_changed_kconfig_file_configures_again(world: World) -> None:
 def test_a_changed_fragment_configures_again(world: World) -> None:
     first = world.build()
     world.targets()
-    (world.root / "kernel-tests" / "config.um").write_text("CONFIG_HOSTFS=y\n")
+    (world.root / "kernel-tests" / "guest" / "config.um").write_text("CONFIG_HOSTFS=y\n")
     assert "CONFIG_HOSTFS=y" in world.build().config.read_text()
     assert world.targets() == ["tinyconfig", "olddefconfig", "linux"]
     assert first.folder.exists()
