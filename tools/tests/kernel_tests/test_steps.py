@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from tests import TESTS
 
 SOURCES = TESTS.parents[1] / "kernel-tests"
+SOURCE_NAMES = ("steps.c", "ask.c")
 LIMIT = 5.0
 """Seconds that any answer may take."""
 PLAIN = (string.ascii_letters + string.digits + "._/+:=@,-").encode()
@@ -36,7 +37,9 @@ def escape(data: bytes) -> bytes:
 
 def compile_with_steps(source: Path, program: Path) -> Path:
     flags = ["-Wall", "-Wextra", "-Werror", "-O2", f"-I{SOURCES}"]
-    subprocess.run(["gcc", *flags, "-o", program, source, SOURCES / "steps.c"], check=True)
+    subprocess.run(
+        ["gcc", *flags, "-o", program, source, *(SOURCES / name for name in SOURCE_NAMES)], check=True
+    )
     return program
 
 
