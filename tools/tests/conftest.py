@@ -28,6 +28,7 @@ def home(tmp_path: Path) -> Home:
 def actor_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The host actor, built from the sources."""
     program = tmp_path_factory.mktemp("actor") / "actor"
-    sources = [checkout_root() / "kernel-tests" / name for name in ("guest/actor.c", "steps.c")]
+    names = ("guest/actor.c", "steps.c", "paths.c")
+    sources = [checkout_root() / "kernel-tests" / name for name in names]
     subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, *sources], check=True)
     return program
