@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What those who serve steps need of the verbs, beside step_execute().
+ */
+#ifndef VERBS_H
+#define VERBS_H
+
+#include <stddef.h>
+
+#include "steps.h"
+
+/*
+ * As step_execute(), for a verb of the actor "server" where there is none: it
+ * is checked, and does nothing.
+ */
+int step_play_server(struct step_actor *actor, int argc, char *const argv[],
+		     char *values, size_t size);
+
+#endif /* VERBS_H */
