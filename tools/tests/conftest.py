@@ -28,7 +28,7 @@ def home(tmp_path: Path) -> Home:
 def actor_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The host actor, built from the sources."""
     program = tmp_path_factory.mktemp("actor") / "actor"
-    names = ("guest/actor.c", "steps.c", "paths.c", "verbs.c")
+    names = ("guest/actor.c", "steps.c", "paths.c", "verbs.c", "serve.c")
     sources = [checkout_root() / "kernel-tests" / name for name in names]
     subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, *sources], check=True)
     return program

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from tests import TESTS
 
 SOURCES = TESTS.parents[1] / "kernel-tests"
-SOURCE_NAMES = ("steps.c", "paths.c", "verbs.c", "ask.c")
+SOURCE_NAMES = ("steps.c", "paths.c", "verbs.c", "serve.c", "ask.c")
 LIMIT = 5.0
 """Seconds that any answer may take."""
 PLAIN = (string.ascii_letters + string.digits + "._/+:=@,-").encode()
