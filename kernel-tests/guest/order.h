@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a request of the host's asks for (agent.c lists them).
+ */
+#ifndef ORDER_H
+#define ORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ARGS_MAX	256	/* each: args, and settings of the environment */
+
+/* What the host asked for; points into the request's line. */
+struct order {
+	unsigned long long id, limit;
+	bool tty;
+	char *mount_type, *mount_source;
+	char *dir, *cwd;
+	char *args[ARGS_MAX + 1], *env[ARGS_MAX];
+	size_t nr_args, nr_env;
+};
+
+/* The fields of "run"; false after an error was told. */
+bool read_order(struct order *order, char *rest);
+
+/* Numbers only, in the order of names; false after an error was told. */
+bool read_numbers(const char *verb, char *rest, const char *const *names,
+		  unsigned long long *numbers, size_t count);
+
+/* The next field, unescaped in place; NULL at the end and when malformed. */
+char *next_field(char **rest, bool *malformed);
+
+#endif /* ORDER_H */
