@@ -27,34 +27,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../act.h"
-#include "../events.h"
+#include "gauge.h"
 
 #define SILENCE_MS	5000	/* nothing more is coming */
 #define ROOM		1000000	/* events in a queue */
-
-static struct act act;
-static struct events ev;
-
-static void fail(const char *what, const char *why)
-{
-	fprintf(stderr, "measure: %s: %s\n", what, why);
-	act_close(&act);
-	exit(1);
-}
-
-static void fine(const char *what, const char *why)
-{
-	if (why)
-		fail(what, why);
-}
-
-static int number(const char *what, int value)
-{
-	if (value < 0)
-		fail(what, strerror(-value));
-	return value;
-}
 
 static long long now_ns(void)
 {
@@ -82,9 +58,7 @@ static double pace_end(struct pace since)
 
 static void set_stage(void)
 {
-	fine("folder", act_open(&act, true));
-	if (act.skip)
-		fail("actor", act.skip);
+	open_act();
 	fine("mkdir", act_here(&act, "mkdir", "d", "777", NULL));
 	fine("create", act_here(&act, "create", "f", "666", NULL));
 	number("queue", act_swap_number("/proc/sys/fs/inotify/max_queued_events",
@@ -92,9 +66,7 @@ static void set_stage(void)
 	number("max_user_watches",
 	       act_swap_number("/proc/sys/fs/inotify/max_user_watches",
 			       ROOM) < 0 ? -EPERM : 0);
-	number("inotify", events_inotify(&ev));
-	ev.sentinel = number("sentinels", events_watch(&ev, EVENTS_SENTINELS,
-						       IN_CREATE));
+	open_group();
 }
 
 /* The next event, however long its way is; false if there is none. */
@@ -334,7 +306,6 @@ int main(int argc, char **argv)
 	}
 	set_stage();
 	measure(argv[1], atol(argv[2]), argv[3]);
-	events_close(&ev);
-	act_close(&act);
+	close_both();
 	return 0;
 }

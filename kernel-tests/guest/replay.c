@@ -19,14 +19,10 @@
  * where the events are those that came until one by the other actor did that
  * was made last.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../act.h"
-#include "../events.h"
+#include "gauge.h"
 
 #define WORDS_MAX	5
 #define COOKIES_MAX	256
@@ -35,30 +31,8 @@ static const char *const watched[] = { "d", "d/sub", "d/f", "e", "e/g" };
 
 #define WATCHED		(sizeof(watched) / sizeof(watched[0]))
 
-static struct act act;
-static struct events ev;
 static int watches[WATCHED];
 static __u32 cookies[COOKIES_MAX];
-
-static void fail(const char *what, const char *why)
-{
-	fprintf(stderr, "replay: %s: %s\n", what, why);
-	act_close(&act);
-	exit(1);
-}
-
-static void fine(const char *what, const char *why)
-{
-	if (why)
-		fail(what, why);
-}
-
-static int number(const char *what, int value)
-{
-	if (value < 0)
-		fail(what, strerror(-value));
-	return value;
-}
 
 static void begin(void)
 {
@@ -67,26 +41,16 @@ static void begin(void)
 	memset(&act, 0, sizeof(act));
 	memset(&ev, 0, sizeof(ev));
 	memset(cookies, 0, sizeof(cookies));
-	fine("folder", act_open(&act, true));
-	if (act.skip)
-		fail("actor", act.skip);
+	open_act();
 	fine("mkdir", act_here(&act, "mkdir", "d", "777", NULL));
 	fine("mkdir", act_here(&act, "mkdir", "d/sub", "777", NULL));
 	fine("mkdir", act_here(&act, "mkdir", "e", "777", NULL));
 	fine("create", act_here(&act, "create", "d/f", "666", NULL));
 	fine("create", act_here(&act, "create", "e/g", "666", NULL));
-	number("inotify", events_inotify(&ev));
-	ev.sentinel = number("sentinels", events_watch(&ev, EVENTS_SENTINELS,
-						       IN_CREATE));
+	open_group();
 	for (i = 0; i < WATCHED; i++)
 		watches[i] = number(watched[i], events_watch(&ev, watched[i],
 							     IN_ALL_EVENTS));
-}
-
-static void end(void)
-{
-	events_close(&ev);
-	act_close(&act);
 }
 
 static int cookie_number(__u32 cookie)
@@ -162,9 +126,9 @@ int main(int argc, char *argv[])
 			play(argv[i]);
 			continue;
 		}
-		end();
+		close_both();
 		begin();
 	}
-	end();
+	close_both();
 	return 0;
 }
