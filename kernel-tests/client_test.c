@@ -33,20 +33,8 @@ FIXTURE(client)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(client)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(client, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(client, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME client
+#include "fixture.h"
 
 FIXTURE_SETUP(client)
 {
@@ -55,12 +43,6 @@ FIXTURE_SETUP(client)
 	HERE("create", "d/f", "666");
 	HERE("write", "d/f", "0", "text");
 	OPEN_INOTIFY(&self->ev);
-}
-
-FIXTURE_TEARDOWN(client)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*

@@ -76,20 +76,9 @@ FIXTURE(directory)
 	int sentinels;
 };
 
-FIXTURE_VARIANT(directory)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(directory, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(directory, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME directory
+#define FIXTURE_ENDS close(self->sentinels)
+#include "fixture.h"
 
 FIXTURE_SETUP(directory)
 {
@@ -108,12 +97,6 @@ FIXTURE_SETUP(directory)
 		SKIP(return, "no dnotify in this kernel");
 	}
 	ASSERT_NUMBER(self->sentinels);
-}
-
-FIXTURE_TEARDOWN(directory)
-{
-	close(self->sentinels);
-	act_close(&self->act);
 }
 
 #define NOTIFY(path, mask)						\

@@ -12,6 +12,14 @@
 
 #include "two_sided.h"
 
+/* Ends whatever is still being asked, with consent. */
+static void end_asking(int fd, pid_t child)
+{
+	close(fd);
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
 FIXTURE(permission)
 {
 	struct act act;
@@ -19,15 +27,10 @@ FIXTURE(permission)
 	pid_t child;
 };
 
-FIXTURE_VARIANT(permission)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(permission, local)
-{
-	.remote = false,
-};
+#define FIXTURE_NAME permission
+#define FIXTURE_SIDES LOCAL_ONLY
+#define FIXTURE_ENDS end_asking(self->fd, self->child)
+#include "fixture.h"
 
 FIXTURE_SETUP(permission)
 {
@@ -41,15 +44,6 @@ FIXTURE_SETUP(permission)
 		SKIP(return, "fanotify_init: %s", strerror(errno));
 	}
 	ASSERT_GE(self->fd, 0);
-}
-
-FIXTURE_TEARDOWN(permission)
-{
-	/* Ends whatever is still being asked, with consent */
-	close(self->fd);
-	if (self->child > 0)
-		waitpid(self->child, NULL, 0);
-	act_close(&self->act);
 }
 
 /* What a process gets that reads the file: 0 or errno. */

@@ -30,20 +30,8 @@ FIXTURE(directory)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(directory)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(directory, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(directory, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME directory
+#include "fixture.h"
 
 FIXTURE_SETUP(directory)
 {
@@ -55,12 +43,6 @@ FIXTURE_SETUP(directory)
 	HERE("mkdir", "away", "777");
 	HERE("create", "away/x", "666");
 	OPEN_FANOTIFY(&self->ev, FAN_REPORT_DFID_NAME_TARGET);
-}
-
-FIXTURE_TEARDOWN(directory)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*
@@ -673,20 +655,8 @@ FIXTURE(object)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(object)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(object, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(object, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME object
+#include "fixture.h"
 
 FIXTURE_SETUP(object)
 {
@@ -696,12 +666,6 @@ FIXTURE_SETUP(object)
 	HERE("write", "d/f", "0", "text");
 	HERE("mkdir", "d/sub", "777");
 	OPEN_FANOTIFY(&self->ev, FAN_REPORT_FID);
-}
-
-FIXTURE_TEARDOWN(object)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*
@@ -873,20 +837,8 @@ FIXTURE(name)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(name)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(name, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(name, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME name
+#include "fixture.h"
 
 FIXTURE_SETUP(name)
 {
@@ -894,12 +846,6 @@ FIXTURE_SETUP(name)
 	HERE("mkdir", "d", "777");
 	HERE("create", "d/f", "666");
 	OPEN_FANOTIFY(&self->ev, FAN_REPORT_DFID_NAME);
-}
-
-FIXTURE_TEARDOWN(name)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*

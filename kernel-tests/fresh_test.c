@@ -66,20 +66,8 @@ FIXTURE(event)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(event)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(event, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(event, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME event
+#include "fixture.h"
 
 FIXTURE_SETUP(event)
 {
@@ -95,12 +83,6 @@ FIXTURE_SETUP(event)
 	ASSERT_EQ(0, entries_called("d", "new"));
 	ASSERT_EQ(1, entries_called("d", "f"));
 	OPEN_INOTIFY(&self->ev);
-}
-
-FIXTURE_TEARDOWN(event)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*

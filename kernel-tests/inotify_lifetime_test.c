@@ -22,20 +22,8 @@ FIXTURE(deleted)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(deleted)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(deleted, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(deleted, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME deleted
+#include "fixture.h"
 
 FIXTURE_SETUP(deleted)
 {
@@ -44,12 +32,6 @@ FIXTURE_SETUP(deleted)
 	HERE("mkdir", "d/sub", "777");
 	HERE("create", "d/f", "666");
 	OPEN_INOTIFY(&self->ev);
-}
-
-FIXTURE_TEARDOWN(deleted)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*
@@ -293,20 +275,8 @@ FIXTURE(unmounted)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(unmounted)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(unmounted, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(unmounted, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME unmounted
+#include "fixture.h"
 
 FIXTURE_SETUP(unmounted)
 {
@@ -314,12 +284,6 @@ FIXTURE_SETUP(unmounted)
 	HERE("mkdir", "d", "777");
 	HERE("create", "d/f", "666");
 	OPEN_INOTIFY(&self->ev);
-}
-
-FIXTURE_TEARDOWN(unmounted)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*
@@ -385,20 +349,9 @@ FIXTURE(queue)
 	int ends;
 };
 
-FIXTURE_VARIANT(queue)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(queue, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(queue, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME queue
+#define FIXTURE_ENDS (events_close(&self->ev), events_close(&self->all))
+#include "fixture.h"
 
 FIXTURE_SETUP(queue)
 {
@@ -419,13 +372,6 @@ FIXTURE_SETUP(queue)
 	self->all_d = WATCH_IN(&self->all, "d", IN_CREATE);
 	self->all_end = WATCH_IN(&self->all, "end", IN_CREATE);
 	self->ends = 0;
-}
-
-FIXTURE_TEARDOWN(queue)
-{
-	events_close(&self->ev);
-	events_close(&self->all);
-	act_close(&self->act);
 }
 
 /*

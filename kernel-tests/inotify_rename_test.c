@@ -12,20 +12,8 @@ FIXTURE(directory)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(directory)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(directory, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(directory, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME directory
+#include "fixture.h"
 
 FIXTURE_SETUP(directory)
 {
@@ -37,12 +25,6 @@ FIXTURE_SETUP(directory)
 	HERE("create", "away/x", "666");
 	HERE("mkdir", "d/sub", "777");
 	OPEN_INOTIFY(&self->ev);
-}
-
-FIXTURE_TEARDOWN(directory)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*
@@ -285,20 +267,8 @@ FIXTURE(moved)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(moved)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(moved, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(moved, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME moved
+#include "fixture.h"
 
 FIXTURE_SETUP(moved)
 {
@@ -308,12 +278,6 @@ FIXTURE_SETUP(moved)
 	HERE("create", "d/a", "666");
 	HERE("create", "d/b", "666");
 	OPEN_INOTIFY(&self->ev);
-}
-
-FIXTURE_TEARDOWN(moved)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*

@@ -14,20 +14,8 @@ FIXTURE(directory)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(directory)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(directory, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(directory, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME directory
+#include "fixture.h"
 
 FIXTURE_SETUP(directory)
 {
@@ -37,12 +25,6 @@ FIXTURE_SETUP(directory)
 	HERE("write", "d/f", "0", "text");
 	HERE("mkdir", "d/sub", "777");
 	OPEN_INOTIFY(&self->ev);
-}
-
-FIXTURE_TEARDOWN(directory)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*
@@ -501,20 +483,8 @@ FIXTURE(file)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(file)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(file, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(file, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME file
+#include "fixture.h"
 
 FIXTURE_SETUP(file)
 {
@@ -523,12 +493,6 @@ FIXTURE_SETUP(file)
 	HERE("create", "d/f", "666");
 	HERE("write", "d/f", "0", "text");
 	OPEN_INOTIFY(&self->ev);
-}
-
-FIXTURE_TEARDOWN(file)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*

@@ -14,20 +14,8 @@ FIXTURE(watch)
 	struct events ev;
 };
 
-FIXTURE_VARIANT(watch)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(watch, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(watch, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME watch
+#include "fixture.h"
 
 FIXTURE_SETUP(watch)
 {
@@ -36,12 +24,6 @@ FIXTURE_SETUP(watch)
 	HERE("create", "d/f", "666");
 	HERE("create", "d/g", "666");
 	OPEN_INOTIFY(&self->ev);
-}
-
-FIXTURE_TEARDOWN(watch)
-{
-	events_close(&self->ev);
-	act_close(&self->act);
 }
 
 /*
@@ -432,20 +414,9 @@ FIXTURE(groups)
 	struct events ev, other;
 };
 
-FIXTURE_VARIANT(groups)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(groups, local)
-{
-	.remote = false,
-};
-
-FIXTURE_VARIANT_ADD(groups, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME groups
+#define FIXTURE_ENDS (events_close(&self->ev), events_close(&self->other))
+#include "fixture.h"
 
 FIXTURE_SETUP(groups)
 {
@@ -454,13 +425,6 @@ FIXTURE_SETUP(groups)
 	HERE("create", "d/f", "666");
 	OPEN_INOTIFY(&self->ev);
 	OPEN_INOTIFY(&self->other);
-}
-
-FIXTURE_TEARDOWN(groups)
-{
-	events_close(&self->ev);
-	events_close(&self->other);
-	act_close(&self->act);
 }
 
 /*

@@ -20,6 +20,14 @@
 #define PATIENCE_MS	2000
 #define PYTHON_ENV	"FARWATCH_PYTHON"	/* one that has the libraries */
 
+static void end_program(pid_t pid)
+{
+	if (pid > 0) {
+		kill(-pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+}
+
 FIXTURE(program)
 {
 	struct act act;
@@ -30,15 +38,10 @@ FIXTURE(program)
 	int out;
 };
 
-FIXTURE_VARIANT(program)
-{
-	bool remote;
-};
-
-FIXTURE_VARIANT_ADD(program, remote)
-{
-	.remote = true,
-};
+#define FIXTURE_NAME program
+#define FIXTURE_SIDES REMOTE_ONLY
+#define FIXTURE_ENDS end_program(self->pid)
+#include "fixture.h"
 
 FIXTURE_SETUP(program)
 {
@@ -47,15 +50,6 @@ FIXTURE_SETUP(program)
 	HERE("create", "d/f", "666");
 	self->lines.buf = self->buf;
 	self->lines.size = sizeof(self->buf);
-}
-
-FIXTURE_TEARDOWN(program)
-{
-	if (self->pid > 0) {
-		kill(-self->pid, SIGKILL);
-		waitpid(self->pid, NULL, 0);
-	}
-	act_close(&self->act);
 }
 
 /* Run it in a process group of its own; both of its streams are read. */

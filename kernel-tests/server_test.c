@@ -18,6 +18,11 @@ FIXTURE(server)
 	struct events ev, other;
 };
 
+#define FIXTURE_NAME server
+#define FIXTURE_SIDES NO_VARIANTS
+#define FIXTURE_ENDS (events_close(&self->ev), events_close(&self->other))
+#include "fixture.h"
+
 FIXTURE_SETUP(server)
 {
 	ASSERT_FINE(act_open(&self->act, true));
@@ -32,13 +37,6 @@ FIXTURE_SETUP(server)
 	OPEN_INOTIFY(&self->other);
 	ASSERT_EQ(0, inotify_rm_watch(self->other.fd, self->other.sentinel));
 	SEE_IN(&self->other, SELF(self->other.sentinel, IN_IGNORED));
-}
-
-FIXTURE_TEARDOWN(server)
-{
-	events_close(&self->ev);
-	events_close(&self->other);
-	act_close(&self->act);
 }
 
 /*

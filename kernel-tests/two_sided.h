@@ -5,6 +5,9 @@
  *
  *	FIXTURE(directory) { struct act act; struct events ev; };
  *
+ *	#define FIXTURE_NAME directory
+ *	#include "fixture.h"
+ *
  *	TEST_F(directory, create)
  *	{
  *		int d = WATCH("d", IN_CREATE);

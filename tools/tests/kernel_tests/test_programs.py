@@ -21,6 +21,7 @@ from farwatch.system.home import checkout_root
 SOURCES = checkout_root() / "kernel-tests"
 PROGRAMS = sorted(SOURCES.glob("*_test.c"))
 TREE_FOLDER = "tools/testing/selftests/filesystems/remote-notify"
+SIDES = {"": ("local", "remote"), "LOCAL_ONLY": ("local",), "REMOTE_ONLY": ("remote",), "NO_VARIANTS": ()}
 LIMIT = 300.0
 """Seconds that a build, or a run of one program, may take."""
 
@@ -31,8 +32,11 @@ def defined(source: str) -> list[tuple[str, str]]:
 
 
 def variants(source: str) -> list[tuple[str, str]]:
-    """(fixture, variant)."""
-    return re.findall(r"^FIXTURE_VARIANT_ADD\((\w+), (\w+)\)", source, re.MULTILINE)
+    """(fixture, variant), as fixture.h makes them."""
+    said = re.findall(
+        r"^#define FIXTURE_NAME (\w+)\n(?:#define FIXTURE_SIDES (\w+)\n)?", source, re.MULTILINE
+    )
+    return [(fixture, variant) for fixture, sides in said for variant in SIDES[sides]]
 
 
 def alone_and_others(source: str) -> tuple[int, int]:
@@ -59,7 +63,7 @@ def test_names_are_fit_for_a_public_table(program: Path) -> None:
     source = program.read_text(encoding="utf-8")
     names = {name for case in defined(source) for name in case}
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    assert {variant for _, variant in variants(source)} <= {"local", "remote"}
+    assert "FIXTURE_VARIANT" not in source
 
 
 def test_the_suite_is_large() -> None:
