@@ -34,7 +34,7 @@ struct step {
 	char	paths[2][STEP_PATH_MAX];
 };
 
-static const char *problem(struct act *act, const char *what, int error)
+static const char *tell_problem(struct act *act, const char *what, int error)
 {
 	snprintf(act->problem, sizeof(act->problem), "%s: %s", what,
 		 strerror(error));
@@ -223,7 +223,7 @@ static const char *own_mount(struct act *act)
 	if (unshare(CLONE_NEWNS) ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("tmpfs", act->top, "tmpfs", 0, NULL))
-		return problem(act, "mount a tmpfs", errno);
+		return tell_problem(act, "mount a tmpfs", errno);
 	act->own_mount = true;
 	return NULL;
 }
@@ -235,7 +235,7 @@ static const char *own_folder(struct act *act)
 	snprintf(act->top, sizeof(act->top), "%s/remote-notify-XXXXXX",
 		 tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(act->top))
-		return problem(act, act->top, errno);
+		return tell_problem(act, act->top, errno);
 	act->own_folder = true;
 	return own_mount(act);
 }
@@ -270,10 +270,10 @@ static const char *make_work(struct act *act)
 
 	if (make_fresh(act, path, sizeof(path)) || chmod(path, 0777) ||
 	    chdir(path))
-		return problem(act, path, errno);
+		return tell_problem(act, path, errno);
 	snprintf(act->work, sizeof(act->work), "%s", strrchr(path, '/') + 1);
 	if (mkdir(EVENTS_SENTINELS, 0777) || chmod(EVENTS_SENTINELS, 0777))
-		return problem(act, EVENTS_SENTINELS, errno);
+		return tell_problem(act, EVENTS_SENTINELS, errno);
 	return NULL;
 }
 
@@ -288,7 +288,7 @@ static const char *connect_remote(struct act *act, const char *folder)
 	}
 	if (ret) {
 		steps_broken(strerror(-ret));
-		return problem(act, "steps_open", -ret);
+		return tell_problem(act, "steps_open", -ret);
 	}
 	act->connected = true;
 	return NULL;
@@ -314,7 +314,7 @@ const char *act_server(struct act *act, const char *verb)
 {
 	int ret = ask_server(act, verb, NULL, NULL, NULL);
 
-	return ret ? problem(act, verb, ret) : NULL;
+	return ret ? tell_problem(act, verb, ret) : NULL;
 }
 
 long act_server_number(struct act *act, const char *what)
@@ -334,7 +334,7 @@ const char *act_watches(struct act *act, int min, int max)
 	snprintf(ms, sizeof(ms), "%d", events_limit_ms());
 	ret = ask_server(act, "watches", from, to, ms);
 	if (ret)
-		return problem(act, "watches", ret);
+		return tell_problem(act, "watches", ret);
 	count = atoi(act->steps.values);
 	if (count >= min && count <= max)
 		return NULL;
@@ -359,7 +359,7 @@ const char *act_open(struct act *act, bool remote)
 	ret = step_actor_init(&act->here, act->top);
 	if (ret) {
 		act->here.root = -1;
-		return problem(act, "step_actor_init", ret < 0 ? -ret : ret);
+		return tell_problem(act, "step_actor_init", ret < 0 ? -ret : ret);
 	}
 	return remote ? connect_remote(act, act->top) : NULL;
 }
@@ -430,7 +430,7 @@ const char *act_unmount(struct act *act)
 	}
 	leave(act);
 	if (umount2(mounted, 0))
-		return problem(act, "umount", errno);
+		return tell_problem(act, "umount", errno);
 	if (act->own_mount)
 		act->work[0] = '\0';
 	act->unmounted = !act->own_mount;

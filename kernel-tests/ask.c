@@ -133,7 +133,7 @@ void steps_close(struct steps *steps)
 	steps->child = 0;
 }
 
-static unsigned long long deadline_ms(void)
+static unsigned long long step_deadline_ms(void)
 {
 	const char *text = getenv(STEPS_ENV_STEP_MS);
 	unsigned long long ms;
@@ -162,7 +162,7 @@ static int write_request(struct steps *steps, char *line, size_t size,
 	const char *arg;
 	int fields = FIELDS_BEFORE + 1;
 
-	*where = snprintf(line, size, "%u %llu", steps->seq, deadline_ms()) + 1;
+	*where = snprintf(line, size, "%u %llu", steps->seq, step_deadline_ms()) + 1;
 	if (!add_field(line, size, actor) || !add_field(line, size, verb))
 		return -EMSGSIZE;
 	while ((arg = va_arg(args, const char *))) {
@@ -244,7 +244,7 @@ static void print_step(const struct steps *steps, const char *what, int answer)
 
 int steps_ask(struct steps *steps, const char *actor, const char *verb, ...)
 {
-	long long until = step_now() + deadline_ms() + STEP_SLACK_MS;
+	long long until = step_now() + step_deadline_ms() + STEP_SLACK_MS;
 	char line[STEP_LINE_MAX];
 	size_t where, len;
 	int answer = 0;

@@ -10,13 +10,13 @@
 
 #include "gauge.h"
 
-struct act act;
+struct act stage;
 struct events ev;
 
 void fail(const char *what, const char *why)
 {
 	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, why);
-	act_close(&act);
+	act_close(&stage);
 	exit(1);
 }
 
@@ -26,29 +26,29 @@ void fine(const char *what, const char *why)
 		fail(what, why);
 }
 
-int number(const char *what, int value)
+int need(const char *what, int value)
 {
 	if (value < 0)
 		fail(what, strerror(-value));
 	return value;
 }
 
-void open_act(void)
+void open_stage(void)
 {
-	fine("folder", act_open(&act, true));
-	if (act.skip)
-		fail("actor", act.skip);
+	fine("folder", act_open(&stage, true));
+	if (stage.skip)
+		fail("actor", stage.skip);
 }
 
 void open_group(void)
 {
-	number("inotify", events_inotify(&ev));
-	ev.sentinel = number("sentinels", events_watch(&ev, EVENTS_SENTINELS,
-						       IN_CREATE));
+	need("inotify", events_inotify(&ev));
+	ev.sentinel = need("sentinels", events_watch(&ev, EVENTS_SENTINELS,
+						     IN_CREATE));
 }
 
 void close_both(void)
 {
 	events_close(&ev);
-	act_close(&act);
+	act_close(&stage);
 }

@@ -9,7 +9,7 @@
 #include "../act.h"
 #include "../events.h"
 
-extern struct act act;
+extern struct act stage;
 extern struct events ev;
 
 /* "PROGRAM: WHAT: WHY", and the end of it. */
@@ -17,10 +17,10 @@ void fail(const char *what, const char *why);
 /* The same, if there is a reason: for what returns NULL when all is well. */
 void fine(const char *what, const char *why);
 /* The same for a negative errno; else the number. */
-int number(const char *what, int value);
+int need(const char *what, int value);
 
 /* The other actor, which there has to be, and the folder. */
-void open_act(void);
+void open_stage(void);
 /* An inotify group, with the folder of the sentinels watched. */
 void open_group(void);
 void close_both(void);

@@ -58,14 +58,14 @@ static double pace_end(struct pace since)
 
 static void set_stage(void)
 {
-	open_act();
-	fine("mkdir", act_here(&act, "mkdir", "d", "777", NULL));
-	fine("create", act_here(&act, "create", "f", "666", NULL));
-	number("queue", act_swap_number("/proc/sys/fs/inotify/max_queued_events",
-					ROOM) < 0 ? -EPERM : 0);
-	number("max_user_watches",
-	       act_swap_number("/proc/sys/fs/inotify/max_user_watches",
-			       ROOM) < 0 ? -EPERM : 0);
+	open_stage();
+	fine("mkdir", act_here(&stage, "mkdir", "d", "777", NULL));
+	fine("create", act_here(&stage, "create", "f", "666", NULL));
+	need("queue", act_swap_number("/proc/sys/fs/inotify/max_queued_events",
+				      ROOM) < 0 ? -EPERM : 0);
+	need("max_user_watches",
+	     act_swap_number("/proc/sys/fs/inotify/max_user_watches",
+			     ROOM) < 0 ? -EPERM : 0);
 	open_group();
 }
 
@@ -78,7 +78,7 @@ static bool next(struct event *event)
 	do {
 		ret = events_next(&ev, event);
 	} while (!ret && step_now() < end);
-	return number("read", ret) > 0;
+	return need("read", ret) > 0;
 }
 
 /* Run in a process of its own, so that it reads while another one waits. */
@@ -123,10 +123,10 @@ static void measure_latency(long count, const char *gap)
 	char text[24];
 	pid_t child;
 
-	number("watch", events_watch(&ev, "d", IN_CREATE));
+	need("watch", events_watch(&ev, "d", IN_CREATE));
 	child = in_child(read_stamps, count);
 	snprintf(text, sizeof(text), "%ld", count);
-	fine("stamp", act_do(&act, "stamp", "d", text, gap, NULL));
+	fine("stamp", act_do(&stage, "stamp", "d", text, gap, NULL));
 	waitpid(child, NULL, 0);
 }
 
@@ -141,7 +141,7 @@ static void measure_getattr(long count)
 
 	for (i = 0; i < count; i++) {
 		ticks[i] = step_ticks();
-		number("fstat", fstat(fd, &st) ? -errno : 0);
+		need("fstat", fstat(fd, &st) ? -errno : 0);
 		ticks[i] = step_ticks() - ticks[i];
 	}
 	ns = pace_end(pace);
@@ -174,9 +174,9 @@ static void measure_watches(long count)
 	double ns;
 
 	snprintf(text, sizeof(text), "%ld", count);
-	fine("fill", act_here(&act, "fill", "d", "f", text, NULL));
+	fine("fill", act_here(&stage, "fill", "d", "f", text, NULL));
 	slab = slab_kib();
-	rss = number("rss", act_server_number(&act, "rss"));
+	rss = need("rss", act_server_number(&stage, "rss"));
 	for (i = 0; i < count; i++) {
 		snprintf(name, sizeof(name), "d/f%ld", i);
 		ticks[i] = step_ticks();
@@ -185,7 +185,7 @@ static void measure_watches(long count)
 		ticks[i] = step_ticks() - ticks[i];
 	}
 	slab = slab_kib() - slab;
-	rss = number("rss", act_server_number(&act, "rss")) - rss;
+	rss = need("rss", act_server_number(&stage, "rss")) - rss;
 	close_ticks = step_ticks();
 	close(ev.fd);
 	close_ticks = step_ticks() - close_ticks;
@@ -195,7 +195,7 @@ static void measure_watches(long count)
 	for (i = 0; i < count; i++)
 		printf(" %.0f", ticks[i] * ns);
 	printf("\n");
-	fine("clear", act_here(&act, "clear", "d", "f", text, NULL));
+	fine("clear", act_here(&stage, "clear", "d", "f", text, NULL));
 }
 
 static void read_burst(long count)
@@ -224,13 +224,13 @@ static void measure_burst(long count)
 	char text[24];
 	pid_t child;
 
-	number("watch", events_watch(&ev, "d", IN_CREATE));
+	need("watch", events_watch(&ev, "d", IN_CREATE));
 	child = in_child(read_burst, count);
 	snprintf(text, sizeof(text), "%ld", count);
-	fine("fill", act_do(&act, "fill", "d", "f", text, NULL));
-	fine("sentinel", act_sentinel(&act));
+	fine("fill", act_do(&stage, "fill", "d", "f", text, NULL));
+	fine("sentinel", act_sentinel(&stage));
 	waitpid(child, NULL, 0);
-	fine("clear", act_do(&act, "clear", "d", "f", text, NULL));
+	fine("clear", act_do(&stage, "clear", "d", "f", text, NULL));
 }
 
 /* Of this kernel: everything but idle and iowait, in ms. */
@@ -255,13 +255,13 @@ static void measure_idle(long ms)
 {
 	long server, here;
 
-	number("watch", events_watch(&ev, "d", IN_ALL_EVENTS));
-	number("watch", events_watch(&ev, "f", IN_ALL_EVENTS));
-	server = number("cpu", act_server_number(&act, "cpu"));
+	need("watch", events_watch(&ev, "d", IN_ALL_EVENTS));
+	need("watch", events_watch(&ev, "f", IN_ALL_EVENTS));
+	server = need("cpu", act_server_number(&stage, "cpu"));
 	here = busy_ms();
 	usleep(ms * 1000);
 	here = busy_ms() - here;
-	server = number("cpu", act_server_number(&act, "cpu")) - server;
+	server = need("cpu", act_server_number(&stage, "cpu")) - server;
 	printf("idle %ld %ld\n", server, here);
 }
 
@@ -272,10 +272,10 @@ static void measure_groups(long count)
 	long i;
 
 	for (i = 0; i < count; i++) {
-		number("inotify", events_inotify(&groups[i]));
-		number("watch", events_watch(&groups[i], "d", IN_CREATE));
+		need("inotify", events_inotify(&groups[i]));
+		need("watch", events_watch(&groups[i], "d", IN_CREATE));
 	}
-	watches = number("count", act_server_number(&act, "count"));
+	watches = need("count", act_server_number(&stage, "count"));
 	/* One of them is that of the sentinels */
 	printf("groups %d\n", watches ? watches - 1 : 0);
 }

@@ -32,25 +32,25 @@ static const char *const watched[] = { "d", "d/sub", "d/f", "e", "e/g" };
 #define WATCHED		(sizeof(watched) / sizeof(watched[0]))
 
 static int watches[WATCHED];
-static __u32 cookies[COOKIES_MAX];
+static __u32 seen_cookies[COOKIES_MAX];
 
 static void begin(void)
 {
 	size_t i;
 
-	memset(&act, 0, sizeof(act));
+	memset(&stage, 0, sizeof(stage));
 	memset(&ev, 0, sizeof(ev));
-	memset(cookies, 0, sizeof(cookies));
-	open_act();
-	fine("mkdir", act_here(&act, "mkdir", "d", "777", NULL));
-	fine("mkdir", act_here(&act, "mkdir", "d/sub", "777", NULL));
-	fine("mkdir", act_here(&act, "mkdir", "e", "777", NULL));
-	fine("create", act_here(&act, "create", "d/f", "666", NULL));
-	fine("create", act_here(&act, "create", "e/g", "666", NULL));
+	memset(seen_cookies, 0, sizeof(seen_cookies));
+	open_stage();
+	fine("mkdir", act_here(&stage, "mkdir", "d", "777", NULL));
+	fine("mkdir", act_here(&stage, "mkdir", "d/sub", "777", NULL));
+	fine("mkdir", act_here(&stage, "mkdir", "e", "777", NULL));
+	fine("create", act_here(&stage, "create", "d/f", "666", NULL));
+	fine("create", act_here(&stage, "create", "e/g", "666", NULL));
 	open_group();
 	for (i = 0; i < WATCHED; i++)
-		watches[i] = number(watched[i], events_watch(&ev, watched[i],
-							     IN_ALL_EVENTS));
+		watches[i] = need(watched[i], events_watch(&ev, watched[i],
+							   IN_ALL_EVENTS));
 }
 
 static int cookie_number(__u32 cookie)
@@ -59,13 +59,13 @@ static int cookie_number(__u32 cookie)
 
 	if (!cookie)
 		return 0;
-	for (i = 1; i < COOKIES_MAX && cookies[i]; i++) {
-		if (cookies[i] == cookie)
+	for (i = 1; i < COOKIES_MAX && seen_cookies[i]; i++) {
+		if (seen_cookies[i] == cookie)
 			return i;
 	}
 	if (i == COOKIES_MAX)
 		fail("cookies", "too many");
-	cookies[i] = cookie;
+	seen_cookies[i] = cookie;
 	return i;
 }
 
@@ -88,9 +88,9 @@ static void show_events(void)
 	struct event event;
 	int ret;
 
-	fine("sentinel", act_sentinel(&act));
+	fine("sentinel", act_sentinel(&stage));
 	do {
-		ret = number("read", events_next(&ev, &event));
+		ret = need("read", events_next(&ev, &event));
 		if (!ret)
 			fail("events", "the last one did not come");
 		show(&event);
@@ -111,8 +111,8 @@ static void play(char *text)
 	if (count < 2)
 		fail(text, "no step");
 	printf("step %d\n",
-	       number(words[1], act_try(&act, *words[0] == 'h', words[1],
-					words[2], words[3], words[4], NULL)));
+	       need(words[1], act_try(&stage, *words[0] == 'h', words[1],
+				      words[2], words[3], words[4], NULL)));
 	show_events();
 }
 
