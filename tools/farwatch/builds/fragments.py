@@ -33,8 +33,9 @@ class FragmentLine:
 
     @property
     def origin(self) -> str:
-        """folder/file:line, short enough for a message."""
-        return f"{self.file.parent.name}/{self.file.name}:{self.line}"
+        """kernel-tests/guest/config.um:7: short enough for a message, long enough to be found."""
+        depth = 3 if self.file.parent.name == "guest" else 2
+        return f"{'/'.join(self.file.parts[-depth:])}:{self.line}"
 
     def __str__(self) -> str:
         return f"CONFIG_{self.symbol}={self.value}"

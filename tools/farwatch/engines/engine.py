@@ -2,7 +2,7 @@
 """What an engine is: something that runs a kernel with four lines to the outside.
 
 An engine knows how to start one guest and nothing about tests. The agent in
-the guest (kernel-tests/agent.c) speaks on the lines; guests/session.py listens.
+the guest (kernel-tests/guest/agent.c) speaks on the lines; guests/session.py listens.
 """
 
 from __future__ import annotations

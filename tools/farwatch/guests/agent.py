@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is said to the agent, the guest's first process (kernel-tests/agent.c)."""
+"""What is said to the agent, the guest's first process (kernel-tests/guest/agent.c)."""
 
 from __future__ import annotations
 

@@ -140,8 +140,8 @@ def test_the_dependency_that_tinyconfig_breaks(tree: Path) -> None:
 
 
 def test_a_fragment_is_named_as_origin(tree: Path) -> None:
-    text = _explain(tree, "CONFIG_SLUB_TINY=y\n", "KASAN", origins={"SLUB_TINY": "kernel-tests/config.um:7"})
-    assert "SLUB_TINY=y (set by kernel-tests/config.um:7)" in text
+    text = _explain(tree, "CONFIG_SLUB_TINY=y\n", "KASAN", origins={"SLUB_TINY": "kernel-tests/guest/config.um:7"})
+    assert "SLUB_TINY=y (set by kernel-tests/guest/config.um:7)" in text
 
 
 def test_a_chain_is_followed_to_its_end(tree: Path) -> None:
@@ -259,10 +259,10 @@ def test_the_environment_is_as_before(tree: Path) -> None:
 def test_check_stuck_says_which_and_why(tree: Path) -> None:
     config = tree / ".config"
     config.write_text("CONFIG_SLUB_TINY=y\n")
-    settings = {"KASAN": FragmentLine("KASAN", "y", Path("kernel-tests/config.flavor.kasan"), 3)}
+    settings = {"KASAN": FragmentLine("KASAN", "y", Path("kernel-tests/guest/config.flavor.kasan"), 3)}
     with pytest.raises(FarwatchError, match="1 option of the kernel config did not stick") as caught:
         check_stuck(settings, config, tree, "um", {})
-    assert "kernel-tests/config.flavor.kasan:3: CONFIG_KASAN=y became n" in caught.value.cause
+    assert "kernel-tests/guest/config.flavor.kasan:3: CONFIG_KASAN=y became n" in caught.value.cause
     assert "set CONFIG_SLUB_TINY=n" in caught.value.cause
 
 

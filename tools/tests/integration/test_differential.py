@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """v2 against the reference: random steps of guest and host on a small tree, and what inotify says of them.
 
-kernel-tests/replay.c does the steps and prints the events, after each step all that it has caused. The two
+kernel-tests/guest/replay.c does the steps and prints the events, after each step all that it has caused. The two
 streams must be equal, but for what these rules allow:
 
   merge   what the host does in one step can be merged by the host's fanotify, as long as it is about the same
