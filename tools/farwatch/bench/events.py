@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """bench events: what watching costs in each revision. Measures, never judges.
 
-A program in the guest (kernel-tests/guest/measure.c) does the measuring, each thing in a fresh guest, while the
-host acts through the step protocol. Where a way from host to guest is measured, both read the processor's
+A program in the guest (kernel-tests/guest/measure.c) does the measuring, each thing in a fresh guest, while
+the host acts through the step protocol. Where a way from host to guest is measured, both read the processor's
 time-stamp counter: User Mode Linux runs the guest's programs on the host's processor, so the clocks are one.
 The counter's pace comes from the guest's CLOCK_MONOTONIC over the whole measurement.
 

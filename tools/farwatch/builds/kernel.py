@@ -358,7 +358,7 @@ def compiler() -> str:
 
 def ccache_environ(home: Home, folder: Path) -> dict[str, str | None]:
     """Our own cache. No working folder in its hashes: compilers see paths relative to it, or ccache does."""
-    settings = {"CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "5G"}
+    settings = {"CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "5G", "CCACHE_DEPEND": "1"}
     return {"CCACHE_DIR": str(home.ccache), "CCACHE_BASEDIR": str(folder), **settings}
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +88,17 @@ def fresh(home: Home, kind: str, key: str, record: Mapping[str, object]) -> Iter
         _move_into_place(temporary, folder_of(home, kind, key))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def made_since(home: Home, kinds: Iterable[type[Product]], began: float) -> list[Product]:
+    """The products that were put in place since `began`, a Unix time; a folder does not change afterwards."""
+    return [
+        product
+        for kind in kinds
+        for folder in home.builds.glob(f"{kind.KIND}-*")
+        if folder.stat().st_mtime >= began
+        and (product := find_product(home, kind, folder.name.removeprefix(f"{kind.KIND}-")))
+    ]
 
 
 def keep_product(

@@ -14,49 +14,75 @@ from dataclasses import dataclass
 from farwatch.app import App
 from farwatch.errors import STATUS_SURPRISE
 
+CODE = ("tools", "farwatch", "ci/fresh-machine")
+LINT_ROOMS = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+SLOWEST = "--durations=10"
+
 
 @dataclass(frozen=True)
 class Stage:
-    """One tool and what it is called with, after `python -m`."""
+    """One tool. words: what Python is called with, from the root of the checkout."""
 
     title: str
     words: tuple[str, ...]
 
+    @property
+    def tests(self) -> bool:
+        return "pytest" in self.words
+
 
 QUICK = (
-    Stage("format", ("ruff", "format", "--check", "--no-cache", "tools", "farwatch", "ci/fresh-machine")),
-    Stage("lint", ("ruff", "check", "--no-cache", "tools", "farwatch", "ci/fresh-machine")),
-    Stage("types", ("mypy", "tools/farwatch", "tools/tests")),
-    Stage("unit tests", ("pytest", "-q", "-n", "auto", "--dist", "worksteal", "-m", "not integration")),
+    Stage("format", ("-m", "ruff", "format", "--check", "--no-cache", *CODE)),
+    Stage("lint", ("-m", "ruff", "check", "--no-cache", *CODE)),
+    Stage("rooms", ("-c", LINT_ROOMS, "pyproject.toml", "--no-cache", "--no-logo")),
+    Stage("types", ("-m", "mypy", "tools/farwatch", "tools/tests")),
+    Stage("unit tests", ("-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", "-m", "not integration")),
 )
-INTEGRATION = Stage("integration tests", ("pytest", "-v", "-m", "integration"))
+SHORT = Stage("integration tests", ("-m", "pytest", "-v", SLOWEST, "-m", "integration and not nightly"))
+LONG = Stage("integration tests, all", ("-m", "pytest", "-v", SLOWEST, "-m", "integration"))
+FRESH = Stage("fresh machine", ("ci/fresh-machine",))
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="leave out what builds and boots kernels")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--quick", action="store_true", help="leave out what builds and boots kernels")
+    extent.add_argument(
+        "--all",
+        action="store_true",
+        help="also what is long and changes seldom: other flavors, the whole suites of engine vng, "
+        "QEMU's build; as root, a bare machine",
+    )
     parser.add_argument("-k", dest="expression", default="", metavar="EXPR", help="only these of the tests")
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    stages = QUICK if args.quick else (*QUICK, INTEGRATION)
+    began = time.time()
     failed = []
+    stages = _stages(args)
     for stage in stages:
-        words = (
-            (*stage.words, "-k", args.expression)
-            if args.expression and "pytest" in stage.words
-            else stage.words
-        )
-        if not _passes(app, stage.title, words):
+        chosen = ("-k", args.expression) if args.expression and stage.tests else ()
+        if not _passes(app, stage, chosen):
             failed.append(stage.title)
-    print(
-        f"check: failed: {', '.join(failed)}" if failed else f"check: {len(stages)} stages passed", flush=True
-    )
+    if not args.quick:
+        _tell_builds(app, began)
+    print(f"check: failed: {', '.join(failed)}" if failed else f"check: {len(stages)} stages passed")
     return STATUS_SURPRISE if failed else 0
 
 
-def _passes(app: App, title: str, words: Sequence[str]) -> bool:
+def _stages(args: argparse.Namespace) -> tuple[Stage, ...]:
+    if args.quick:
+        return QUICK
+    if not args.all:
+        return (*QUICK, SHORT)
+    if os.geteuid() == 0 and not args.expression:
+        return (*QUICK, LONG, FRESH)
+    print("check: no bare machine is tried: that takes root, and all of the tests")
+    return (*QUICK, LONG)
+
+
+def _passes(app: App, stage: Stage, more: Sequence[str]) -> bool:
     """Run one tool from the root of the checkout; its output is shown as it comes."""
-    print(f"check: {title}", flush=True)
+    print(f"check: {stage.title}", flush=True)
     started = time.monotonic()
     environment = {
         **os.environ,
@@ -64,11 +90,22 @@ def _passes(app: App, title: str, words: Sequence[str]) -> bool:
         "MYPY_CACHE_DIR": str(app.home.root / "mypy"),
         "FARWATCH_HOME": str(app.home.root),
     }
-    command = [sys.executable, "-m", *words]
-    if "pytest" in words:
+    command = [sys.executable, *stage.words, *more]
+    if stage.tests:
         command += ["-o", f"cache_dir={app.home.root / 'pytest'}"]
     status = subprocess.run(command, cwd=app.root, env=environment, check=False).returncode
-    print(
-        f"check: {title}: {'ok' if status == 0 else 'FAILED'}, {time.monotonic() - started:.1f} s", flush=True
-    )
+    spent = time.monotonic() - started
+    print(f"check: {stage.title}: {'ok' if status == 0 else 'FAILED'}, {spent:.1f} s", flush=True)
     return status == 0
+
+
+def _tell_builds(app: App, began: float) -> None:
+    """How long each kernel, server and monitor took that was built since; by others, too."""
+    from farwatch.builds.kernel import KernelBuild
+    from farwatch.builds.qemu import QemuBuild
+    from farwatch.builds.server import ServerBuild
+    from farwatch.builds.store import made_since
+
+    products = made_since(app.home, (KernelBuild, ServerBuild, QemuBuild), began)
+    for product in sorted(products, key=lambda product: -product.seconds):
+        print(f"check: built {product.label}: {product.seconds:.0f} s")

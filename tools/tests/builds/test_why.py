@@ -140,7 +140,8 @@ def test_the_dependency_that_tinyconfig_breaks(tree: Path) -> None:
 
 
 def test_a_fragment_is_named_as_origin(tree: Path) -> None:
-    text = _explain(tree, "CONFIG_SLUB_TINY=y\n", "KASAN", origins={"SLUB_TINY": "kernel-tests/guest/config.um:7"})
+    origins = {"SLUB_TINY": "kernel-tests/guest/config.um:7"}
+    text = _explain(tree, "CONFIG_SLUB_TINY=y\n", "KASAN", origins=origins)
     assert "SLUB_TINY=y (set by kernel-tests/guest/config.um:7)" in text
 
 

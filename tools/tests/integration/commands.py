@@ -14,11 +14,30 @@ from farwatch.app import App
 from farwatch.cells.setting import usable_engine
 from farwatch.engines.registry import ENGINES
 from farwatch.errors import FarwatchError
-from farwatch.system.home import checkout_root
+from farwatch.system.home import Home, checkout_root
 
 ONE = "inotify_test:directory.local.create"
 LONG_ENOUGH = 45 * 60
 """Seconds for a command that may have to build everything first."""
+
+
+GUEST_MARK = "FARWATCH_CHECK"
+"""A variable that tells what this run of the tests has started from what others do in the same home."""
+
+
+def guests_left() -> list[str]:
+    """Command lines of guests and servers that these tests have started and that still run."""
+    builds, mark = str(Home.from_env().builds), f"{GUEST_MARK}={os.environ[GUEST_MARK]}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            ours = mark in (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if ours and any(word.decode("utf-8", "replace").startswith(builds) for word in words):
+            found.append(" ".join(word.decode("utf-8", "replace") for word in words))
+    return found
 
 
 def command(*words: str | Path) -> list[str]:

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A checkout of farwatch with revisions of its own."""
+"""A checkout of farwatch with revisions of its own, and the mark of what these tests start."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+import uuid
 from pathlib import Path
 
 import pytest
 
 from farwatch.system.home import checkout_root
+from tests.integration.commands import GUEST_MARK
+
+os.environ[GUEST_MARK] = uuid.uuid4().hex
 
 
 @pytest.fixture

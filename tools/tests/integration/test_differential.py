@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """v2 against the reference: random steps of guest and host on a small tree, and what inotify says of them.
 
-kernel-tests/guest/replay.c does the steps and prints the events, after each step all that it has caused. The two
-streams must be equal, but for what these rules allow:
+kernel-tests/guest/replay.c does the steps and prints the events, after each step all that it has caused. The
+two streams must be equal, but for what these rules allow:
 
   merge   what the host does in one step can be merged by the host's fanotify, as long as it is about the same
           object and name: then each kind of event comes once, in the order of the protocol

@@ -51,7 +51,10 @@ async def nothing(_session: Session) -> None:
     """The host only looks on."""
 
 
-@pytest.fixture(scope="module", params=["v1/uml", "v2/uml", "v2/vng"])
+SETTINGS = ("v1/uml", "v2/uml", pytest.param("v2/vng", marks=pytest.mark.nightly))
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
 def setting(request: pytest.FixtureRequest) -> Setting:
     revision, _, engine = request.param.partition("/")
     need_engine(engine)

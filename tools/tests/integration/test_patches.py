@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -58,17 +57,15 @@ def _mail(title: str, hunk: str) -> str:
     )
 
 
-@pytest.mark.parametrize("engine", ["uml", "vng"])
+@pytest.mark.parametrize("engine", ["uml", pytest.param("vng", marks=pytest.mark.nightly)])
 def test_a_series_whose_second_patch_brings_the_events_back(own_checkout: Path, engine: str) -> None:
     need_engine(engine)
     put_series(own_checkout, "good", [], f'[tests]\n2 = ["{ONE}"]\n')
     done = in_checkout(own_checkout, "bisectable", "good", "--engine", engine)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0002-inotify-again.patch" in done.stdout and "1/1" in done.stdout
-    started = time.monotonic()
     again = in_checkout(own_checkout, "bisectable", "good", "--engine", engine)
     assert again.stdout == done.stdout and "built in" not in again.stderr
-    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -28,31 +27,19 @@ from farwatch.model import CellResult, Column, TestCase, Verdict
 from farwatch.system.children import Run
 from farwatch.system.home import Home
 from tests.integration.commands import (
+    LONG_ENOUGH,
     ONE,
     add_revision,
     command,
     environment,
     farwatch,
+    guests_left,
     in_checkout,
     need_engine,
 )
 from tests.processes import interruptible
 
 pytestmark = pytest.mark.integration
-
-
-def guests_left() -> list[str]:
-    """Command lines of guests and servers that still run with something of our home."""
-    builds = str(Home.from_env().builds)
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if any(word.decode("utf-8", "replace").startswith(builds) for word in words):
-            found.append(" ".join(word.decode("utf-8", "replace") for word in words))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -132,24 +119,25 @@ def test_a_home_with_blanks_in_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_nothing_is_left_after_a_signal(number: signal.Signals) -> None:
     with started_verify() as process:
+        assert run_folder(process).exists()
         process.send_signal(number)
-        assert process.wait(timeout=60) == 128 + signal.SIGINT
+        assert process.wait(timeout=LONG_ENOUGH) == 128 + signal.SIGINT
     assert guests_left() == []
-    assert list(Home.from_env().runs.iterdir()) == []
+    assert not run_folder(process).exists()
     assert integrity() == "ok"
 
 
 @pytest.mark.usefixtures("verified")
 def test_after_sigkill_the_next_run_cleans_up() -> None:
     with started_verify() as process:
+        assert run_folder(process).exists()
         process.kill()
-        process.wait(timeout=60)
-    assert len(list(Home.from_env().runs.iterdir())) == 1
+        process.wait(timeout=LONG_ENOUGH)
     assert integrity() == "ok"
     done = farwatch("test", "baseline", "--patches", "--fresh", "-k", ONE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert guests_left() == []
-    assert list(Home.from_env().runs.iterdir()) == []
+    assert not run_folder(process).exists()
 
 
 def started_verify() -> subprocess.Popen[bytes]:
@@ -162,10 +150,17 @@ def started_verify() -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + LONG_ENOUGH
     while not guests_left():
         assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
     return process
+
+
+def run_folder(process: subprocess.Popen[bytes]) -> Path:
+    """Where a farwatch keeps what its guests need while they live, or what is left of it."""
+    named = sorted(Home.from_env().runs.glob(f"*-{process.pid}"))
+    return named[-1] if named else Home.from_env().runs / "none"
 
 
 def integrity() -> str:
@@ -177,7 +172,7 @@ def integrity() -> str:
 # -- programs that misbehave, in a real guest ------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["uml", "vng"])
+@pytest.fixture(scope="module", params=["uml", pytest.param("vng", marks=pytest.mark.nightly)])
 def engine(request: pytest.FixtureRequest) -> str:
     need_engine(request.param)
     return str(request.param)
@@ -195,7 +190,7 @@ def misbehaved(engine: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         Column("baseline", "7.3"), setting, deque(Job(case, program, "made up") for case in cases)
     )
     with pytest.MonkeyPatch.context() as patch:
-        limits = Limits(boot=60, test=2.0, event=1.0, end=5.0)
+        limits = Limits(boot=120, test=8.0, event=2.0, end=20.0)
         patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
         patch.setattr("farwatch.guests.marks.CONSOLE_LIMIT", 20_000)
         patch.setattr("farwatch.guests.marks.OUTPUT_LIMIT", 200_000)
@@ -263,7 +258,7 @@ def test_a_server_that_does_not_serve(engine: str, tmp_path: Path, server: str, 
     job = Job(case, Path(__file__).parent / "programs" / "misbehave", "made up")
     work = ColumnWork(Column("baseline", "7.3"), replace(setting, server=program), deque([job]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("farwatch.cells.runner.FIRST_BOOT_LIMIT", 2.0)
+        patch.setattr("farwatch.cells.runner.FIRST_BOOT_LIMIT", 5.0)
         result = run_all(app.home, work, tmp_path)[case.name]
     assert result.verdict is Verdict.ERROR and says in result.title
 
@@ -282,6 +277,7 @@ def test_a_patched_kernel_is_another_kernel_and_a_broken_one_names_its_first_err
     assert "fs/fuse/dir.c:" in done.stderr and "unknown type name" in done.stderr and ".log" in done.stderr
 
 
+OPTIONS = {"kasan": "KASAN", "lockdep": "PROVE_LOCKING"}
 BUGS = {
     "kasan": (
         "KASAN: slab-use-after-free",
@@ -295,10 +291,17 @@ BUGS = {
 }
 
 
-@pytest.mark.skipif("FARWATCH_TEST_FLAVORS" not in os.environ, reason="FARWATCH_TEST_FLAVORS is not set")
+@pytest.mark.parametrize("flavor", BUGS)
+def test_the_options_of_a_flavor_stick(flavor: str) -> None:
+    """No kernel is built for it: the config is what such a kernel would get."""
+    done = farwatch("config", "baseline", "--flavor", flavor)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"\nCONFIG_{OPTIONS[flavor]}=y\n" in done.stdout
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize("flavor", BUGS)
 def test_a_flavor_reports_the_bug_that_it_is_for(own_checkout: Path, flavor: str) -> None:
-    """A kernel build each, about eight minutes: too long to be part of every check."""
     title, bug = BUGS[flavor]
     old = "\tinode->i_op = &fuse_common_inode_operations;"
     add_revision(own_checkout, "buggy", old, f"\t{bug}{old}")

@@ -17,6 +17,7 @@ from tests.integration.commands import LONG_ENOUGH, command, environment, farwat
 
 pytestmark = pytest.mark.integration
 
+BOTH_SIDES = "inotify_test and directory"
 REMOTE = "dnotify_test or program_test"
 """What needs events of others, and is quickly done."""
 
@@ -32,12 +33,22 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return loaded
 
 
+def test_a_guest_of_the_second_engine_sees_the_share() -> None:
+    """The short proof; the whole suites are for check --all."""
+    need_engine("vng")
+    done = farwatch("test", "baseline", "--engine", "vng", "-k", f"{BOTH_SIDES} and attrib")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "pass" in done.stdout and "fail known" in done.stdout
+
+
+@pytest.mark.nightly
 def test_columns_of_a_revision_are_side_by_side(table: dict[str, Any]) -> None:
     labels = [column["label"] for column in table["columns"]]
     assert labels == ["baseline/uml", "baseline/vng", "v2/uml", "v2/vng"]
     assert [column["compared_with"] for column in table["columns"]] == ["", "", *labels[:2]]
 
 
+@pytest.mark.nightly
 def test_engines_agree_but_on_races(table: dict[str, Any]) -> None:
     cells = [cell for test in table["tests"] for cell in test["cells"]]
     assert len(cells) == 4 * len(table["tests"]) > 1000
@@ -47,6 +58,7 @@ def test_engines_agree_but_on_races(table: dict[str, Any]) -> None:
     assert table["columns"][3]["fixes"] > 100 and table["columns"][3]["breaks"] == 0
 
 
+@pytest.mark.nightly
 def test_in_everybodys_qemu_v2_does_as_baseline_does(table: dict[str, Any], tmp_path: Path) -> None:
     """No hang, no crash, no other verdict; and farwatch and the server say what is missing."""
     target = tmp_path / "table.json"
@@ -62,7 +74,6 @@ def test_in_everybodys_qemu_v2_does_as_baseline_does(table: dict[str, Any], tmp_
     assert "Cannot enable fsnotify" in shown.stdout
 
 
-@pytest.mark.usefixtures("table")
 def test_a_debugger_stops_the_kernel_and_lets_it_go_on(tmp_path: Path) -> None:
     """Asked by gdb's protocol: what a gdb would be told that was started with the line that is printed."""
     words = ("boot", "baseline", "--engine", "vng", "--gdb", "--share", tmp_path)
