@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """lint: what reviewers and their robots would say about a series, said before they see it.
 
-Rules come in families, one module each (lint_text, lint_kernel, lint_rust, lint_compile); a family is a
-function from a Job to Findings, rules that could not be looked at, and recipients. A finding counts unless
+Rules come in families, one module each (text, kernel, rust and compile rules); a family is a
+function from a Review to Findings, rules that could not be looked at, and recipients. A finding counts unless
 revision.toml waives its rule for its patch, with a reason.
 """
 

@@ -26,9 +26,12 @@ class Home:
 
     @classmethod
     def from_env(cls) -> Home:
-        """The folder that the environment names; it is made when missing."""
+        """The folder that the environment names; it is made when missing.
+
+        Its real path: a guest reaches it below the host's root, where a link's absolute target is another's.
+        """
         named = os.environ.get("FARWATCH_HOME")
-        root = Path(named).absolute() if named else Path.home() / ".cache" / "farwatch"
+        root = (Path(named) if named else Path.home() / ".cache" / "farwatch").resolve()
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -7,6 +7,7 @@ import json
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -107,12 +108,20 @@ def test_boot_runs_a_command_on_a_share_with_blanks_in_its_name(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("verified")
-def test_a_home_with_blanks_in_its_name(tmp_path: Path) -> None:
-    """Everything that is built is reached through a path with blanks."""
-    spaced = tmp_path / "home with blanks"
-    spaced.symlink_to(Home.from_env().root)
-    done = farwatch("test", "baseline", "--patches", "--fresh", "-k", ONE, FARWATCH_HOME=str(spaced))
+@pytest.mark.parametrize("place", ["home with blanks", "link to a home"])
+def test_a_home_on_any_path(tmp_path: Path, place: str) -> None:
+    """Below /tmp, which a guest has its own of; everything that is built is reached through it."""
+    assert tmp_path.is_relative_to(tempfile.gettempdir())
+    home = tmp_path / "a home"
+    home.mkdir()
+    for built in ("git", "trees", "objects", "builds", "ccache", "cargo", "downloads"):
+        (home / built).symlink_to(Home.from_env().root / built)
+    path = home if place == "home with blanks" else tmp_path / "link"
+    if path != home:
+        path.symlink_to(home)
+    done = farwatch("test", "baseline", "--patches", "-k", ONE, FARWATCH_HOME=str(path))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert (home / "results.db").exists()
 
 
 @pytest.mark.usefixtures("verified")
