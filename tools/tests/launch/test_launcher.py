@@ -133,6 +133,16 @@ def test_writes_nothing_into_the_checkout(checkout: Path, ready: Path) -> None:
     assert sorted(checkout.rglob("*")) == before
 
 
+def test_bytecode_is_kept_where_a_person_wants_none(checkout: Path, ready: Path) -> None:
+    package = checkout / "tools" / "farwatch"
+    shutil.copy(ROOT / "tools" / "farwatch" / "__main__.py", package)
+    (package / "cli.py").write_text("import os\ndef main(): print(os.environ['PYTHONDONTWRITEBYTECODE'])\n")
+    done = start(checkout / "farwatch", ready, PYTHONDONTWRITEBYTECODE="yes")
+    assert (done.returncode, done.stdout) == (0, "yes\n"), done.stderr
+    assert list(ready.glob("venv-*/pycache/**/cli.*.pyc"))
+    assert not list(checkout.rglob("*.pyc"))
+
+
 def test_a_module_in_the_current_folder_is_not_taken(checkout: Path, ready: Path, tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
     environment = {**os.environ, "FARWATCH_HOME": str(ready)}
