@@ -122,5 +122,15 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
 def _complete() -> int:
     import argcomplete
 
-    argcomplete.autocomplete(build_parser())
+    argcomplete.autocomplete(build_parser(_command_on_line()))
     return 0
+
+
+def _command_on_line() -> str:
+    """The command of the line that is being completed, "" as long as it is typed."""
+    from argcomplete.lexers import split_line
+
+    words = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))[3]
+    given = words[int(os.environ["_ARGCOMPLETE"]) :]  # those before are how farwatch is called
+    first = next((word for word in given if not word.startswith("-")), "")
+    return first if first in COMMANDS else ""

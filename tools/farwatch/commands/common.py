@@ -11,7 +11,6 @@ from typing import Any
 
 from farwatch.app import App
 from farwatch.cells.wish import Wish
-from farwatch.engines.registry import ENGINES, engine_named
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
 
@@ -41,6 +40,8 @@ def add_revision(parser: argparse.ArgumentParser, many: bool = False) -> None:
 
 def add_setting(parser: argparse.ArgumentParser, many: bool = False) -> None:
     """--base, --engine, --flavor: what a column is beside its revision. many: several engines."""
+    from farwatch.engines.registry import ENGINES
+
     base = parser.add_argument(
         "--base", metavar="BASE", help="linux base, e.g. 7.2 (default: the revision's own)"
     )
@@ -96,6 +97,8 @@ def chosen_revisions(app: App, names: Sequence[str]) -> tuple[Revision, ...]:
 
 def engine_names(args: argparse.Namespace) -> tuple[str, ...]:
     """What --engine names, of a command that takes several."""
+    from farwatch.engines.registry import engine_named
+
     names = dict.fromkeys(name.strip() for name in args.engine.split(","))
     return tuple(engine_named(name).name for name in names)
 
@@ -109,6 +112,8 @@ def wish_from(
     args: argparse.Namespace, revisions: Sequence[Revision], *, edited: bool, engine: str | None = None
 ) -> Wish:
     """What was asked for; engine: instead of the one that --engine names."""
+    from farwatch.engines.registry import engine_named
+
     return Wish(
         tuple(revisions),
         args.base,

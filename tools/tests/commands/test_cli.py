@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +61,44 @@ def test_every_command_has_a_parser_and_help(capsys: pytest.CaptureFixture[str])
             parser.parse_args([command, "--help"])
         assert caught.value.code == 0
     assert "Traceback" not in capsys.readouterr().out
+
+
+SPY = """
+import importlib, sys
+load = importlib.import_module
+importlib.import_module = lambda name: print(name, file=sys.stderr) or load(name)
+from farwatch.cli import main
+main([])
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "loaded"),
+    [
+        ("./farwatch che", {"check", "checkout"}, set()),
+        ("./farwatch checkout v", {"v1", "v2"}, {"checkout"}),
+        ("./farwatch checkout v1 boot --ba", {"--base"}, {"checkout"}),
+        ("FOO=1 ./farwatch boot --netw", {"--network"}, {"boot"}),
+    ],
+)
+def test_completion_loads_one_command_at_most(
+    line: str, offered: set[str], loaded: set[str], tmp_path: Path
+) -> None:
+    """As the shell function of `farwatch completion` calls it."""
+    answer = tmp_path / "answer"
+    environment = {
+        **os.environ,
+        "_ARGCOMPLETE": str(line.split().index("./farwatch") + 1),
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_SUPPRESS_SPACE": "1",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    command = [sys.executable, "-c", SPY]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert set(answer.read_text().split("\n")) == offered, done.stderr
+    assert set(re.findall(r"^farwatch\.commands\.(\w+)$", done.stderr, re.MULTILINE)) == loaded
 
 
 def test_no_command_is_a_usage_error() -> None:
