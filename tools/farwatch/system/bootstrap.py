@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from farwatch.system.locks import locked
 from farwatch.system.needs import Found, Need, load_needs, missing, version_in
 
 _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
+_CANDIDATE = re.compile(r"^(\S+):\n(?:  .*\n)*?  Candidate: (?!\(none\))(\S+)", re.MULTILINE)
+"""A package's paragraph of what `apt-cache policy` says."""
 _LOG_LINES_SHOWN = 25
 _NO_NETWORK = re.compile(
     r"Could not resolve|Temporary failure|Failed to fetch|Could not connect|Network is unreachable"
@@ -140,37 +142,45 @@ def _install(lacking: list[Found], prefix: list[str], log: Path) -> None:
     _run([*apt, "install", "-y", "--no-install-recommends", *packages], log, "cannot install system packages")
 
 
-def choose_packages(lacking: list[Found]) -> list[str]:
+def choose_packages(lacking: list[Found], versions: Mapping[str, str] | None = None) -> list[str]:
     """The packages to install, of each need the first set that the system offers, new enough.
 
+    versions: what candidates() said of them, for who chooses more than once
     Where the package lists say nothing (never read) the first set stands.
     """
+    known = candidates(lacking) if versions is None else versions
     chosen: list[str] = []
     for found in lacking:
-        offered = [choice for choice in found.need.choices if _offered(choice, found.need)]
+        offered = [choice for choice in found.need.choices if _offered(choice, found.need, known)]
         chosen += (offered or found.need.choices)[0]
     return list(dict.fromkeys(chosen))
 
 
-def _offered(packages: Sequence[str], need: Need) -> bool:
-    versions = [_candidate(package) for package in packages]
-    return all(version and version_in(version) >= need.minimum for version in versions)
+def _offered(packages: Sequence[str], need: Need, versions: Mapping[str, str]) -> bool:
+    found = [versions.get(package, "") for package in packages]
+    return all(version and version_in(version) >= need.minimum for version in found)
 
 
-def _candidate(package: str) -> str:
-    """Version of a package that apt would install, "" if there is none."""
+def candidates(lacking: Iterable[Found]) -> dict[str, str]:
+    """Package -> the version that apt would install, of those among which there is a choice.
+
+    All are asked for at once: apt takes up to a second to read its lists, and none for what it says.
+    """
+    choices = [found.need.choices for found in lacking if len(found.need.choices) > 1]
+    packages = sorted({package for sets in choices for packages in sets for package in packages})
+    if not packages:
+        return {}
     try:
         done = subprocess.run(
-            ["apt-cache", "policy", package],
+            ["apt-cache", "policy", *packages],
             env={**os.environ, "LC_ALL": "C"},
             capture_output=True,
             text=True,
             check=False,
         )
     except OSError:
-        return ""
-    match = re.search(r"^  Candidate: (?!\(none\))(\S+)", done.stdout, re.MULTILINE)
-    return match[1] if match else ""
+        return {}
+    return dict(_CANDIDATE.findall(done.stdout))
 
 
 def _describe(lacking: list[Found]) -> str:
@@ -182,12 +192,15 @@ def _describe_one(found: Found) -> str:
     return f"{found.need.label}: {found.need.why}{there}"
 
 
-def install_hint(lacking: list[Found]) -> str:
-    """The command that installs what is missing, or what to do where there is no apt."""
+def install_hint(lacking: list[Found], versions: Mapping[str, str] | None = None) -> str:
+    """The command that installs what is missing, or what to do where there is no apt.
+
+    versions: as for choose_packages()
+    """
     if shutil.which("apt-get") is None:
         names = " ".join(found.need.choices[0][0] for found in lacking)
         return f"install them with the system's own means (Debian calls the packages: {names})"
-    packages = shlex.join(choose_packages(lacking))
+    packages = shlex.join(choose_packages(lacking, versions))
     sudo = "" if os.geteuid() == 0 else "sudo "
     return f"{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}"
 

@@ -16,7 +16,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,6 +34,8 @@ from farwatch.system.machine import available_memory, cores
 from farwatch.system.needs import Found, load_needs, missing, probe
 
 State = Literal["ok", "warn", "missing"]
+Lacking = Mapping[str, list[Found]]
+"""List of an engine's packages -> what of it is missing."""
 
 GIB = 1 << 30
 DISK_NEEDED = 3 * GIB
@@ -58,12 +61,23 @@ class Condition:
 def examine(home: Home, network: bool = False) -> list[Condition]:
     """Look at everything. network: also ask the registries (takes seconds)."""
     tools = checkout_root() / "tools"
-    findings = [_python(), _libraries(tools / "requirements.lock")]
-    findings += _needs(tools / "system-packages.txt")
-    findings += [_disk(home.root), _runs_programs(home.root), _guests(), _apt()]
-    findings += [*_kernel(), _kvm(home)]
-    findings += [finding for name in ENGINES for finding in _engine(name)]
-    return findings + (_network() if network else [])
+    offers = {name: engine() for name, engine in ENGINES.items()}
+    # one look for each list: engines share theirs
+    lists = {engine.packages: tools / engine.packages for engine in offers.values() if engine.packages}
+    lacking = {name: missing(load_needs(path)) for name, path in lists.items()}
+    checks: list[Callable[[], list[Condition]]] = [
+        lambda: [_python(), _libraries(tools / "requirements.lock")],
+        lambda: _needs(tools / "system-packages.txt"),
+        lambda: [_disk(home.root), _runs_programs(home.root), _guests()],
+        lambda: [_apt()],
+        _kernel,
+        lambda: [_kvm(home, lacking)],
+        lambda: [finding for engine in offers.values() for finding in _engine(engine, lacking)],
+        lambda: _network() if network else [],
+    ]
+    with ThreadPoolExecutor(len(checks)) as pool:  # they wait for programs most of the time
+        answers = [pool.submit(check) for check in checks]
+        return [finding for answer in answers for finding in answer.result()]
 
 
 def status(findings: list[Condition]) -> int:
@@ -114,16 +128,18 @@ def _installed(name: str) -> str:
 
 
 def _needs(path: Path) -> list[Condition]:
-    findings = []
-    for need in load_needs(path):
-        found = probe(need, ask_version=True)
-        seen = " ".join(part for part in (found.version, found.where and f"({found.where})") if part)
-        if found.met:
-            findings.append(Condition(need.label, "ok", seen))
-        else:
-            detail = f"{need.why}; there is {seen}" if seen else need.why
-            findings.append(Condition(need.label, "missing", detail, bootstrap.install_hint([found])))
-    return findings
+    seen = [probe(need, ask_version=True) for need in load_needs(path)]
+    versions = bootstrap.candidates(found for found in seen if not found.met)
+    return [_need(found, versions) for found in seen]
+
+
+def _need(found: Found, versions: Mapping[str, str]) -> Condition:
+    need = found.need
+    seen = " ".join(part for part in (found.version, found.where and f"({found.where})") if part)
+    if found.met:
+        return Condition(need.label, "ok", seen)
+    detail = f"{need.why}; there is {seen}" if seen else need.why
+    return Condition(need.label, "missing", detail, bootstrap.install_hint([found], versions))
 
 
 # What the machine offers
@@ -218,12 +234,12 @@ def _limit(name: str) -> int:
         return 0
 
 
-def _kvm(home: Home) -> Condition:
+def _kvm(home: Home, lacking: Lacking) -> Condition:
     """Only engine vng uses it, and a device that opens may still be useless: see guests/kvm.py."""
     engine = VngEngine()
     if reason := kvm.not_offered():
         return Condition("kvm", "ok", f"{reason}: engine vng emulates, engine uml does not need it")
-    if _lacking(engine):
+    if lacking.get(engine.packages):
         return Condition("kvm", "ok", f"{kvm.DEVICE} opens; engine vng will try whether it works")
     trouble = kvm.remembered(home, engine)
     if trouble is None:
@@ -238,28 +254,22 @@ def _kvm(home: Home) -> Condition:
 # Engines
 
 
-def _engine(name: str) -> list[Condition]:
+def _engine(engine: Engine, lacking: Lacking) -> list[Condition]:
     """An engine with a list of packages of its own is an offer: farwatch works without it."""
-    engine = ENGINES[name]()
     if engine.packages:
-        return [_offered(engine)]
+        return [_offered(engine, lacking[engine.packages])]
     trouble = engine.examine()
-    checks = [check() for check in _ENGINE_CHECKS.get(name, [])]
+    checks = [check() for check in _ENGINE_CHECKS.get(engine.name, [])]
     if trouble:
-        return [*checks, Condition(f"engine {name}", "missing", trouble)]
-    lacking = [check.name for check in checks if check.state == "missing"]
-    if lacking:
-        return [*checks, Condition(f"engine {name}", "missing", f"cannot run: see {', '.join(lacking)}")]
-    return [*checks, Condition(f"engine {name}", "ok", "can run here")]
+        return [*checks, Condition(f"engine {engine.name}", "missing", trouble)]
+    bad = [check.name for check in checks if check.state == "missing"]
+    if bad:
+        return [*checks, Condition(f"engine {engine.name}", "missing", f"cannot run: see {', '.join(bad)}")]
+    return [*checks, Condition(f"engine {engine.name}", "ok", "can run here")]
 
 
-def _lacking(engine: Engine) -> list[Found]:
-    return missing(load_needs(checkout_root() / "tools" / engine.packages))
-
-
-def _offered(engine: Engine) -> Condition:
+def _offered(engine: Engine, lacking: list[Found]) -> Condition:
     name = f"engine {engine.name}"
-    lacking = _lacking(engine)
     if lacking:
         detail = f"lacks {', '.join(found.need.label for found in lacking)}"
         hint = f"any command with --engine {engine.name} installs it: {bootstrap.install_hint(lacking)}"

@@ -284,14 +284,13 @@ def test_an_answer_that_cannot_be_read_is_none(home: Home, boots: list[str], con
     assert boots == []
 
 
-def test_doctor_says_which_and_why(home: Home, boots: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "missing", lambda _needs: [])
-    assert "the first guest of engine vng tries" in doctor._kvm(home).detail
+def test_doctor_says_which_and_why(home: Home, boots: list[str]) -> None:
+    assert "the first guest of engine vng tries" in doctor._kvm(home, {}).detail
     boots += ["it hangs"]
     chosen(home, VngEngine())
-    assert "does not work, engine vng emulates: it hangs" in doctor._kvm(home).detail
+    assert "does not work, engine vng emulates: it hangs" in doctor._kvm(home, {}).detail
     kvm.DEVICE.unlink()
-    assert "there is no" in doctor._kvm(home).detail
+    assert "there is no" in doctor._kvm(home, {}).detail
 
 
 def test_what_an_engine_needs_is_there_before_its_version_is_asked_for(

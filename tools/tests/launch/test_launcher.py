@@ -177,6 +177,14 @@ def test_old_python_is_told_so() -> None:
 # System packages
 
 
+def policy(**versions: str) -> str:
+    """What stands in for `apt-cache policy`: it knows these packages."""
+    known = "".join(
+        f'{name}) printf "{name}:\\n  Candidate: {version}\\n";; ' for name, version in versions.items()
+    )
+    return f'shift; for name in "$@"; do case "$name" in {known} esac; done'
+
+
 class Machine:
     """A PATH with nothing on it but fakes."""
 
@@ -201,7 +209,7 @@ class Machine:
         self.fake(
             "apt-get", f'echo "frontend $DEBIAN_FRONTEND"\ncase "$*" in *install*) {install or put};; esac'
         )
-        self.fake("apt-cache", 'case "$2" in flubber) printf "flubber:\\n  Candidate: 1.9\\n";; esac')
+        self.fake("apt-cache", policy(flubber="1.9"))
 
     def ensure(self, needs: str = LIST) -> str:
         """Calls made, after everything was brought in place."""
@@ -284,9 +292,18 @@ def test_an_old_program_is_as_good_as_none(machine: Machine) -> None:
 
 
 def test_packages_offered_too_old_are_passed_over(machine: Machine) -> None:
-    machine.fake("apt-cache", '[ "$2" = old ] && v=0.66 || v=1.85.0+dfsg; printf "$2:\\n  Candidate: $v\\n"')
-    lacking = missing(parse_needs("prog:flubber>=1.85  old | new std", "list"))
+    machine.fake("apt-cache", policy(old="0.66", new="1.85.0+dfsg", std="1.85.0", none="(none)"))
+    lacking = missing(parse_needs("prog:flubber>=1.85  none | old | new std", "list"))
     assert bootstrap.choose_packages(lacking) == ["new", "std"]
+
+
+def test_apt_is_asked_once_and_only_where_there_is_a_choice(machine: Machine) -> None:
+    machine.fake("apt-cache", policy(b="1.0", d="1.0"))
+    lacking = missing(parse_needs("prog:x  a | b\nprog:y  c | d\nprog:z  e\n", "list"))
+    assert bootstrap.choose_packages(lacking) == ["b", "d", "e"]
+    assert machine.calls.read_text() == "apt-cache policy a b c d\n"
+    assert bootstrap.choose_packages(lacking[2:]) == ["e"]
+    assert machine.calls.read_text().count("\n") == 1
 
 
 def test_the_list_names_the_line_that_it_cannot_read() -> None:

@@ -12,6 +12,7 @@ import pytest
 from farwatch.engines import capacity, uml
 from farwatch.engines.uml import UmlEngine, memory_folder
 from farwatch.system.home import Home
+from farwatch.system.needs import Need, load_needs
 from farwatch.upkeep import doctor
 from farwatch.upkeep.doctor import GIB, Condition
 from tests.processes import script
@@ -71,11 +72,26 @@ def test_a_vanished_program_is_named_with_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(tmp_path / "apt-get", "")
-    (tmp_path / "list").write_text("prog:flubber  flubber-dev  # to flub\n")
+    calls = tmp_path / "calls"
+    script(tmp_path / "apt-cache", f"echo asked >>{calls}")
+    (tmp_path / "list").write_text("prog:flubber  flubber-dev  # to flub\nprog:x  a | b\nprog:y  c | d\n")
     monkeypatch.setenv("PATH", str(tmp_path))
-    (finding,) = doctor._needs(tmp_path / "list")
+    finding, *_ = doctor._needs(tmp_path / "list")
     assert (finding.state, finding.detail) == ("missing", "to flub")
     assert finding.next.endswith("install -y --no-install-recommends flubber-dev")
+    assert calls.read_text() == "asked\n"
+
+
+def test_each_list_is_looked_through_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists: list[str] = []
+
+    def spied(path: Path) -> list[Need]:
+        lists.append(path.name)
+        return load_needs(path)
+
+    monkeypatch.setattr(doctor, "load_needs", spied)
+    doctor.examine(home)
+    assert sorted(lists) == ["system-packages.txt", "system-packages.vng.txt"]
 
 
 def test_libraries_other_than_locked(tmp_path: Path) -> None:
