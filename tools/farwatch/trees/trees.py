@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Trees made from bases and patch files: commits, the worktrees that are built, and those that people edit.
+"""Trees made from bases and patch files: commits, and the worktrees that are built.
 
 All of them come from one bare repository for each component and can be thrown away, except what
-somebody has edited in a checkout: that is never overwritten.
+somebody has edited in a checkout (checkouts.py): that is never overwritten.
 """
 
 from __future__ import annotations
@@ -22,19 +22,11 @@ from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
 from farwatch.trees.apply import Target, apply_series
+from farwatch.trees.checkouts import Checkouts
 from farwatch.trees.merge import PatchCommit, patches_of
 from farwatch.trees.mover import Mover, Stop, stale_line
 from farwatch.trees.resolutions import Memory, Resolution
-from farwatch.trees.worktree import (
-    changed_names,
-    content_tree,
-    force,
-    is_worktree,
-    operation,
-    require_repository,
-    show_new_files,
-    shown,
-)
+from farwatch.trees.worktree import add_worktree, force, is_worktree, require_repository
 
 Say = Callable[[str], None]
 
@@ -69,6 +61,7 @@ class Trees:
         self.say = say
         self._base_commits: dict[Base, str] = {}
         self._tips: dict[tuple[str, str], tuple[str, str]] = {}
+        self._checkouts = Checkouts(home, say)
 
     def repository(self, component: str) -> Path:
         """The bare repository of a component."""
@@ -182,70 +175,40 @@ class Trees:
 
     def work_path(self, revision: Revision, component: str, base: Base) -> Path:
         """Where checkout() puts a revision's tree, whether it is there or not."""
-        return self.home.work / f"{revision.name}-{base.name}" / component
+        del component  # it is that of the base
+        return self._checkouts.path(revision.name, base)
 
     def checkout(self, revision: Revision, component: str, base: Base) -> Path:
         """A worktree with the series as commits on branch REVISION/BASE, for a person to edit.
 
         One that is there and holds work that is not in the patch files is left as it is, and that is said.
         """
-        tip = self.tip(revision, component, base)
-        path = self.work_path(revision, component, base)
-        branch = f"{revision.name}/{base.name}"
-        with locked(path.parent / f".{component}.lock"):
-            git.git("worktree", "prune", cwd=self.repository(component))
-            unsaved = self._unsaved(path, branch, {tip.commit} | self._placed(tip.revision, base))
-            if unsaved:
-                self.say(f"kept {path} as it is: {unsaved}; next: farwatch save {revision.name}")
-            if not is_worktree(path):
-                start = ("-B", branch, str(path), tip.commit) if not unsaved else (str(path), branch)
-                self._add_worktree(path, component, *start)
-            elif not unsaved:
-                git.git("checkout", "--quiet", "-B", branch, tip.commit, cwd=path)
-            show_new_files(path)
-            if not unsaved:
-                self.set_placed(tip, tip.commit)
-        return path
+        return self._checkouts.make(revision.name, base, self.tip(revision, component, base).commit)
 
     def set_placed(self, source: Source, commit: str) -> None:
         """Note where farwatch itself left a checkout: what is elsewhere was put there by a person."""
-        name = _placed_ref(source.revision, source.base)
-        git.git("update-ref", name, commit, cwd=self.repository(source.component))
+        self._checkouts.set_placed(source.revision, source.base, commit)
 
     def unsaved(self, revision: Revision, component: str, base: Base) -> str:
         """What of a revision's checkout is nowhere else, in words; empty when there is nothing."""
-        known = self._placed(revision.name, base)
-        if self.own_base(revision, component) == base:
-            known.add(self.tip(revision, component, base).commit)
-        path = self.work_path(revision, component, base)
-        return self._unsaved(path, f"{revision.name}/{base.name}", known)
+        own = self.own_base(revision, component) == base
+        known = {self.tip(revision, component, base).commit} if own else set()
+        return self._checkouts.unsaved(revision.name, base, known)
 
     def place(self, revision: Revision, component: str, base: Base, commit: str) -> Path:
         """The revision's checkout, made when missing, with exactly the content of a commit; on no branch."""
-        path = self.work_path(revision, component, base)
-        if is_worktree(path):
-            git.git("checkout", "--quiet", "--force", "--detach", commit, cwd=path)
-        else:
-            self.say(f"unpacking {component} {base.name} into {path}")
-            git.git("worktree", "prune", cwd=self.repository(component))
-            self._add_worktree(path, component, "--detach", str(path), commit)
-        show_new_files(path)
-        return path
+        del component  # it is that of the base
+        return self._checkouts.place(revision.name, base, commit)
 
     def working(self, revision: Revision, component: str, base: Base) -> Source | None:
         """The checkout of a revision as a source, if its content is not that of the patches."""
-        path = self.work_path(revision, component, base)
+        path = self._checkouts.path(revision.name, base)
         if not is_worktree(path):
             return None
         require_repository(path)
         tip = self.tip(revision, component, base)
-        head, tree = git.line("log", "-1", "--format=%H %T", cwd=path).split()
-        changed = changed_names(path)
-        if changed:
-            tree = content_tree(path, changed)
-        elif head in {tip.commit} | self._placed(revision.name, base):
-            return None  # perhaps of older patches: those that are there now count
-        if tree == tip.tree:
+        head, tree = self._checkouts.content(revision.name, base, tip.commit)
+        if tree in ("", tip.tree):
             return None
         return Source(component, base, revision.name, head, tree, path, f"{tip.label}, edited")
 
@@ -325,50 +288,7 @@ class Trees:
         else:
             self.say(f"unpacking {source.component} {source.base.name}")
         shutil.rmtree(folder, ignore_errors=True)
-        self._add_worktree(folder, source.component, "--detach", str(folder), source.commit)
-
-    def _add_worktree(self, folder: Path, component: str, *args: str) -> None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder.is_dir() and any(folder.iterdir()):
-            cause = "it is there, it is not empty, and it is not a worktree of farwatch"
-            raise FarwatchError(f"cannot use {folder}", cause=cause, hint="move it away")
-        repository = self.repository(component)
-        # --force: a worktree that was deleted by hand may still be registered
-        parallel = ("-c", "checkout.workers=0")
-        try:
-            git.git(*parallel, "worktree", "add", "--quiet", "--force", *args, cwd=repository)
-        except FarwatchError as error:
-            if "free some space" in error.hint:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-    def _unsaved(self, path: Path, branch: str, known: set[str]) -> str:
-        """What of a checkout is nowhere else, in words; empty when it may be moved.
-
-        known: commits on which it holds nothing that is not in the patches
-        """
-        if is_worktree(path):
-            require_repository(path)
-            if operation(path):
-                return f"a {operation(path)} is going on in it"
-            if changed := changed_names(path):
-                return f"{shown(changed)} changed"
-            if git.line("rev-parse", "HEAD", cwd=path) not in known:
-                return "it has commits that are not in the patches"
-        repository = self.repository(path.name)
-        found = git.resolve(repository, f"refs/heads/{branch}")
-        if found is None or found[0] in known:
-            return ""
-        return f"its branch {branch} has commits that are not in the patches"
-
-    def _placed(self, revision: str, base: Base) -> set[str]:
-        """Where farwatch last left a checkout: perhaps on patches of an older form, but on no others."""
-        found = git.resolve(self.repository(base.component), _placed_ref(revision, base))
-        return {found[0]} if found else set()
-
-
-def _placed_ref(revision: str, base: Base) -> str:
-    return f"refs/farwatch/checkout/{revision}/{base.name}"
+        add_worktree(self.repository(source.component), folder, source.commit, "--detach")
 
 
 def _chain(base_commit: str, patches: tuple[Path, ...]) -> list[str]:

@@ -94,3 +94,27 @@ def force(folder: Path, commit: str) -> None:
     )  # of a git that was killed: we hold the tree's lock
     git.git("checkout", "--quiet", "--detach", "--force", commit, cwd=folder)
     git.git("clean", "-ffdxq", cwd=folder)
+
+
+def add_worktree(repository: Path, folder: Path, target: str, *options: str) -> None:
+    """A new worktree at `folder` of a commit or branch; options: --detach or -B BRANCH, as of git checkout.
+
+    FarwatchError when something else is there, or no space is left.
+    """
+    require_free(folder)
+    # --force: a worktree that was deleted by hand may still be registered
+    command = ("-c", "checkout.workers=0", "worktree", "add", "--quiet", "--force")
+    try:
+        git.git(*command, *options, str(folder), target, cwd=repository)
+    except FarwatchError as error:
+        if "free some space" in error.hint:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def require_free(folder: Path) -> None:
+    """FarwatchError when a worktree cannot be put there; its parent is made."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.is_dir() and any(folder.iterdir()):
+        cause = "it is there, it is not empty, and it is not a worktree of farwatch"
+        raise FarwatchError(f"cannot use {folder}", cause=cause, hint="move it away")
