@@ -44,7 +44,8 @@ def download(base: Base, home: Home, folder: Path, say: Say) -> Path:
     """The tarball of the package, in `folder`. Not verified against the pin yet."""
     options = _private_apt(base, home)
     words, pattern = _FORMS[base.kind]
-    with locked(home.downloads / f"apt-{base.suite}.lock", lambda: say(f"waiting for apt ({base.suite})")):
+    lock = home.downloads / f"apt-{base.suite}.lock"
+    with locked(lock, lambda who: say(f"waiting for {who}, which reads the package list of {base.suite}")):
         say(f"reading the package list of {base.suite}")
         _apt(base, home, folder, "apt-get", *options, "update", limit=_UPDATE_LIMIT)
         wanted = f"{base.package}={_version_there(base, home, folder, options)}"

@@ -35,9 +35,8 @@ def fetch(base: Base, home: Home, say: Say) -> Path:
     if base.kind == "tarball" and "://" not in base.location:
         return _local(base)
     kept = home.downloads / f"{base.sha256}.archive"
-    with locked(
-        home.downloads / f"{base.sha256}.lock", lambda: say(f"waiting for the download of {base.label}")
-    ):
+    lock = home.downloads / f"{base.sha256}.lock"
+    with locked(lock, lambda who: say(f"waiting for {who}, which downloads {base.label}")):
         if kept.is_file() and checksum(kept) == base.sha256:
             return kept
         with space_reported(home.downloads), _partial(home) as folder:

@@ -63,9 +63,8 @@ def import_base(base: Base, home: Home, say: Say) -> str:
     if known:
         return known
     target = repository(home, base.component)
-    with locked(
-        home.git / f"{base.component}.lock", lambda: say(f"waiting for the import of {_title(base)}")
-    ):
+    lock = home.git / f"{base.component}.lock"
+    with locked(lock, lambda who: say(f"waiting for {who}, which imports {base.component}")):
         known = imported(base, home)
         if known:
             return known

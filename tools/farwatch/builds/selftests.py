@@ -74,7 +74,8 @@ def tests(home: Home, commit: str, say: Callable[[str], None], folder: Path | No
     done = _finished(home, key)
     if done is not None:
         return done
-    with locked(home.objects / f"tests-{key}.lock"):
+    lock = home.objects / f"tests-{key}.lock"
+    with locked(lock, lambda who: say(f"tests: waiting for {who}, which builds them")):
         if (done := _finished(home, key)) is None:
             _build(home, key, folder, harness(home, commit))
             done = _finished(home, key)

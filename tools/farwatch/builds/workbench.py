@@ -93,8 +93,8 @@ class Workbench:
     def held(self, source: Source, objects: str, label: str) -> Iterator[Path]:
         """The source folder and the object folder, for us alone."""
 
-        def busy() -> None:
-            self.say(f"{label}: waiting for another build in the same folder")
+        def busy(who: str) -> None:
+            self.say(f"{label}: waiting for {who}, which builds in the same folder")
 
         with self.trees.managed(source) as tree, locked(self.home.objects / f"{objects}.lock", busy):
             yield tree

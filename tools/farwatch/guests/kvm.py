@@ -38,7 +38,7 @@ def accelerated(home: Home, setting: Setting, say: Callable[[str], None]) -> Eng
     faster = engine.with_kvm()
     if faster is None or not_offered():
         return engine
-    with locked(home.root / "kvm.lock"):
+    with locked(home.root / "kvm.lock", lambda who: say(f"waiting for {who}, which tries KVM")):
         trouble = remembered(home, engine)
         if trouble is None:
             say("trying whether KVM works")

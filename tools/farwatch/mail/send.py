@@ -83,8 +83,8 @@ def send(app: App, wish: Sending, ask: Ask) -> None:
     FarwatchError when something forbids it. What went out before a failure is in the record.
     """
     revision = wish.revision
-    busy = f"waiting for another send of {revision.name}"
-    with locked(app.home.root / f"send-{revision.name}.lock", lambda: app.reporter.say(busy)):
+    lock, say = app.home.root / f"send-{revision.name}.lock", app.reporter.say
+    with locked(lock, lambda who: say(f"waiting for {who}, which sends {revision.name}")):
         if wish.mode is Mode.REALLY:
             require_unsent(revision, wish.components)
             require_fit(app, revision, wish.components)

@@ -165,7 +165,8 @@ def abort(app: App, name: str | None) -> int:
 
 def _locked(rebase: Rebase) -> AbstractContextManager[None]:
     say = rebase.app.trees.say
-    return locked(rebase.path.parent / f".{rebase.component}.lock", lambda: say(f"waiting for {rebase.path}"))
+    lock = rebase.path.parent / f".{rebase.component}.lock"
+    return locked(lock, lambda who: say(f"waiting for {who}, which works on {rebase.path}"))
 
 
 def _require_idle(rebase: Rebase) -> None:

@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +99,10 @@ def save(trees: Trees, revision: Revision, component: str, base: Base) -> Saved:
         raise FarwatchError(f"{revision.name} has no checkout of {component} {base.name}", hint=hint)
     require_repository(path)
     elsewhere = bool(revision.patches(component)) and trees.own_base(revision, component) != base
-    busy = partial(trees.say, f"waiting for another save of {revision.name}")
+
+    def busy(who: str) -> None:
+        trees.say(f"waiting for {who}, which works on {revision.name}")
+
     with locked(path.parent / f".{component}.lock", busy):
         commits = _commits(path, trees.base_commit(base), revision, component)
         with rewritten(revision.folder, busy) as new:

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
+from farwatch.system.locks import Busy, locked_folder
 
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
@@ -30,13 +30,13 @@ class Rewrite:
 
 
 @contextmanager
-def rewritten(folder: Path, busy: Callable[[], None] | None = None) -> Iterator[Rewrite]:
+def rewritten(folder: Path, busy: Busy | None = None) -> Iterator[Rewrite]:
     """A copy of `folder` that takes its place at the end of the with block; an exception leaves the old one.
 
     One at a time for all folders of the same parent, whoever asks; `busy` is called once if it has to wait.
     If only one entry of the folder differs, only that is replaced.
     """
-    with _locked(folder.parent, busy):
+    with locked_folder(folder.parent, busy):
         prefix = f".{folder.name}-new-"
         for left in folder.parent.glob(f"{prefix}*"):  # of one that was killed: we hold the lock
             shutil.rmtree(left, ignore_errors=True)
@@ -50,22 +50,6 @@ def rewritten(folder: Path, busy: Callable[[], None] | None = None) -> Iterator[
                 rewrite.path.mkdir()
             yield rewrite
             rewrite.changed = _put(rewrite.path, folder)
-
-
-@contextmanager
-def _locked(folder: Path, busy: Callable[[], None] | None) -> Iterator[None]:
-    """Hold the lock of a folder itself, so that no lock file is left among a person's files."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if busy is not None:
-                busy()
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _put(new: Path, old: Path) -> bool:

@@ -81,9 +81,7 @@ def _prepare(tools: Path, home: Home, stamp: Path, venv: Path) -> None:
 
 def _alone(home: Home) -> AbstractContextManager[None]:
     """No other farwatch sets this machine up meanwhile."""
-    return locked(
-        home.root / "bootstrap.lock", lambda: say("waiting for another farwatch to finish its setup")
-    )
+    return locked(home.root / "bootstrap.lock", lambda who: say(f"waiting for {who} to finish its setup"))
 
 
 # System packages

@@ -42,7 +42,8 @@ class Checkouts:
         """A worktree on branch REVISION/BASE at the commit `tip`; one with unsaved work is left as it is."""
         path, branch = self.path(revision, base), _branch(revision, base)
         repository = self._repository(base)
-        with locked(path.parent / f".{base.component}.lock"):
+        lock = path.parent / f".{base.component}.lock"
+        with locked(lock, lambda who: self._say(f"waiting for {who}, which works on {path}")):
             git.git("worktree", "prune", cwd=repository)
             unsaved = self.unsaved(revision, base, {tip})
             if unsaved:

@@ -169,7 +169,8 @@ class Trees:
             yield source.path
             return
         folder = self.home.trees / source.base.label
-        with locked(self.home.trees / f"{source.base.label}.lock", lambda: self.say(f"waiting for {folder}")):
+        lock = self.home.trees / f"{source.base.label}.lock"
+        with locked(lock, lambda who: self.say(f"waiting for {who}, which builds in {folder}")):
             self.switch(source, folder)
             yield folder
 
