@@ -3,13 +3,14 @@
  * The first process of a guest: runs one program at a time, as the host says.
  *
  * Three lines lead to the host, named on the kernel's command line:
- *	farwatch.steps=PATH	for the test programs; only flushed here
+ *	farwatch.steps=PATH	for the test programs, or the input of a program
+ *				by hand (input.c); only flushed here
  *	farwatch.control=PATH	requests and their outcome, one a line
  *	farwatch.output=PATH	what the programs print
  *
  * REQUESTS (fields as in steps.h, but any number of them)
  *	run id=N arg=PROGRAM [arg=...] [env=NAME=VALUE ...] [limit=MS]
- *	    [mount=TYPE:SOURCE] [dir=NAME] [cwd=PATH] [tty=1]
+ *	    [mount=TYPE:SOURCE] [dir=NAME] [cwd=PATH] [tty=1] [input=1]
  *	dump			tell the console who waits where
  *	winsize rows=N cols=N	of the output line
  *	poweroff
@@ -23,7 +24,7 @@
  *				guest is not to be trusted with another run
  *	dump done | bye | error TEXT
  *
- * Rules of this file, and of lines.c, order.c and program.c:
+ * Rules of this file, and of input.c, lines.c, order.c and program.c:
  *  - It never ends and never blocks for long: either would take the guest with
  *    it. Every wait has a limit, and so has everything that touches the share,
  *    which is done by children only.

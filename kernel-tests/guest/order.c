@@ -56,10 +56,20 @@ static bool set_limit(struct order *order, char *value)
 	return step_number(value, 10, LIMIT_MAX, &order->limit);
 }
 
+static bool set_flag(bool *flag, const char *value)
+{
+	*flag = !strcmp(value, "1");
+	return *flag || !strcmp(value, "0");
+}
+
 static bool set_tty(struct order *order, char *value)
 {
-	order->tty = !strcmp(value, "1");
-	return order->tty || !strcmp(value, "0");
+	return set_flag(&order->tty, value);
+}
+
+static bool set_input(struct order *order, char *value)
+{
+	return set_flag(&order->input, value);
 }
 
 static bool add_arg(struct order *order, char *value)
@@ -90,6 +100,7 @@ static const struct {
 	{ "dir", set_dir },
 	{ "cwd", set_cwd },
 	{ "tty", set_tty },
+	{ "input", set_input },
 	{ "arg", add_arg },
 	{ "env", add_env },
 };

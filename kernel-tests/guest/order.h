@@ -13,7 +13,7 @@
 /* What the host asked for; points into the request's line. */
 struct order {
 	unsigned long long id, limit;
-	bool tty;
+	bool tty, input;
 	char *mount_type, *mount_source;
 	char *dir, *cwd;
 	char *args[ARGS_MAX + 1], *env[ARGS_MAX];

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "../steps.h"
+#include "input.h"
 #include "lines.h"
 #include "program.h"
 
@@ -153,15 +154,23 @@ static void become_group(const struct order *order)
 		give_up("new", order->tty ? "session" : "process group");
 }
 
+static int open_input(const struct order *order)
+{
+	const char *path = order->input ? steps_line.path : "/dev/null";
+	int in = order->input ? input_open(path) : open(path, O_RDONLY);
+
+	if (in < 0)
+		give_up("open", path);
+	return in;
+}
+
 static void connect_output(const struct order *order)
 {
 	int out = open(output_line.path, O_RDWR | (order->tty ? 0 : O_NOCTTY));
-	int in = order->tty ? out : open("/dev/null", O_RDONLY);
+	int in = order->tty ? out : open_input(order);
 
 	if (out < 0)
 		give_up("open", output_line.path);
-	if (in < 0)
-		give_up("open", "/dev/null");
 	if (order->tty) {
 		make_sane(out);
 		if (ioctl(out, TIOCSCTTY, 1))
