@@ -7,12 +7,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from farwatch.errors import STATUS_USAGE, FarwatchError, unknown
+from farwatch.errors import STATUS_USAGE, FarwatchError, nearest, unknown
 
 COMMANDS = {
     "verify": "build, boot, test every revision and print the table: the main job",
@@ -42,12 +43,52 @@ COMMANDS = {
 }
 """Command -> one line of help; commands.<name> has add(parser) and run(args, app)."""
 
+TAKES_COMMAND = "boot"
+"""The command behind whose -- stands another one."""
+
 
 class _CommandParser(argparse.ArgumentParser):
-    """argparse, but an unknown command gets a suggestion, and usage errors have one form."""
+    """argparse, but what is unknown gets a suggestion, and usage errors have one form."""
 
     def error(self, message: str) -> NoReturn:
-        raise FarwatchError(f"{self.prog}: {message}", hint=f"{self.prog} --help")
+        raise self._mistake(message)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it, but what a command does not know is told here, where its options are known."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest and self.prog == f"farwatch {TAKES_COMMAND}" and not rest[0].startswith("-"):
+            raise self._without_dashes(list(args), rest)
+        if rest:
+            raise self._mistake(f"unrecognized arguments: {shlex.join(rest)}", self._meant(rest[0]))
+        return found, rest
+
+    def _without_dashes(self, words: list[str], rest: list[str]) -> FarwatchError:
+        """words: all that follow the name of the command; rest: those of them that nobody knows."""
+        places = [place for place, word in enumerate(words) if word == rest[0]]
+        place = places[-rest.count(rest[0])]
+        error = self._mistake(
+            f"a -- is missing before '{rest[0]}'", "a command for the guest stands behind it"
+        )
+        error.hint = f"{self.prog} {shlex.join(words[:place])} -- {shlex.join(words[place:])}"
+        return error
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            name = "/".join(action.option_strings) or action.metavar or action.dest
+            error = unknown(f"value of {name}", str(value), map(str, action.choices))
+            raise self._mistake(error.what, error.cause)
+
+    def _meant(self, word: str) -> str:
+        names = {option.lstrip("-"): option for option in self._option_string_actions}
+        near = nearest(word.partition("=")[0].lstrip("-"), names) if word.startswith("--") else None
+        return f"did you mean '{names[near]}'?" if near else ""
+
+    def _mistake(self, what: str, cause: str = "") -> FarwatchError:
+        """what: about the command, whose name stands in front of it."""
+        command = self.prog.partition(" ")[2]
+        return FarwatchError(
+            f"{command}: {what}" if command else what, cause=cause, hint=f"{self.prog} --help"
+        )
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
@@ -71,6 +112,7 @@ def _version() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn every expected error into a message and a status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _fill_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
@@ -84,6 +126,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+
+
+def _fill_streams() -> None:
+    """Where the caller has closed standard input, output or error: no file of ours may take its place."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
@@ -114,8 +166,8 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
     place = words.index("--") if "--" in words else len(words)
     args = build_parser(command).parse_args(words[:place])
     args.guest_command = words[place + 1 :]
-    if args.guest_command and command != "boot":
-        raise FarwatchError(f"farwatch {command} runs no command of yours", hint="farwatch boot REV -- CMD")
+    if args.guest_command and command != TAKES_COMMAND:
+        raise FarwatchError(f"{command} runs no command of yours", hint="farwatch boot REV -- CMD")
     return args
 
 

@@ -43,17 +43,32 @@ class BuildFailure(FarwatchError):
     """The sources do not build: a mistake in what is built, not in what it is built with."""
 
 
-MOST_NAMED = 30
+MOST_NAMED = 8
+"""As many names are all named; of more, a few."""
+FEW_NAMED = 4
 
 
-def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> FarwatchError:
-    """The error for a name that does not exist, with the nearest one that does."""
+def unknown(
+    kind: str, name: str, known: Iterable[str], hint: str = "", *, also: Iterable[str] = ()
+) -> FarwatchError:
+    """The error for a name that does not exist, with the nearest one that does, or else a few of them.
+
+    hint: how to see all of them
+    also: what may be meant instead of a whole name
+    """
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    cause = f"did you mean '{near[0]}'?" if near else f"known: {_some(names) or 'none'}"
+    near = nearest(name, names) or nearest(name, also)
+    cause = f"did you mean '{near}'?" if near else f"known: {_some(names) or 'none'}"
     return FarwatchError(f"unknown {kind} '{name}'", cause=cause, hint=hint)
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like this one; None if none is."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
 def _some(names: list[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    if len(names) <= MOST_NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[:FEW_NAMED])} and {len(names) - FEW_NAMED} more"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sys
 from collections import deque
@@ -85,7 +86,9 @@ def select(cases: Sequence[TestCase], expression: str) -> tuple[TestCase, ...]:
     matches = compile_expression(expression)
     chosen = tuple(case for case in cases if matches(case.name))
     if not chosen:
-        raise unknown("test", expression, [case.name for case in cases], hint="farwatch list --tests")
+        names = [case.name for case in cases]
+        parts = dict.fromkeys(part for name in names for part in re.split("[:.]", name))
+        raise unknown("test", expression, names, hint="farwatch list --tests", also=parts)
     return chosen
 
 

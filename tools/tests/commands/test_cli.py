@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 
 from farwatch.cells.plan import select
 from farwatch.cli import COMMANDS, build_parser, main
-from farwatch.errors import STATUS_USAGE
+from farwatch.errors import STATUS_USAGE, unknown
 from farwatch.model import TestCase
+from tests import TESTS
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +34,14 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["verify", "--jobs", "none"], "'none' is not a number of guests"),
         (["verify", "--jobs", "0"], "'0' is not a number of guests"),
         (["verify", "--no-such-option"], "--no-such-option"),
-        (["verify", "--", "true"], "runs no command of yours"),
+        (["verify", "--bsae", "7.3"], "did you mean '--base'?"),
+        (["show", "x", "--only", "consle"], "did you mean 'console'?"),
+        (["show", "x", "--only", "moon"], "known: console, output, server, steps, control"),
+        (["bench", "loup"], "did you mean 'loop'?"),
+        (["verify", "--", "true"], "verify runs no command of yours"),
+        (["boot", "v2", "sh"], "a -- is missing before 'sh'"),
+        (["boot", "v2", "sh"], "next: farwatch boot v2 -- sh\n"),
+        (["boot", "sh", "--base", "7.3", "sh", "-c", "sh x"], "boot sh --base 7.3 -- sh -c 'sh x'\n"),
         (["boot", "baseline", "--share", "/no/such/folder", "--", "true"], "cannot share"),
         (["table"], "no results are stored"),
         (["show", "x"], "no results are stored"),
@@ -44,12 +53,13 @@ def test_a_mistake_is_one_message(words: list[str], says: str, capsys: pytest.Ca
     assert main(words) == STATUS_USAGE
     captured = capsys.readouterr()
     assert says in captured.err and "Traceback" not in captured.err
+    assert captured.err.startswith("farwatch: ") and not captured.err.startswith("farwatch: farwatch")
     assert captured.out == ""
 
 
 def test_a_test_that_does_not_exist_is_not_an_empty_success() -> None:
     cases = [TestCase("inotify_test", "directory", "remote", "create")]
-    with pytest.raises(Exception, match="unknown test 'craete'"):
+    with pytest.raises(Exception, match="unknown test 'craete'\n  did you mean 'create'"):
         select(cases, "craete")
     assert select(cases, "create") == tuple(cases)
 
@@ -103,3 +113,32 @@ def test_completion_loads_one_command_at_most(
 
 def test_no_command_is_a_usage_error() -> None:
     assert main([]) == STATUS_USAGE
+    assert main([]) == cli.STATUS_USAGE
+
+
+def test_of_many_names_a_few_are_named_and_how_to_see_all() -> None:
+    many = [f"{letter}{letter}" for letter in string.ascii_lowercase]
+    assert str(unknown("thing", "???", many, "list them")).splitlines() == [
+        "unknown thing '???'",
+        "  known: aa, bb, cc, dd and 22 more",
+        "  next: list them",
+    ]
+    assert unknown("thing", "???", many[:8]).cause == "known: aa, bb, cc, dd, ee, ff, gg, hh"
+    assert unknown("thing", "xyzzy", []).cause == "known: none"
+
+
+@pytest.mark.parametrize("stream", [0, 1, 2])
+def test_a_stream_that_the_caller_has_closed(stream: int) -> None:
+    """Nothing that is opened later gets its number, and nobody stumbles over None."""
+    code = (
+        "import os, sys; from farwatch.cli import main; main(['frobnicate']); "
+        f"assert os.fstat({stream}).st_rdev == os.stat(os.devnull).st_rdev; "
+        "sys.stdin.read(); print(); sys.exit(7)"
+    )
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {stream}{"<" if stream == 0 else ">"}&-', sys.executable, code],
+        env={**os.environ, "PYTHONPATH": str(TESTS.parent)},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 7
