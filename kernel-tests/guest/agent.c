@@ -14,15 +14,16 @@
  *	dump			tell the console who waits where
  *	winsize rows=N cols=N	of the output line
  *	poweroff
- * A request is one line. As steps.h says of replies, 3900 bytes of it are the
- * most that may wait here unread.
+ * A line that ends with the field "+" is answered "more" and is continued by
+ * the next one. The host needs that for more than 3900 bytes: a serial line of
+ * User Mode Linux never reads again once 3968 bytes have been left unread.
  * ANSWERS
  *	ready MS		after boot
  *	begin N
  *	end N exit CODE | signal SIGNAL | timeout | setup ERRNO TEXT
  *	stuck N			before "end": something could not be killed; the
  *				guest is not to be trusted with another run
- *	dump done | bye | error TEXT
+ *	dump done | more | bye | error TEXT
  *
  * Rules of this file, and of input.c, lines.c, order.c and program.c:
  *  - It never ends and never blocks for long: either would take the guest with
@@ -54,7 +55,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-#define REQUEST_MAX	65536	/* bytes of a request, with its newline */
+#define REQUEST_MAX	65536	/* bytes of a request, all lines of it */
 
 /* Beginning and end of a guest */
 
@@ -169,16 +170,12 @@ static const struct {
 	{ "poweroff", do_poweroff },
 };
 
-static void handle_line(char *line, size_t len, bool overlong)
+static void handle_line(char *line, size_t len)
 {
 	bool malformed = false;
 	char *rest = line, *verb;
 	size_t i;
 
-	if (overlong) {
-		say_error("request too long");
-		return;
-	}
 	if (strlen(line) != len) {
 		say_error("NUL in a line");
 		return;
@@ -193,6 +190,30 @@ static void handle_line(char *line, size_t len, bool overlong)
 	say_error("unknown request: %s", verb ? verb : "malformed");
 }
 
+/* Put the lines of one request together. */
+static void add_line(const char *line, size_t len, bool overlong)
+{
+	static char request[REQUEST_MAX];
+	static size_t used;
+
+	/* The host goes on after "more" only, so it starts anew after this. */
+	if (overlong || used + len >= sizeof(request)) {
+		used = 0;
+		say_error("request too long");
+		return;
+	}
+	memcpy(request + used, line, len + 1);
+	used += len;
+	if (len >= 2 && !strcmp(line + len - 2, " +")) {
+		used--;
+		say("more");
+		return;
+	}
+	len = used;
+	used = 0;
+	handle_line(request, len);
+}
+
 static void read_control(struct step_lines *lines)
 {
 	int n = step_lines_read(lines, control_line.fd);
@@ -204,7 +225,7 @@ static void read_control(struct step_lines *lines)
 	if (!n || n == -EIO)
 		power_off();
 	while ((line = step_lines_next(lines, &len, &overlong)))
-		handle_line(line, len, overlong);
+		add_line(line, len, overlong);
 }
 
 static void serve(int children)

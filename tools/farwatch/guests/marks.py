@@ -49,6 +49,8 @@ class Marks:
         self.boot_console: list[bytes] = []
         self.on_control: Callable[[bytes], None] = _nobody
         """Hears the control line too (interactive use)."""
+        self.on_more: Callable[[], None] = _nothing
+        """The agent wants the next piece of a request."""
         self._on_sealed = on_sealed
         self._on_flood = on_flood
         self._console_trace: Trace | None = None
@@ -107,6 +109,8 @@ class Marks:
         words = line.split(b" ", 2)
         if words[0] == b"ready":
             self.ready.set()
+        elif words[0] == b"more":
+            self.on_more()
         elif words[0] == b"dump":
             self._mark("dump")
         elif words[0] == b"begin" and self._is_current(words[1:2]):
@@ -210,3 +214,7 @@ class Marks:
 
 def _nobody(line: bytes) -> None:
     del line
+
+
+def _nothing() -> None:
+    pass

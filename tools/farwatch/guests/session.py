@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.engines.engine import LINES, Ending, Guest, GuestSpec, Listeners, settle
-from farwatch.guests.agent import GUEST_HOST_ROOT, request
+from farwatch.guests.agent import GUEST_HOST_ROOT, pieces, request
 from farwatch.guests.broker import Broker
 from farwatch.guests.companion import TAG, Server
 from farwatch.guests.marks import Marks
@@ -64,6 +64,10 @@ class Session:
         self.boot_seconds = 0.0
         self.tests_run = 0
         self._marks = Marks(logs, run.clock, on_sealed, self._pause_guest)
+        self._marks.on_more = self._go_on
+        self._requests: deque[bytes] = deque()
+        self._midway = False
+        """The agent has been told a part of a request, and has yet to ask for the next one."""
 
     def listen(self, hear: Callable[[bytes], None]) -> None:
         """Let somebody hear the control line too (interactive use)."""
@@ -270,10 +274,39 @@ class Session:
         assert self._guest is not None
         self._guest.output.write(data)
 
-    def control(self, line: bytes) -> None:
-        """A request to the agent."""
+    def take_steps(self, on_bytes: Callable[[bytes], None]) -> None:
+        """From here on what comes on the line of the steps is handed over, and answered with `answer`."""
         assert self._guest is not None
-        self._guest.control.write(line)
+        self._guest.steps.on_bytes = on_bytes
+
+    def answer(self, data: bytes) -> None:
+        """Bytes for the line of the steps."""
+        assert self._guest is not None
+        self._guest.steps.write(data)
+
+    def control(self, line: bytes) -> None:
+        """A request to the agent, of any length. FarwatchError: one of its fields is too long."""
+        self._requests.extend(pieces(line))
+        if not self._midway:
+            self._send_requests()
+
+    def _send_requests(self) -> None:
+        """Up to the next piece that has to be asked for."""
+        assert self._guest is not None
+        self._midway = False
+        while self._requests and not self._midway:
+            piece = self._requests.popleft()
+            self._midway = piece.endswith(b" +\n")
+            self._guest.control.write(piece)
+
+    def _go_on(self) -> None:
+        if self._midway:
+            self._send_requests()
+
+    @property
+    def console(self) -> Sequence[bytes]:
+        """The lines of the kernel's console that belong to no test."""
+        return self._marks.boot_console
 
     async def gone(self) -> None:
         """Until the guest has ended."""

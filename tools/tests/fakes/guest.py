@@ -69,6 +69,15 @@ def test(number: str, words: list[str]) -> str:
         console(f"farwatch: end {number}")
         console("BUG: KASAN: slab-use-after-free in made_up+0x1/0x2")
         return "exit 0"
+    if kind == "copy":
+        while answer := unescape(ask("input")):
+            os.write(OUTPUT, answer.encode("latin-1"))
+        return "exit 0"
+    if kind == "print":
+        os.write(OUTPUT, words[3].encode())
+        return "exit 3"
+    if kind == "missing":
+        return "setup 2 exec%20no%20such"
     if kind == "ask":
         say(OUTPUT, f"# answer: {ask(words[3].replace('~', ' '))}")
     if kind == "signal":
@@ -90,13 +99,26 @@ def unescape(field: str) -> str:
     return parts[0] + "".join(chr(int(part[:2], 16)) + part[2:] for part in parts[1:])
 
 
+PIECES: list[str] = []
+"""Of a request that is longer than a line."""
+
+
 def serve(line: str) -> None:
-    verb, *fields = line.split(" ")
+    if len(line) > 8000:
+        wait_for_ever()  # half of that makes a serial line of User Mode Linux deaf
+    PIECES.append(line.removesuffix("+"))
+    if line.endswith(" +"):
+        say(CONTROL, "more")
+        return
+    verb, *fields = "".join(PIECES).split(" ")
+    PIECES.clear()
     if verb == "poweroff":
         if BEHAVIOUR == "no-poweroff":
             wait_for_ever()
         say(CONTROL, "bye")
         sys.exit(0)
+    if verb == "winsize":
+        return
     if verb == "dump":
         say(CONTROL, "dump done")
         return
