@@ -45,6 +45,8 @@ COMMANDS = {
 
 TAKES_COMMAND = "boot"
 """The command behind whose -- stands another one."""
+FOREIGN_VALUES = ("--server-option",)
+"""Options whose value looks like one of ours, but is somebody else's."""
 
 
 class _CommandParser(argparse.ArgumentParser):
@@ -164,11 +166,20 @@ def _dispatch(words: list[str]) -> int:
 def _parse(command: str, words: list[str]) -> argparse.Namespace:
     """What stands behind a -- is not farwatch's: it is the command that `boot` runs in the guest."""
     place = words.index("--") if "--" in words else len(words)
-    args = build_parser(command).parse_args(words[:place])
+    args = build_parser(command).parse_args(_joined(words[:place]))
     args.guest_command = words[place + 1 :]
     if args.guest_command and command != TAKES_COMMAND:
         raise FarwatchError(f"{command} runs no command of yours", hint="farwatch boot REV -- CMD")
     return args
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Each value of FOREIGN_VALUES made one word with its option, lest argparse takes it for an option."""
+    joined, rest = [], iter(words)
+    for word in rest:
+        value = next(rest, None) if word in FOREIGN_VALUES else None
+        joined.append(word if value is None else f"{word}={value}")
+    return joined
 
 
 def _complete() -> int:

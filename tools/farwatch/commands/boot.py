@@ -13,6 +13,9 @@ from farwatch.commands import common
 from farwatch.engines.engine import DEBUGGER, NETWORK
 from farwatch.engines.registry import ENGINES, engine_named
 from farwatch.errors import FarwatchError
+from farwatch.guests.companion import check_options
+from farwatch.guests.setting import Setting
+from farwatch.system.machine import available_memory
 
 NETWORK_FLAVOR = "network"
 
@@ -25,6 +28,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--share", type=Path, metavar="DIR", help="folder to share (default: a new, empty one)"
+    )
+    parser.add_argument(
+        "--memory", type=_megabytes, metavar="MB", help=f"of the guest (default: {Setting.memory})"
+    )
+    parser.add_argument(
+        "--server-option",
+        action="append",
+        default=[],
+        metavar="OPT",
+        help="for the server, as in --server-option --cache=auto; replaces the same option "
+        "of farwatch's or the revision's (may be given again)",
     )
     parser.add_argument(
         "--network",
@@ -50,14 +64,53 @@ def run(args: argparse.Namespace, app: App) -> int:
             f"cannot share '{args.share}'", cause="it is not a folder", hint=f"mkdir {args.share}"
         )
     _check_offers(args)
+    _check_memory(args)
     if args.network:
         args.flavor = NETWORK_FLAVOR
     revision = app.catalog.revision(args.revision)
+    if args.server_option and revision.share != "virtiofs":
+        raise FarwatchError(
+            f"--server-option: {revision.name} has no server", cause=f"its share is {revision.share}"
+        )
     wish = common.wish_from(args, [revision], edited=not args.patches)
-    setting = replace(setting_for(app, wish, revision), network=args.network, debugger=args.gdb)
+    setting = _chosen(args, setting_for(app, wish, revision))
     share = args.share.resolve() if args.share else None
     logs = Path(tempfile.mkdtemp(prefix="boot-", dir=app.home.logs))
     return run_guests(app.home, lambda run: converse(run, setting, share, args.guest_command, logs))
+
+
+def _megabytes(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of MB")
+    return int(text)
+
+
+def _chosen(args: argparse.Namespace, setting: Setting) -> Setting:
+    """The setting with what was asked for; FarwatchError for options that its server does not know."""
+    if args.server_option:
+        assert setting.server is not None
+        check_options(setting.server, args.server_option)
+    return replace(
+        setting,
+        network=args.network,
+        debugger=args.gdb,
+        memory=setting.memory if args.memory is None else args.memory,
+        server_options=(*setting.server_options, *args.server_option),
+    )
+
+
+def _check_memory(args: argparse.Namespace) -> None:
+    """FarwatchError when no guest runs with that much, or there is not so much."""
+    if args.memory is None:
+        return
+    engine = engine_named(args.engine)
+    room = min(available_memory(), engine.memory_room()) >> 20
+    if args.memory < engine.least_memory:
+        raise FarwatchError(
+            f"--memory {args.memory}: a guest of engine {engine.name} has at least {engine.least_memory} MB"
+        )
+    if args.memory > room:
+        raise FarwatchError(f"--memory {args.memory}: there are {room} MB for a guest here")
 
 
 def _check_offers(args: argparse.Namespace) -> None:

@@ -117,6 +117,8 @@ class Engine(ABC):
     """What a guest lacks where its revision has patches for the monitor, but runs in the installed one."""
     offers: frozenset[str] = frozenset()
     """Of NETWORK and DEBUGGER, what a guest can have."""
+    least_memory: int = 32
+    """MiB with which a guest still comes up."""
     devices: tuple[str, ...]
     """What the guest calls the lines of LINES."""
 

@@ -58,6 +58,7 @@ class VngEngine(Engine):
     runs_vmm = True
     packages = "system-packages.vng.txt"
     offers = frozenset({NETWORK, DEBUGGER})
+    least_memory = 128
     devices = ("/dev/hvc0", "/dev/hvc1", "/dev/hvc2")
 
     def __init__(self, *, kvm: bool = False) -> None:

@@ -20,7 +20,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from farwatch.errors import FarwatchError
+from farwatch.errors import FarwatchError, unknown
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run
 from farwatch.system.procfs import cpu_ticks, stopped, watch_count
@@ -146,33 +146,51 @@ class Server:
         self._log.close()
 
 
+_GIVEN = ("--fd", "--shared-dir", "--tag")
+"""Options that say where the guest and its share are."""
+_USUAL = ("--sandbox=none", "--cache=never", "--xattr", "--inode-file-handles=never")
+
+
 def command_line(binary: Path, share: Path, fd: int, options: Sequence[str]) -> list[str]:
     """What any server is started with, so that it does the same for whoever starts it.
 
-    Without --tag it lacks VHOST_USER_PROTOCOL_F_CONFIG, and UML refuses it. File handles need a privilege;
-    with them a removed file is not kept open, and its deletion comes at another time.
+    Of the options that name the same thing the last one counts. Without --tag it lacks
+    VHOST_USER_PROTOCOL_F_CONFIG, and UML refuses it. File handles need a privilege; with them a removed
+    file is not kept open, and its deletion comes at another time.
     """
-    return [
-        str(binary),
-        f"--fd={fd}",
-        f"--shared-dir={share}",
-        f"--tag={TAG}",
-        "--sandbox=none",
-        "--cache=never",
-        "--xattr",
-        "--inode-file-handles=never",
-        *options,
-    ]
+    last = {_name(option): option for option in (*_USUAL, *options)}
+    return [str(binary), f"--fd={fd}", f"--shared-dir={share}", f"--tag={TAG}", *last.values()]
 
 
 def known_options(binary: Path, options: Sequence[str]) -> tuple[str, ...]:
     """Those of the options that the server's --help names; FarwatchError if it cannot be asked."""
+    named = _named(binary)
+    return tuple(option for option in options if _name(option) in named)
+
+
+def check_options(binary: Path, options: Sequence[str]) -> None:
+    """FarwatchError for an option that the server does not know, or that is not a person's to choose."""
+    for option in options:
+        name = _name(option)
+        if name not in (named := _named(binary)):
+            raise unknown("option of the server", name, sorted(named), hint=f"{binary} --help")
+        if name in _GIVEN or name.startswith("--socket"):
+            raise FarwatchError(
+                f"{name} of the server cannot be chosen", cause="it follows from the guest and its share"
+            )
+
+
+def _name(option: str) -> str:
+    return option.partition("=")[0]
+
+
+def _named(binary: Path) -> set[str]:
+    """The options in the server's --help; FarwatchError if it cannot be asked."""
     try:
         done = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=_HELP, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise FarwatchError(f"{binary} --help failed", cause=str(error)) from error
-    named = set(re.findall(r"(?<![\w-])--[a-z0-9][a-z0-9-]*", done.stdout))
-    return tuple(option for option in options if option.partition("=")[0] in named)
+    return set(re.findall(r"(?<![\w-])--[a-z0-9][a-z0-9-]*", done.stdout))
 
 
 def _listen(address: Path) -> socket.socket:

@@ -102,3 +102,20 @@ def test_a_command_that_is_longer_than_a_line() -> None:
     words = [str(number) * 20 for number in range(200)]
     done = boot("--", "echo", *words)
     assert done.stdout.decode().split() == words, done.stderr
+
+
+def test_memory_of_the_guest() -> None:
+    done = farwatch("boot", "baseline", "--memory", "96", "--", "grep", "MemTotal", "/proc/meminfo")
+    assert 64 << 10 < int(done.stdout.split()[1]) < 96 << 10, done.stderr
+
+
+def test_options_of_the_server() -> None:
+    """A server that is told so refuses what it does by itself, and one that is told nonsense says so."""
+    words = ["--", "sh", "-c", "touch file; echo $?"]
+    assert farwatch("boot", "baseline", *words).stdout == "0\n"
+    refused = farwatch("boot", "baseline", "--server-option", "--readonly", *words)
+    assert "Read-only file system" in refused.stdout and refused.stdout.endswith("1\n")
+    wrong = farwatch("boot", "baseline", "--server-option", "--cache=sometimes", *words)
+    assert wrong.returncode == 2 and "invalid value 'sometimes' for '--cache" in wrong.stderr
+    unknown = farwatch("boot", "baseline", "--server-option=--no-such-thing", *words)
+    assert unknown.returncode == 2 and "unknown option of the server '--no-such-thing'" in unknown.stderr
