@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 
 from farwatch.app import App
 from farwatch.model import Base, Revision
@@ -46,4 +47,4 @@ def _print_tests(app: App) -> None:
     for case in app.builder.tests(app.catalog.base("linux")).cases:
         print(case.name)
         if case.about:
-            print(f"    {case.about}")
+            print(textwrap.indent(case.about, "    "))

@@ -15,6 +15,7 @@ program was started (else the mark "farwatch: begin" on the console does); the o
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 import math
 import re
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.errors import FarwatchError, unknown
-from farwatch.terminal.escape import printable
+from farwatch.terminal.escape import printable, printable_lines
 
 SOURCES = ("control", "steps", "server", "console", "output")
 """Logs by name; among lines of the same microsecond in this order: the cause before what it causes."""
@@ -35,6 +36,11 @@ FOLD_ABOVE = 3
 _STAMPED = re.compile(rb"([0-9]{1,12}\.[0-9]{1,9}) (.*)", re.DOTALL)
 _KERNEL_TIME = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\]")
 _BEGIN_MARK = "farwatch: begin "
+_END_MARK = "farwatch: end "
+_UNANSWERED = "virtio-fs: response too short (0)"
+"""Comes with each unmount, so it says nothing about a test. virtiofsd 1.14.0 returns the buffer of
+FUSE_DESTROY without an answer (server.rs, destroy()), where Linux asks for one (inode.c, fuse_send_destroy())
+and looks at its length (virtio_fs.c, virtio_fs_verify_response()). Nobody reads the EIO that follows."""
 
 
 @dataclass(frozen=True)
@@ -168,17 +174,36 @@ def _folded(run: list[Entry], above: int) -> list[Entry]:
 # -- showing
 
 
+def _without_unmount(entries: Sequence[Entry]) -> list[Entry]:
+    """Without what the kernel says of the unmount that ends a run: its last word before the end mark.
+
+    Anywhere else the same words mean a request that was to be answered, and was not.
+    """
+    console = [place for place, entry in enumerate(entries) if entry.source == "console"]
+    ends = {
+        before
+        for before, place in itertools.pairwise(console)
+        if _message(entries[before]) == _UNANSWERED and _message(entries[place]).startswith(_END_MARK)
+    }
+    return [entry for place, entry in enumerate(entries) if place not in ends]
+
+
+def _message(entry: Entry) -> str:
+    """What the kernel said, without its time."""
+    return _KERNEL_TIME.sub("", entry.text).strip()
+
+
 def show(folder: Path, sources: Iterable[str] = (), above: int = FOLD_ABOVE) -> list[str]:
     """The timeline of a folder as plain lines, what was run on top, what is damaged at the end."""
     timeline = only(read_timeline(folder), sources)
-    head = [f"{name}: {value}" for name, value in facts(timeline)]
+    head = [label + value for label, value in facts(timeline)]
     body = [" ".join(fields) for fields in timeline_fields(timeline, above)]
     return [*head, "", *body, *(f"note: {printable(note)}" for note in timeline.notes)]
 
 
 def timeline_fields(timeline: Timeline, above: int = FOLD_ABOVE) -> Iterator[tuple[str, str, str]]:
     """Time relative to the begin of the test, source, and text of each line to show, all printable."""
-    for entry in fold(timeline.entries, above):
+    for entry in fold(_without_unmount(timeline.entries), above):
         text = printable(entry.text.expandtabs())
         if entry.repeats > 1:
             text += f" … {entry.repeats} times until {entry.until - timeline.begin:+.6f}"
@@ -186,7 +211,10 @@ def timeline_fields(timeline: Timeline, above: int = FOLD_ABOVE) -> Iterator[tup
 
 
 def facts(timeline: Timeline) -> list[tuple[str, str]]:
-    """Name and value of what cell.json says, printable, the cell's name and verdict first."""
+    """Label and value of what cell.json says, printable, the cell's name and verdict first.
+
+    Of a text of several lines all but the first have a label of blanks.
+    """
     rest = dict(timeline.cell)
     column, test = rest.pop("column", None), rest.pop("test", None)
     verdict, title = rest.pop("verdict", None), rest.pop("title", None)
@@ -196,12 +224,21 @@ def facts(timeline: Timeline) -> list[tuple[str, str]]:
         "verdict": ": ".join(_words(part) for part in (verdict, title) if part),
     }
     values = {**{name: value for name, value in first.items() if value}, **rest}
-    shown = [(name, line) for name, value in values.items() for line in _value_lines(value)]
-    return [(printable(name), printable(line)) for name, line in [*shown, ("logs", str(timeline.folder))]]
+    return [
+        fact
+        for name, value in {**values, "logs": str(timeline.folder)}.items()
+        for text in _value_texts(value)
+        for fact in _labelled(printable(name) + ": ", text)
+    ]
 
 
-def _value_lines(value: object) -> list[str]:
-    """A list of command lines is a line each; anything else is one line."""
+def _labelled(label: str, text: str) -> list[tuple[str, str]]:
+    first, *rest = printable_lines(text).split("\n")
+    return [(label, first), *((" " * len(label), line) for line in rest)]
+
+
+def _value_texts(value: object) -> list[str]:
+    """A list of command lines is a text each; anything else is one text."""
     if isinstance(value, list) and all(isinstance(item, list) for item in value):
         return [shlex.join(map(str, item)) for item in value]
     return [_words(value)]

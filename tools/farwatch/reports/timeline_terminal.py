@@ -17,7 +17,7 @@ _STYLES = {"control": "blue", "steps": "magenta", "server": "cyan", "console": "
 def draw_timeline(timeline: Timeline, stream: TextIO, above: int = FOLD_ABOVE) -> None:
     """Draw it. Long lines are left to the terminal to wrap, so that they can be copied."""
     console = Console(file=stream, highlight=False)
-    lines = [Text.assemble((f"{name}: ", "bold"), value) for name, value in facts(timeline)]
+    lines = [Text.assemble((label, "bold"), value) for label, value in facts(timeline)]
     lines.append(Text())
     for time, source, text in timeline_fields(timeline, above):
         style = _STYLES[source.strip()]

@@ -118,7 +118,6 @@ def test_completion_loads_one_command_at_most(
 
 def test_no_command_is_a_usage_error() -> None:
     assert main([]) == STATUS_USAGE
-    assert main([]) == cli.STATUS_USAGE
 
 
 def test_of_many_names_a_few_are_named_and_how_to_see_all() -> None:

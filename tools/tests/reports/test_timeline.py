@@ -66,6 +66,43 @@ def test_the_logs_are_merged_by_time(folder: Path) -> None:
     ]
 
 
+def test_a_text_of_several_lines_is_shown_in_several(folder: Path) -> None:
+    about = 'Rule: a watch sees a file.\nSource: a manual,\nchapter "5".\x1b'
+    (folder / "cell.json").write_text(json.dumps({**CELL, "about": about}))
+    shown = show(folder)
+    place = shown.index("about: Rule: a watch sees a file.")
+    assert shown[place + 1 : place + 3] == ["       Source: a manual,", '       chapter "5".\\x1b']
+    stream = io.StringIO()
+    draw_timeline(read_timeline(folder), stream)
+    assert shown[place + 2] in stream.getvalue().splitlines()
+
+
+SHORT = b"virtio-fs: response too short (0)"
+END = b"10.900000 [    0.900000] farwatch: end 7"
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        ([b"10.8 [    0.800000] " + SHORT, END], 0),
+        ([b"10.8 <4>[    0.800000] " + SHORT + b"\r", END], 0),
+        # An answer that a server owed: in the middle, of a wrong size, twice, or before another message.
+        ([b"10.8 [    0.800000] " + SHORT], 1),
+        ([b"10.8 [    0.800000] " + SHORT.replace(b"0", b"8"), END], 1),
+        ([b"10.8 [    0.800000] " + SHORT + b" and more", END], 1),
+        ([b"10.7 [    0.700000] " + SHORT, b"10.8 [    0.800000] " + SHORT, END], 1),
+        ([b"10.7 [    0.700000] " + SHORT, b"10.8 [    0.800000] other", END], 1),
+    ],
+)
+def test_the_servers_silence_at_unmount_is_not_shown(folder: Path, lines: list[bytes], left: int) -> None:
+    """virtiofsd does not answer FUSE_DESTROY, and Linux 7.3 says so at the end of each test."""
+    (folder / "console.log").write_bytes(b"\n".join([*lines, b""]))
+    (folder / "output.log").write_bytes(b"10.85 " + SHORT + b"\n")
+    shown = [line for line in show(folder) if "too short" in line]
+    assert sum(" console " in line for line in shown) == left
+    assert sum(" output " in line for line in shown) == 1
+
+
 def test_without_folding_every_line_is_there(folder: Path) -> None:
     assert sum("again" in line for line in show(folder, above=5)) == 5
 
