@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The house as a whole: one name, one thing."""
+"""The house as a whole: one name, one thing; and the contract of who may import whom sees what it is for."""
 
 from __future__ import annotations
 
 import ast
+import os
+import shutil
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
+from farwatch.commands.check import ROOMS
 from tests import TESTS
 
 PACKAGE = TESTS.parent / "farwatch"
@@ -31,3 +38,56 @@ def test_two_meanings_are_seen(tmp_path: Path) -> None:
     (tmp_path / "room" / "a.py").write_text("class Kept: ...\n")
     (tmp_path / "b.py").write_text("def f():\n    class Kept: ...\n")
     assert classes(tmp_path) == {"Kept": ["b.py", "room/a.py"]}
+
+
+IMPORT = "from farwatch.results.table import Table\n"
+UPWARD = {
+    "at the top": IMPORT,
+    "lazily": f"def late() -> None:\n    {IMPORT}",
+    "for types alone": f"import typing\n\nif typing.TYPE_CHECKING:\n    {IMPORT}",
+}
+
+
+def lint_rooms(root: Path) -> subprocess.CompletedProcess[str]:
+    """As check does it, in another checkout."""
+    return subprocess.run(
+        [sys.executable, *ROOMS.words],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "tools"), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A checkout whose rooms may be changed."""
+    (tmp_path / "tools").mkdir()
+    shutil.copytree(PACKAGE, tmp_path / "tools" / "farwatch", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(TESTS.parents[1] / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("how", UPWARD)
+def test_an_import_upward_is_found(copied: Path, how: str) -> None:
+    (copied / "tools" / "farwatch" / "guests" / "wrong.py").write_text(UPWARD[how])
+    done = lint_rooms(copied)
+    assert done.returncode == 1
+    assert "farwatch.guests.wrong -> farwatch.results.table" in done.stdout
+
+
+def test_a_circle_within_a_room_is_found(copied: Path) -> None:
+    room = copied / "tools" / "farwatch" / "verdicts"
+    (room / "one.py").write_text("from farwatch.verdicts import two\n")
+    (room / "two.py").write_text("def f() -> None:\n    from farwatch.verdicts import one\n")
+    done = lint_rooms(copied)
+    assert done.returncode == 1 and "BROKEN" in done.stdout
+    assert ".one" in done.stdout and ".two" in done.stdout
+
+
+def test_a_room_that_nobody_has_placed_is_found(copied: Path) -> None:
+    (copied / "tools" / "farwatch" / "attic").mkdir()
+    (copied / "tools" / "farwatch" / "attic" / "__init__.py").write_text("")
+    done = lint_rooms(copied)
+    assert done.returncode == 1 and "attic" in done.stdout

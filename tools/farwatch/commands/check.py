@@ -31,10 +31,11 @@ class Stage:
         return "pytest" in self.words
 
 
+ROOMS = Stage("rooms", ("-c", LINT_ROOMS, "pyproject.toml", "--no-cache", "--no-logo"))
 QUICK = (
     Stage("format", ("-m", "ruff", "format", "--check", "--no-cache", *CODE)),
     Stage("lint", ("-m", "ruff", "check", "--no-cache", *CODE)),
-    Stage("rooms", ("-c", LINT_ROOMS, "pyproject.toml", "--no-cache", "--no-logo")),
+    ROOMS,
     Stage("types", ("-m", "mypy", "tools/farwatch", "tools/tests")),
     Stage("unit tests", ("-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", "-m", "not integration")),
 )
