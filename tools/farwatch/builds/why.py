@@ -29,21 +29,6 @@ _LISTED = 6
 _LEVEL = {"n": 0, "m": 1, "y": 2}
 
 
-def why(tree: Path, engine_arch: str, config: Path, symbol: str) -> str:
-    """What `symbol` is in a finished .config, where that comes from, and what would have to change.
-
-    tree:        kernel sources
-    engine_arch: ARCH of the build (um, x86_64)
-    symbol:      with or without CONFIG_
-    """
-    return Explainer(tree, engine_arch, config).why(symbol)
-
-
-def explain(tree: Path, arch: str, symbol: str, config: Path, wanted: str = "y") -> str:
-    """Why `symbol` cannot have the value `wanted` in this config."""
-    return Explainer(tree, arch, config).explain(symbol, wanted)
-
-
 class Explainer:
     """The Kconfig files of a tree with the values of one .config.
 

@@ -28,7 +28,6 @@ LINES = ("steps", "control", "output")
 class Ending(StrEnum):
     """How a guest came to its end."""
 
-    FINISHED = "finished"
     PANICKED = "panicked"
     HUNG = "hung"
     NOT_STARTED = "could not start"
@@ -48,8 +47,6 @@ class GuestSpec:
     """Tag -> vhost-user socket of its server."""
     memory: int = 192
     """MiB."""
-    options: tuple[str, ...] = ()
-    """Further words for the kernel command line."""
     vmm: Path | None = None
     """The revision's own virtual machine monitor; None: the installed one, if the engine needs any."""
     network: bool = False
@@ -74,7 +71,6 @@ class Guest:
     """A running guest."""
 
     child: Child
-    command: tuple[str, ...]
     console: Channel
     steps: Channel
     control: Channel

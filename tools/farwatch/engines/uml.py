@@ -50,7 +50,7 @@ class UmlEngine(Engine):
             await attach(Channel(on_line, listeners.end if sock is ours[0] else _nobody), sock)
             for sock, on_line in zip(ours, heard, strict=True)
         ]
-        return Guest(child, tuple(command), *channels)
+        return Guest(child, *channels)
 
     def guests(self, cores: int) -> int:
         return GUESTS_A_CORE * cores
@@ -77,7 +77,6 @@ class UmlEngine(Engine):
             *(f"virtio_uml.device={command_word(path)}:{VIRTIO_ID_FS}" for path in spec.shares.values()),
             f"uml_dir={command_word(spec.folder)}/",
             "umid=uml",
-            *spec.options,
         ]
 
     def _environment(self, spec: GuestSpec) -> dict[str, str]:

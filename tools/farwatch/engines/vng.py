@@ -98,7 +98,7 @@ class VngEngine(Engine):
             theirs.close()
             for sock in waiting.values():
                 sock.close()
-        return Guest(child, tuple(command), console, *lines)
+        return Guest(child, console, *lines)
 
     def command(self, spec: GuestSpec) -> list[str]:
         """The command line. Of several settings of the same thing the last one counts, for QEMU and Linux."""
@@ -120,7 +120,6 @@ class VngEngine(Engine):
             *("console=ttyS0", "loglevel=7", "panic=-1"),
             *self.line_options(),
             *(("ip=dhcp",) if spec.network else ()),
-            *spec.options,
             f"init={command_word(spec.agent)}",
         ]
 

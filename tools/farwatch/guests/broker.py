@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,10 +200,3 @@ class Broker:
             return f"0 {numbers_of[request.verb]()}"
         known = request.verb in (*steps, *numbers_of, "quiet", "watches")
         return str(errno.EINVAL if known else errno.EOPNOTSUPP)
-
-
-def step_errno(answer: bytes) -> str:
-    """The errno of an answer line in words, for people."""
-    fields = answer.split(b" ")
-    code = int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else -1
-    return "ok" if code == 0 else os.strerror(code)

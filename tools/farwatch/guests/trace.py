@@ -12,8 +12,6 @@ from farwatch.guests.logs import LogSet
 class Limits:
     """Seconds. All follow from how long this very guest took to boot."""
 
-    boot: float = 60.0
-    """Until the agent says that it is ready."""
     test: float = 40.0
     """For one test program."""
     event: float = 1.0
@@ -25,7 +23,6 @@ class Limits:
     def measured(cls, boot: float) -> Limits:
         """Limits for a guest that booted in `boot` seconds (0.3 on an idle machine)."""
         return cls(
-            boot=max(60.0, 40 * boot),
             test=max(40.0, 60 * boot),
             event=min(max(0.5, 4 * boot), 15.0),
             end=max(15.0, 20 * boot),

@@ -90,10 +90,8 @@ def _require_expected(app: App, revision: Revision) -> None:
 
 
 def _require_clean(app: App, revision: Revision) -> None:
-    try:
-        from farwatch.review.lint import lint_revision
-    except ImportError as error:
-        raise FarwatchError("lint is not available", cause=str(error)) from error
+    from farwatch.review.lint import lint_revision
+
     app.reporter.say(f"lint {revision.name}")
     report = lint_revision(app, revision)
     if not report.ok:

@@ -77,19 +77,6 @@ _FIELDS = (
 
 
 @dataclass(frozen=True)
-class RecordedRun:
-    """One invocation that ran cells. Unix times; finished is None while it lasts, or if it died."""
-
-    id: str
-    started: float
-    finished: float | None
-    command: str
-    host: str
-    ended: str
-    """How it ended: "done", "interrupted", or the first line of an error; empty while it lasts."""
-
-
-@dataclass(frozen=True)
 class Pruned:
     """What `Results.prune` took away (or would take away)."""
 
@@ -152,14 +139,6 @@ class Results:
         """Record how a run ended."""
         when = time.time() if finished is None else finished
         self._write("UPDATE run SET finished = ?, ended = ? WHERE id = ?", (when, _storable(ended), run))
-
-    def runs(self, limit: int = 20) -> list[RecordedRun]:
-        """The newest runs, newest first."""
-        rows = self._read(
-            "SELECT id, started, finished, command, host, ended FROM run ORDER BY rowid DESC LIMIT ?",
-            (limit,),
-        )
-        return [RecordedRun(*row) for row in rows]
 
     # -- cells
 

@@ -35,21 +35,9 @@ _TAIL_LIMIT = 1.0
 
 OnLine = Callable[[str], None]
 
-_live: set[subprocess.Popen[bytes]] = set()
-_starting = threading.Lock()
-"""Held until a child that runs is in _live: stop_all() must not miss it."""
-
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, as an exception; of the kind that a program handles once, in main."""
-
-
-def stop_all() -> None:
-    """SIGTERM to every running child's group: for a program whose builds run in other threads."""
-    with _starting:
-        live = list(_live)
-    for process in live:
-        _signal_group(process, signal.SIGTERM)
 
 
 def run_logged(
@@ -72,14 +60,11 @@ def run_logged(
     with log.open("ab" if append else "wb") as sink, _sigterm_raises():
         sink.write(f"$ {' '.join(words)}\n".encode())
         sink.flush()
-        with _starting:
-            process = _start(words, cwd, env)
-            _live.add(process)
+        process = _start(words, cwd, env)
         try:
             return _follow(process, sink, on_line, timeout, words[0])
         finally:
             _end_group(process)
-            _live.discard(process)
             if process.stdout is not None:
                 process.stdout.close()
 

@@ -12,17 +12,16 @@ The first rule that applies decides:
  6  the harness stopped the case at its own limit                    HANG
  7  a signal killed the program                                      CRASH
  8  a signal killed the case, says the harness                       CRASH
- 9  the output or the console is not complete                        ERROR
-10  "1..0 # SKIP reason", exit 0 or 4                                SKIP
-11  broken protocol: no plan, no result, another test's name, ...    ERROR
-12  the exit code contradicts the result                             ERROR
-13  the result line: ok PASS, SKIP, XFAIL; not ok, ERROR FAIL;
+ 9  "1..0 # SKIP reason", exit 0 or 4                                SKIP
+10  broken protocol: no plan, no result, another test's name, ...    ERROR
+11  the exit code contradicts the result                             ERROR
+12  the result line: ok PASS, SKIP, XFAIL; not ok, ERROR FAIL;
     TIMEOUT HANG; XPASS (expected to fail, and did not) FAIL
 
 Why this order: a dead server makes the guest's kernel complain, so it comes
 before the splat; a dead kernel breaks every channel, so it comes before the
 other infrastructure; a broken channel lets a test run into its limit. A splat
-counts even if the test passed. Nothing but rule 13 can give a pass.
+counts even if the test passed. Nothing but rule 12 can give a pass.
 """
 
 from __future__ import annotations
@@ -81,8 +80,6 @@ class Evidence:
     """How the server went away without being asked to ("signal 11"); empty: it lives."""
     infrastructure: tuple[str, ...] = ()
     """What broke on the host's side: a step that had no answer, a lost line, ..."""
-    output_truncated: bool = False
-    console_truncated: bool = False
 
 
 class Judgement(NamedTuple):
@@ -103,7 +100,6 @@ def judge(evidence: Evidence) -> Judgement:
         or _infrastructure(evidence, document)
         or _hang(evidence, document)
         or _killed(evidence, document)
-        or _incomplete(evidence)
         or _skipped_all(evidence, document)
         or _protocol(evidence, document)
         or _result(evidence, document.tests[0])
@@ -186,13 +182,6 @@ def _killed(evidence: Evidence, document: KtapDocument) -> Judgement | None:
         if match := _SIGNALLED.fullmatch(text):
             return _judgement(Verdict.CRASH, f"killed by {_signal_name(int(match[1]))}", _lines(document))
     return None
-
-
-def _incomplete(evidence: Evidence) -> Judgement | None:
-    if not (evidence.output_truncated or evidence.console_truncated):
-        return None
-    what = "output" if evidence.output_truncated else "console"
-    return _judgement(Verdict.ERROR, f"the {what} was cut off: too much of it", _tail(evidence.output))
 
 
 def _skipped_all(evidence: Evidence, document: KtapDocument) -> Judgement | None:

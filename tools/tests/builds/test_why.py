@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from farwatch.app import App
 from farwatch.builds.fragments import FragmentLine, check_stuck
-from farwatch.builds.why import Explainer, _split_condition, kconfig_environ, modernize, why
+from farwatch.builds.why import Explainer, _split_condition, kconfig_environ, modernize
 from farwatch.errors import FarwatchError
 
 KCONFIG = """\
@@ -242,12 +242,12 @@ def test_nothing_in_the_way(tree: Path) -> None:
 def test_why_tells_the_state_and_the_origin(tree: Path) -> None:
     config = tree / ".config"
     config.write_text("CONFIG_SLUB_TINY=y\nCONFIG_USER=y\nCONFIG_LIB=y\n")
-    text = why(tree, "um", config, "CONFIG_LIB")
+    text = Explainer(tree, "um", config).why("CONFIG_LIB")
     assert text.startswith("LIB=y (bool: no prompt)")
     assert "selected by USER" in text
     assert "defined at Kconfig:" in text
-    assert "SLUB_TINY=y (set by tinyconfig" in why(tree, "um", config, "KASAN")
-    assert "no option NOPE" in why(tree, "um", config, "NOPE")
+    assert "SLUB_TINY=y (set by tinyconfig" in Explainer(tree, "um", config).why("KASAN")
+    assert "no option NOPE" in Explainer(tree, "um", config).why("NOPE")
 
 
 def test_the_environment_is_as_before(tree: Path) -> None:

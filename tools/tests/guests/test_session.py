@@ -44,7 +44,7 @@ def _leaves_nothing(home: Home) -> object:
 @pytest.fixture
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits for tests that run into them on purpose."""
-    limits = Limits(boot=1.0, test=0.4, event=0.1, end=0.4)
+    limits = Limits(test=0.4, event=0.1, end=0.4)
     monkeypatch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
 
 
@@ -242,7 +242,7 @@ def test_a_server_that_dies_in_the_middle_is_said(home: Home, tmp_path: Path) ->
         assert not session.usable
 
     with pytest.MonkeyPatch.context() as patch:
-        limits = Limits(boot=1.0, test=0.4, event=0.1, end=0.4)
+        limits = Limits(test=0.4, event=0.1, end=0.4)
         patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
         with_session(home, use, server=fake_server(tmp_path, "ok"))
 

@@ -111,7 +111,7 @@ async def stress(run: Run, folder: Path, script: str, between: Between) -> Playe
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = Limits(boot=120, test=SECONDS + 60, event=10.0, end=30.0)
+    limits = Limits(test=SECONDS + 60, event=10.0, end=30.0)
     monkeypatch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
 
 

@@ -199,7 +199,7 @@ def misbehaved(engine: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         Column("baseline", "7.3"), setting, deque(Job(case, program, "made up") for case in cases)
     )
     with pytest.MonkeyPatch.context() as patch:
-        limits = Limits(boot=120, test=8.0, event=2.0, end=20.0)
+        limits = Limits(test=8.0, event=2.0, end=20.0)
         patch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
         patch.setattr("farwatch.guests.marks.CONSOLE_LIMIT", 20_000)
         patch.setattr("farwatch.guests.marks.OUTPUT_LIMIT", 200_000)

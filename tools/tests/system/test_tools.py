@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
@@ -93,21 +92,6 @@ def test_a_background_process_that_holds_the_output_does_not_hold_us(tmp_path: P
     started = time.monotonic()
     assert tools.run_logged(["sh", "-c", "sleep 30 & echo done"], cwd=tmp_path, log=tmp_path / "log") == 0
     assert time.monotonic() - started < 10
-
-
-def test_stop_all_ends_what_another_thread_waits_for(tmp_path: Path) -> None:
-    status: list[int] = []
-    script = "echo $$ > pid; exec sleep 60"
-
-    def build() -> None:
-        status.append(tools.run_logged(["sh", "-c", script], cwd=tmp_path, log=tmp_path / "log"))
-
-    thread = threading.Thread(target=build)
-    thread.start()
-    _wait_for(tmp_path / "pid")
-    tools.stop_all()
-    thread.join(10)
-    assert status == [-signal.SIGTERM]
 
 
 _PARENT = """\
