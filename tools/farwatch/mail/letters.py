@@ -19,6 +19,7 @@ from pathlib import Path
 
 from farwatch.errors import FarwatchError
 from farwatch.mail.scratch import BASE, SERIES, Scratch
+from farwatch.review.maintainers import SCRIPT, read_answer, script_options
 from farwatch.revisions.identity import Identity
 
 _TEMPLATE = """\
@@ -37,9 +38,7 @@ Best regards,
 --\x20
 ${signature}
 """
-_ASK = "scripts/get_maintainer.pl --nogit --nogit-fallback --nogit-chief-penguins --rolestats"
 _ASK_LIMIT = 120.0
-_ROLE = re.compile(r"^(?P<who>.*?) \((?P<role>[^()]*?list)?\b.*\)$")
 _LONGEST = 998
 """Bytes that a line of a mail may have (RFC 5321, 4.5.3.1.6)."""
 _ENCODING = re.compile(rb"^Content-Transfer-Encoding:.*$", re.IGNORECASE | re.MULTILINE)
@@ -135,16 +134,17 @@ def maintainers(repo: Scratch) -> Recipients:
     """
     own = dict(repo.settings)
     commands = [own[key] for key in ("b4.send-auto-to-cmd", "b4.send-auto-cc-cmd") if key in own]
-    if not commands and not os.access(repo.path / _ASK.partition(" ")[0], os.X_OK):
+    script = repo.path / SCRIPT
+    if not commands and not os.access(script, os.X_OK):
         return Recipients()
     for folder in repo.line("ls-tree", "-d", "--name-only", BASE).splitlines():
         (repo.path / folder).mkdir(exist_ok=True)  # it looks whether this is a kernel tree
     change = repo.git("log", "--reverse", "--format=", "-p", f"{BASE}..{SERIES}")
     if commands:
         return Recipients(*(_answer(_start(repo, shlex.split(command)), change) for command in commands))
-    roles = [_ROLE.match(line) for line in _answer(_start(repo, shlex.split(_ASK)), change)]
-    people = tuple(found["who"] for found in roles if found and not found["role"])
-    return Recipients(people, tuple(found["who"] for found in roles if found and found["role"]))
+    answer = read_answer("\n".join(_answer(_start(repo, [SCRIPT, *script_options(script)]), change)))
+    people = tuple(found.who for found in answer if not found.is_list)
+    return Recipients(people, tuple(found.who for found in answer if found.is_list))
 
 
 def _start(repo: Scratch, command: list[str]) -> subprocess.Popen[bytes]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from farwatch.builds import complaints, store
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, hash_of
+from farwatch.review import maintainers
 from farwatch.review.findings import (
     Finding,
     NotRun,
@@ -142,7 +143,7 @@ def _patched_lines(path: Path) -> dict[int, str]:
 
 
 def _maintainers(job: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
-    script = tools / "scripts" / "get_maintainer.pl"
+    script = tools / maintainers.SCRIPT
     if not script.exists():
         yield NotRun("get_maintainer", "the base has no scripts/get_maintainer.pl")
         return
@@ -150,16 +151,16 @@ def _maintainers(job: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> 
         current = Path(name) / "MAINTAINERS"
         content = job.content(patches[-1].source, "MAINTAINERS") or b""
         current.write_bytes(content)
-        options = ["--no-git", "--no-git-fallback", "--no-rolestats", f"--mpath={current}"]
+        options = maintainers.script_options(script)
 
         def run(patch: ReviewedPatch) -> Iterator[Outcome]:
-            words = ["perl", str(script), *options, str(patch.path)]
+            words = ["perl", str(script), *options, f"--mpath={current}", str(patch.path)]
             said = _remembered(
                 job,
-                (tools.name, content, patch.path.read_bytes()),
+                (tools.name, *options, content, patch.path.read_bytes()),
                 lambda: _script(words, tools, "", f"get_maintainer on {patch.path.name}", (0,)),
             )
-            addresses = tuple(dict.fromkeys(line.strip() for line in said.splitlines() if "@" in line))
+            addresses = tuple(found.who for found in maintainers.read_answer(said))
             yield PatchRecipients(patch.name, addresses)
             if not addresses:
                 yield Finding(patch.name, "get_maintainer", "nobody would get it")

@@ -42,7 +42,7 @@ open(my $in, "<", $ARGV[-1]) or die; my $patch = join("", <$in>);
 open(my $all, "<", $path) or die;
 while (<$all>) {
 	my ($folder, $who) = /^(\\S+) (.*)$/ or next;
-	print "$who\\n" if $patch =~ m{^diff --git a/$folder}m;
+	print "$who (maintainer:X)\\n" if $patch =~ m{^diff --git a/$folder}m;
 }
 """
 KERNEL_DOC = """\
