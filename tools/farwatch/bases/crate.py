@@ -12,6 +12,7 @@ from pathlib import Path
 from farwatch.bases.archive import pin_lines, tool_failed
 from farwatch.errors import FarwatchError
 from farwatch.model import Base
+from farwatch.system import cargo
 from farwatch.system.home import Home
 
 Say = Callable[[str], None]
@@ -57,8 +58,8 @@ def _file(base: Base) -> str:
 def _cargo_fetch(base: Base, home: Home, folder: Path) -> None:
     (folder / "Cargo.toml").write_text(_PROJECT.format(package=base.package, version=base.version))
     (folder / "lib.rs").touch()
-    command = ["cargo", *user_settings(home), "fetch"]
-    env = {**os.environ, "CARGO_HOME": str(home.cargo), "LC_ALL": "C", "CARGO_TERM_COLOR": "never"}
+    command = ["cargo", *cargo.settings(home), "fetch"]
+    env = {**os.environ, **cargo.environment(home)}
     try:
         done = subprocess.run(
             command,
@@ -80,15 +81,6 @@ def _cargo_fetch(base: Base, home: Home, folder: Path) -> None:
         ) from error
     if done.returncode != 0:
         raise _failed(base, home, done.stderr)
-
-
-def user_settings(home: Home) -> list[str]:
-    """Options that keep the user's own cargo settings (mirrors, proxies) under another CARGO_HOME."""
-    own = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
-    if own.resolve() == home.cargo.resolve():
-        return []
-    found = next((own / name for name in ("config.toml", "config") if (own / name).is_file()), None)
-    return ["--config", str(found)] if found else []
 
 
 def _failed(base: Base, home: Home, output: str) -> FarwatchError:

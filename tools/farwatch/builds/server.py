@@ -17,7 +17,7 @@ from farwatch.builds.store import Product
 from farwatch.builds.subject import Subject
 from farwatch.errors import FarwatchError
 from farwatch.model import hash_of
-from farwatch.system import tools
+from farwatch.system import cargo, tools
 from farwatch.system.home import Home
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ _BUILD_ENVIRON: dict[str, str | None] = {
     "CARGO_INCREMENTAL": "1",
     # Whole-program optimisation costs a minute after every edit, and the tests measure no throughput.
     "CARGO_PROFILE_RELEASE_LTO": "off",
-    "CARGO_TERM_COLOR": "never",
 }
 _CRATE = re.compile(r"^\s+Compiling (\S+)")
 _EDITION_NEEDS = {"2018": (1, 31), "2021": (1, 56), "2024": (1, 85)}
@@ -143,11 +142,9 @@ class ServerBuilder:
             raise failure(self._label, self._log)
 
     def _cargo_status(self, command: str, *options: str, on_line: Callable[[str], None] | None = None) -> int:
-        mine = Path.home() / ".cargo" / "config.toml"  # a registry mirror is set there
-        config = ["--config", str(mine)] if mine.is_file() else []
-        environ = {"CARGO_HOME": str(self._home.cargo), "CARGO_TARGET_DIR": str(self._target), "LC_ALL": "C"}
+        environ = {**cargo.environment(self._home), "CARGO_TARGET_DIR": str(self._target)}
         return tools.run_logged(
-            ["cargo", *config, command, "--locked", *options],
+            ["cargo", *cargo.settings(self._home), command, "--locked", *options],
             cwd=self._tree,
             log=self._log,
             env={**_BUILD_ENVIRON, **environ},

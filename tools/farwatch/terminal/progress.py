@@ -7,7 +7,6 @@ Rich is imported with the first live line, so that a command with nothing to do 
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Protocol, TextIO
 
 from farwatch.terminal.escape import printable, printable_lines
+from farwatch.terminal.stream import wants_plain
 
 PLAIN_SECONDS = 5.0
 """Least time between two plain lines of a task."""
@@ -112,8 +112,7 @@ class Reporter:
     @classmethod
     def for_stream(cls, stream: TextIO) -> Reporter:
         """Live lines where the stream is a terminal that can show them, else plain ones."""
-        live = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-        return cls(LiveDisplay(stream) if live else PlainDisplay(stream))
+        return cls(PlainDisplay(stream) if wants_plain(stream) else LiveDisplay(stream))
 
     def say(self, text: str) -> None:
         """Print a permanent line."""

@@ -107,11 +107,12 @@ def test_minutes(seconds: float, text: str) -> None:
 # -- on a terminal
 
 
-def on_terminal(code: str, term: str = "xterm") -> tuple[str, int]:
+def on_terminal(code: str, **more: str) -> tuple[str, int]:
     """What a process that runs `code` with a terminal as stderr writes there, and its exit status."""
     ours, theirs = pty.openpty()
-    env = {**os.environ, "TERM": term, "PYTHONPATH": str(TESTS.parent), "COLUMNS": "60"}
+    env = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(TESTS.parent), "COLUMNS": "60"}
     env.pop("NO_COLOR", None)
+    env |= more
     begin = (
         "import sys\nfrom farwatch.terminal.progress import Reporter\nr = Reporter.for_stream(sys.stderr)\n"
     )
@@ -153,8 +154,10 @@ def test_a_terminal_shows_the_state() -> None:
     assert "[job]: 3/9 tests, all good, 0:00\r\n" in written
 
 
-def test_a_dumb_terminal_gets_no_escape_codes() -> None:
-    written, _ = on_terminal("t = r.task('job', 9); t.update(3); r.say('hello'); t.finish('done')", "dumb")
+@pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"NO_COLOR": "1"}])
+def test_who_wants_no_escape_codes_gets_none(setting: dict[str, str]) -> None:
+    code = "t = r.task('job', 9); t.update(3); r.say('hello'); t.finish('done')"
+    written, _ = on_terminal(code, **setting)
     assert "\x1b" not in written
     assert written.splitlines() == ["hello", "job: 3/9 tests, done, 0:00"]
 
