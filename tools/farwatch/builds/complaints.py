@@ -11,15 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-_GCC = re.compile(
-    r"^(?P<file>[^\s:][^:]*):(?P<line>\d+)(?::\d+)?: (?:fatal )?(?P<kind>warning|error): (?P<text>.+)$"
-)
+from farwatch.builds.compilers import CARGO, CARGO_PLACE, GCC
+
 _CLIPPY = re.compile(
     r"^(?P<file>[^\s:][^:]*\.rs):(?P<line>\d+):\d+: (?P<kind>warning|error)(?:\[\w+\])?: (?P<text>.+)$"
 )
 _LINKER = re.compile(r"^(?P<text>(?:\S*ld(?:\.\w+)?|WARNING|WARNING: modpost): (?:warning: )?\S.*)$")
-_CARGO = re.compile(r"^(?:warning|error)(?:\[\w+\])?: (?P<text>.+)$")
-_CARGO_PLACE = re.compile(r"^\s+--> (?P<file>[^:]+):(?P<line>\d+):\d+$")
 _CARGO_SUMMARY = re.compile(r"generated \d+ warnings?|could not compile|build failed|aborting due to")
 _KERNEL_DOC = re.compile(r"^(?:warning|error): (?P<file>[^\s:]+):(?P<line>\d+) (?P<text>.+)$", re.IGNORECASE)
 _KERNEL_DOC_OLD = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+): (?:warning|error): (?P<text>.+)$")
@@ -45,7 +42,7 @@ def of_make(log: str, prefix: str = "src/") -> list[Complaint]:
 
     What a header is blamed for is said for each file that includes it: it counts once.
     """
-    found = {(said.file, said.line, said.text): said for said in _matches(log, (_GCC, _LINKER), prefix)}
+    found = {(said.file, said.line, said.text): said for said in _matches(log, (GCC, _LINKER), prefix)}
     return list(found.values())
 
 
@@ -64,9 +61,9 @@ def of_cargo(log: str) -> list[Complaint]:
     found: list[Complaint] = []
     text = ""
     for line in log.splitlines():
-        if match := _CARGO.match(line):
+        if match := CARGO.match(line):
             text = "" if _CARGO_SUMMARY.search(match["text"]) else match["text"]
-        elif text and (place := _CARGO_PLACE.match(line)):
+        elif text and (place := CARGO_PLACE.match(line)):
             found.append(Complaint(place["file"], text, int(place["line"])))
             text = ""
     return found

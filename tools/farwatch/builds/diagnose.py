@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from farwatch.builds.compilers import CARGO, CARGO_PLACE, GCC
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.system.needs import package_of
 
@@ -47,7 +48,6 @@ _TOOL = (
     re.compile(r"^(?:gcc|cc): (?:fatal )?error: cannot execute '(?P<name>[^']+)'"),
 )
 _LIBRARY = re.compile(r"(?:cannot find|unable to find library) -l(?P<name>[\w.+-]+)")
-_GCC = re.compile(r"^(?P<where>[^\s:][^:]*:\d+(?::\d+)?): (?:fatal )?error: (?P<message>.+)$")
 _CC1 = re.compile(r"^(?:cc1|gcc|as|[^\s:]+\.[sS]): (?:fatal )?[Ee]rror: (?P<message>.+)$")
 _LD = re.compile(
     r"^(?:\S*ld(?:\.\w+)?: )?(?:(?P<where>[^\s:][^:]*(?::\d+|:\([^)]*\))): )?"
@@ -55,8 +55,6 @@ _LD = re.compile(
 )
 _LD_ANY = re.compile(r"^\S*\bld(?:\.\w+)?: (?:error: )?(?P<message>.+)$")
 _MODPOST = re.compile(r"^ERROR: modpost: (?P<message>.+)$")
-_CARGO = re.compile(r"^error(?:\[E\d+\])?: (?P<message>.+)$")
-_CARGO_WHERE = re.compile(r"^\s*--> (?P<where>\S+:\d+:\d+)$")
 _KCONFIG = re.compile(
     r"^(?P<where>\S*Kconfig\S*:\d+): ?(?:error: )?(?P<message>(?!\d+:\s*warning|warning).+)$"
 )
@@ -143,20 +141,25 @@ def _match(kind: Kind, pattern: re.Pattern[str]) -> Callable[[Sequence[str], int
     return find
 
 
+def _gcc_error(lines: Sequence[str], number: int) -> Diagnosis | None:
+    match = GCC.match(lines[number])
+    if match is None or match["kind"] != "error":
+        return None
+    return Diagnosis("compiler", match["text"].strip(), where=match["place"], command=_failing(lines, number))
+
+
 def _cargo_error(lines: Sequence[str], number: int) -> Diagnosis | None:
-    match = _CARGO.match(lines[number])
-    if match is None or match["message"].startswith(_CARGO_SUMMARY):
+    match = CARGO.match(lines[number])
+    if match is None or match["kind"] != "error" or match["text"].startswith(_CARGO_SUMMARY):
         return None
     context = []
     for line in lines[number + 1 : number + 8]:
-        if located := _CARGO_WHERE.match(line):
-            return Diagnosis(
-                "cargo", match["message"], where=located["where"], command=_failing(lines, number)
-            )
-        if _CARGO.match(line) or not line.strip():
+        if located := CARGO_PLACE.match(line):
+            return Diagnosis("cargo", match["text"], where=located["place"], command=_failing(lines, number))
+        if CARGO.match(line) or not line.strip():
             break
         context.append(line.strip())
-    message = "; ".join([match["message"], *context[:3]])
+    message = "; ".join([match["text"], *context[:3]])
     return Diagnosis("cargo", message, command=_failing(lines, number))
 
 
@@ -170,7 +173,7 @@ def _recursive_dependency(lines: Sequence[str], number: int) -> Diagnosis | None
 _SOURCE_ERRORS: tuple[Callable[[Sequence[str], int], Diagnosis | None], ...] = (
     _match("kconfig", _KCONFIG),
     _recursive_dependency,
-    _match("compiler", _GCC),
+    _gcc_error,
     _match("linker", _LD),
     _match("linker", _MODPOST),
     _cargo_error,
