@@ -16,7 +16,7 @@ from typing import Any
 from farwatch.builds import store
 from farwatch.errors import FarwatchError
 from farwatch.model import TestCase, hash_of
-from farwatch.system import tools
+from farwatch.system import git, tools
 from farwatch.system.home import Home, checkout_root
 from farwatch.system.locks import locked
 
@@ -113,22 +113,11 @@ def harness(home: Home, commit: str) -> Path:
     with store.fresh(home, "harness", commit, {"label": f"kselftest harness of {commit[:12]}"}) as folder:
         wanted = list(_HARNESS)
         for name in wanted:
-            text = _show(home, commit, f"{_SELFTESTS}/{name}")
+            text = git.git("show", f"{commit}:{_SELFTESTS}/{name}", cwd=home.git / "linux.git")
             (folder / name).write_bytes(text)
             included = _INCLUDE.findall(text.decode("utf-8", "replace")) if name.endswith(".h") else []
             wanted += [other for other in included if "/" not in other and other not in wanted]
     return store.folder_of(home, "harness", commit)
-
-
-def _show(home: Home, commit: str, path: str) -> bytes:
-    command = ["git", "--git-dir", str(home.git / "linux.git"), "show", f"{commit}:{path}"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=_LIST_LIMIT)
-    if done.returncode != 0:
-        raise FarwatchError(
-            f"cannot read {path} of commit {commit[:12]}",
-            cause=done.stderr.decode("utf-8", "replace").strip(),
-        )
-    return done.stdout
 
 
 def _build(home: Home, key: str, folder: Path, headers: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -281,16 +280,8 @@ def _mailinfo(repo: Scratch, mail: Path) -> Content:
     """A mail as git takes it apart; the patch stands for the tree."""
     with tempfile.TemporaryDirectory(dir=mail.parent.parent) as name:
         message, patch = Path(name) / "message", Path(name) / "patch"
-        with mail.open("rb") as file:
-            done = subprocess.run(
-                ["git", "mailinfo", "--encoding=UTF-8", message, patch],
-                stdin=file,
-                capture_output=True,
-                cwd=repo.path,
-                env=repo.environment(),
-                check=False,
-                timeout=git.LIMIT,
-            )
+        words = ("mailinfo", "--encoding=UTF-8", str(message), str(patch))
+        done = git.run(*words, cwd=repo.path, stdin=mail.read_bytes(), env=repo.environment())
         fields = dict(re.findall(r"^(\w+): (.*)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE))
         text = f"{fields.get('Subject', '')}\n\n".encode() + message.read_bytes()
         change = patch.read_bytes()

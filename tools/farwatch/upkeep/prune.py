@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 from farwatch.builds.store import RECORD
 from farwatch.errors import FarwatchError
 from farwatch.results.store import Results
+from farwatch.system import git
 from farwatch.system.children import sweep
 from farwatch.system.home import Home
 
@@ -332,10 +332,10 @@ def _is_edited(tree: Path) -> bool:
 def _git(folder: Path, *words: str) -> str | None:
     """Standard output of git, None if it fails."""
     try:
-        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=False)
-    except OSError:
+        done = git.run(*words, cwd=folder)
+    except FarwatchError:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else None
 
 
 def _forget_trees(home: Home) -> None:
