@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from farwatch.mail.delivery import door_to
 from farwatch.mail.letters import Letter
 from farwatch.mail.scratch import Scratch, bare_scratch
 from farwatch.revisions.identity import Identity
-from farwatch.system import git
+from farwatch.system import commits, git
 from farwatch.trees.apply import tidy
 
 if TYPE_CHECKING:
@@ -116,13 +116,8 @@ def _reduced(repo: Scratch, commits: Sequence[str]) -> list[str]:
 
 def _recommitted(repo: Scratch, commit: str, tree: str, parents: Sequence[str]) -> str:
     """A commit with the author, date and message of another one."""
-    name, email, date, message = repo.git("log", "-1", "--format=%an%x00%ae%x00%aI%x00%B", commit).split(
-        b"\0", 3
-    )
-    who = {"NAME": name, "EMAIL": email, "DATE": date}
-    env = {f"GIT_AUTHOR_{part}": os.fsdecode(value) for part, value in who.items()}
-    on = [word for parent in parents for word in ("-p", parent)]
-    return repo.git("commit-tree", tree, *on, "-F", "-", stdin=message, env=env).decode().strip()
+    like = commits.read(commit, repo.path)
+    return repo.write(replace(like, tree=tree, parents=tuple(parents), committer=None))
 
 
 def sent_and_received(letters: Sequence[Letter], sender: Identity) -> list[bytes]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from farwatch.errors import FarwatchError
 from farwatch.system import git
+from farwatch.system.commits import Commit, write
 
 BASE, SERIES = "base", "series"
 """Its branches: what the series applies to, and the series, which is checked out."""
@@ -61,6 +62,10 @@ class Scratch:
     def git(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
         """Output of a git command that must succeed."""
         return git.git(*args, cwd=self.path, env=self.environment() | dict(env or {}), stdin=stdin)
+
+    def write(self, commit: Commit) -> str:
+        """Put a commit into it, with its user as the committer; its id."""
+        return write(commit, self.path, self.environment())
 
     def line(self, *args: str) -> str:
         return self.git(*args).decode("utf-8", "surrogateescape").strip()

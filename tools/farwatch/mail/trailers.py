@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from farwatch.mail.scratch import BASE, SERIES, Scratch, scratch
 from farwatch.model import Revision
 from farwatch.revisions.identity import NEUTRAL, Identity
 from farwatch.series.reword import Words, words
+from farwatch.system.commits import read
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -78,12 +79,7 @@ def collect(
 def _as_ours(repo: Scratch, commits: Sequence[str], parent: str) -> str:
     """The series, with the scratch repository's user as committer; its tip."""
     for commit in commits:
-        form = "--format=%T%x00%an%x00%ae%x00%ad%x00%B"
-        tree, name, email, date, message = repo.git("log", "-1", "--date=raw", form, commit).split(b"\0", 4)
-        who = {"NAME": name, "EMAIL": email, "DATE": b"@" + date}
-        env = {f"GIT_AUTHOR_{part}": os.fsdecode(value) for part, value in who.items()}
-        made = repo.git("commit-tree", tree.decode(), "-p", parent, "-F", "-", stdin=message, env=env)
-        parent = made.decode().strip()
+        parent = repo.write(replace(read(commit, repo.path), parents=(parent,), committer=None))
     return parent
 
 

@@ -13,7 +13,7 @@ from farwatch.errors import FarwatchError
 from farwatch.model import Revision
 from farwatch.revisions.identity import Identity
 from farwatch.series.save import write_series
-from farwatch.system import git
+from farwatch.system import commits, git
 from farwatch.system.atomic import rewritten
 from farwatch.trees.worktree import is_worktree
 
@@ -89,13 +89,9 @@ def _recommitted(app: App, revision: Revision, component: str, wanted: Sequence[
     base = app.catalog.base_of(revision, component)
     repository, parent = app.trees.repository(component), app.trees.base_commit(base)
     made = []
-    commits = app.trees.commits(revision, component, base)
-    for commit, said in zip(commits, wanted, strict=True):
-        shown = git.line("log", "-1", "--format=%T %ad", "--date=raw", commit, cwd=repository)
-        tree, date = shown.split(" ", 1)
-        who = {"NAME": said.author.name, "EMAIL": said.author.email, "DATE": f"@{date}"}
-        env = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in who.items()}
-        command = ("commit-tree", tree, "-p", parent, "-F", "-")
-        parent = git.git(*command, cwd=repository, stdin=said.message, env=env).decode().strip()
+    for name, said in zip(app.trees.commits(revision, component, base), wanted, strict=True):
+        old = commits.read(name, repository)
+        who = commits.Signature(said.author.name, said.author.email, old.author.date)
+        parent = commits.write(commits.Commit(old.tree, (parent,), who, who, said.message), repository)
         made.append(parent)
     return made

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
-from farwatch.system import git
+from farwatch.system import commits, git
 
 _PREFIX = re.compile(rb"^\[[^\]]*PATCH[^\]]*\]\s*", re.IGNORECASE)
 _DIFF = re.compile(rb"^(?:diff -|--- [^\s]|Index: )", re.MULTILINE)
@@ -208,19 +208,12 @@ def _apply(target: Target, patch: PatchMail, env: dict[str, str]) -> None:
 
 
 def _commit(target: Target, patch: PatchMail, tree: str, parent: str) -> str:
-    identity: dict[str, str] = {}
-    for role in ("AUTHOR", "COMMITTER"):
-        identity |= {
-            f"GIT_{role}_NAME": patch.author,
-            f"GIT_{role}_EMAIL": patch.email,
-            f"GIT_{role}_DATE": patch.date,
-        }
-    made = git.run(
-        "commit-tree", tree, "-p", parent, "-F", "-", cwd=target.repository, stdin=patch.message, env=identity
-    )
-    if made.returncode != 0:
-        raise _not_a_patch(patch.path, made.stderr.decode("utf-8", "replace").strip())
-    return made.stdout.decode().strip()
+    who = commits.Signature(patch.author, patch.email, patch.date)
+    made = commits.Commit(tree, (parent,), who, who, patch.message)
+    try:
+        return commits.write(made, target.repository)
+    except FarwatchError as error:
+        raise _not_a_patch(patch.path, error.cause) from error
 
 
 def tidy(message: bytes) -> bytes:

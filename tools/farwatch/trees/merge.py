@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
-from farwatch.system import git
+from farwatch.system import commits, git
 from farwatch.terminal.escape import printable
 from farwatch.trees.apply import private_index
 
@@ -125,14 +125,8 @@ def merge(repository: Path, patch: PatchCommit, onto: str) -> Merge:
 
 def commit_like(repository: Path, patch: PatchCommit, tree: str, parent: str) -> str:
     """A commit with the author, date and message of a patch, and this content."""
-    raw = git.git("cat-file", "commit", patch.commit, cwd=repository)
-    header, _, message = raw.partition(b"\n\n")
-    kept = [line for line in header.split(b"\n") if not line.startswith((b"tree ", b"parent "))]
-    lines = [f"tree {tree}".encode(), f"parent {parent}".encode(), *kept]
-    made = b"\n".join(lines) + b"\n\n" + message
-    return (
-        git.git("hash-object", "-t", "commit", "-w", "--stdin", cwd=repository, stdin=made).decode().strip()
-    )
+    like = commits.read(patch.commit, repository)
+    return commits.write(replace(like, tree=tree, parents=(parent,)), repository)
 
 
 def tree_of(repository: Path, commit: str) -> str:
