@@ -23,7 +23,7 @@ from pathlib import Path
 from farwatch.errors import FarwatchError, unknown
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run
-from farwatch.system.procfs import cpu_ticks, stopped, watch_count
+from farwatch.system.procfs import cpu_ticks, resident_kib, stopped, watch_count
 
 TAG = "myfs"
 """virtiofs tag of the share."""
@@ -128,12 +128,8 @@ class Server:
         return watch_count(self.child.pid)
 
     def resident_kib(self) -> int:
-        """Memory that it has resident (proc_pid_statm(5)); 0 when it is gone."""
-        try:
-            pages = int(Path(f"/proc/{self.child.pid}/statm").read_bytes().split()[1])
-        except (OSError, IndexError):
-            return 0
-        return pages * (os.sysconf("SC_PAGE_SIZE") // 1024)
+        """Memory that it has resident; 0 when it is gone."""
+        return resident_kib(self.child.pid)
 
     def cpu_ms(self) -> int:
         """CPU time that it has used."""

@@ -28,7 +28,7 @@ from typing import IO
 
 from farwatch.errors import FarwatchError
 from farwatch.system.home import Home
-from farwatch.system.procfs import session_members, start_time
+from farwatch.system.procfs import environment, session_members, start_time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -239,8 +239,5 @@ def _kill_recorded(folder: Path) -> None:
 
 def _belongs(pid: int, run: str) -> bool:
     """Whether a process carries the mark of a run. UML's stubs have no environment but are its children."""
-    try:
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return False
-    return not environ or f"FARWATCH_RUN={run}".encode() in environ.split(b"\0")
+    variables = environment(pid)
+    return variables is not None and (not variables or f"FARWATCH_RUN={run}".encode() in variables)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
+from farwatch.system.procfs import command_line
 
 LOCK_LIMIT = 2 * 3600.0
 """Seconds to wait for a lock: longer than the longest build takes."""
@@ -110,10 +111,7 @@ def _named(pid: int | None) -> str:
 
 def _command(pid: int) -> str:
     """Command line of a process as a person typed it; "" if it has ended or is hidden from us."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
-        return ""
+    words = command_line(pid)
     if "farwatch" in words and words[words.index("farwatch") - 1] == "-m":  # behind python -P
         words = words[words.index("farwatch") :]
     text = "".join(char if char.isprintable() else "?" for char in shlex.join(words))

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a process watches: the marks of its inotify and fanotify groups, as /proc/PID/fdinfo lists them.
-
-Source: proc_pid_fdinfo(5): one line a mark, "inotify wd:... ino:..." or "fanotify ino:...".
-"""
+"""What /proc tells of processes: proc(5) and its parts. A process that is gone is an answer, not an error."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from pathlib import Path
 
@@ -17,8 +15,37 @@ _ENDINGS = 0x200 | 0x4000_0000
 one, and reports nothing to anybody."""
 
 
+def command_line(pid: int) -> list[str]:
+    """The words that a process was started with; none when it is gone, or hidden from us."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def environment(pid: int) -> list[bytes] | None:
+    """NAME=VALUE of each variable of a process, as at its start; None when it is gone, or hidden from us."""
+    try:
+        content = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    return content.split(b"\0") if content else []
+
+
+def resident_kib(pid: int) -> int:
+    """Memory that a process has resident (proc_pid_statm(5)); 0 when it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * (os.sysconf("SC_PAGE_SIZE") // 1024)
+
+
 def watch_count(pid: int) -> int:
-    """Marks in all groups of a process; 0 when it is gone."""
+    """Marks in all inotify and fanotify groups of a process; 0 when it is gone.
+
+    Source: proc_pid_fdinfo(5): one line a mark, "inotify wd:... ino:..." or "fanotify ino:...".
+    """
     total = 0
     for file in Path(f"/proc/{pid}/fdinfo").glob("*"):
         # A descriptor can be closed, or the process be gone, since it was listed

@@ -14,6 +14,7 @@ from farwatch.app import App
 from farwatch.cells.setting import usable_engine
 from farwatch.engines.registry import ENGINES
 from farwatch.errors import FarwatchError
+from farwatch.system import procfs
 from farwatch.system.home import Home, checkout_root
 
 ONE = "inotify_test:directory.local.create"
@@ -30,13 +31,10 @@ def guests_left() -> list[str]:
     builds, mark = str(Home.from_env().builds), f"{GUEST_MARK}={os.environ[GUEST_MARK]}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            ours = mark in (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if ours and any(word.decode("utf-8", "replace").startswith(builds) for word in words):
-            found.append(" ".join(word.decode("utf-8", "replace") for word in words))
+        words = procfs.command_line(int(folder.name))
+        ours = any(word.startswith(builds) for word in words)
+        if ours and mark in (procfs.environment(int(folder.name)) or []):
+            found.append(" ".join(words))
     return found
 
 

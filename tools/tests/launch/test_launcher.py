@@ -53,6 +53,7 @@ LAUNCHED = (
     "system/home",
     "system/locks",
     "system/needs",
+    "system/procfs",
 )
 """Modules that a first start needs."""
 
