@@ -59,10 +59,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.guests.run import run_guests
     from farwatch.guests.shell import converse
 
-    if args.share is not None and not args.share.is_dir():
-        raise FarwatchError(
-            f"cannot share '{args.share}'", cause="it is not a folder", hint=f"mkdir {args.share}"
-        )
+    _check_share(args.share)
     _check_offers(args)
     _check_memory(args)
     if args.network:
@@ -77,6 +74,18 @@ def run(args: argparse.Namespace, app: App) -> int:
     share = args.share.resolve() if args.share else None
     logs = Path(tempfile.mkdtemp(prefix="boot-", dir=app.home.logs))
     return run_guests(app.home, lambda run: converse(run, setting, share, args.guest_command, logs))
+
+
+def _check_share(share: Path | None) -> None:
+    """FarwatchError when it is no folder."""
+    if share is None or share.is_dir():
+        return
+    there = share.exists()
+    raise FarwatchError(
+        f"cannot share '{share}'",
+        cause="it is a file" if there else "there is no such folder",
+        hint=f"its folder: --share {share.parent}" if there else f"mkdir {share}",
+    )
 
 
 def _megabytes(text: str) -> int:
