@@ -46,14 +46,14 @@ static char *next_piece(struct step_lines *lines, int line, size_t *len)
 	return !overlong && step_unescape(text, len) && *len ? text : NULL;
 }
 
-static void feed(int line, int pipe)
+static void feed(int line, int program)
 {
 	static char buf[STEP_LINE_MAX];
 	struct step_lines lines = { .buf = buf, .size = sizeof(buf) };
 	char *piece;
 	size_t len;
 
-	while ((piece = next_piece(&lines, line, &len)) && put(pipe, piece, len))
+	while ((piece = next_piece(&lines, line, &len)) && put(program, piece, len))
 		;
 }
 
