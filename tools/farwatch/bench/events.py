@@ -120,22 +120,19 @@ async def _measure(
     """One measurement in a fresh guest: the lines that it printed."""
     from farwatch.guests.agent import GUEST_HOST_ROOT
     from farwatch.guests.logs import LogSet
-    from farwatch.guests.session import BootFailure, Session
+    from farwatch.guests.session import BootFailure, booted
     from farwatch.guests.shell import BOOT_LIMIT
     from farwatch.guests.trace import Trace
 
     what = f"measure {' '.join(words)}"
-    session = Session(run, setting, number, logs, lambda _trace: None)
     trace = Trace(what, number, LogSet(logs / "measure", run.clock))
     try:
-        await session.boot(BOOT_LIMIT)
-        env = {"FARWATCH_STEP_MS": str(STEP_MS)}
-        await session.test(trace, [f"{GUEST_HOST_ROOT}{program}", *words], env)
-        await session.power_off()
+        async with booted(run, setting, logs, BOOT_LIMIT, number=number) as session:
+            env = {"FARWATCH_STEP_MS": str(STEP_MS)}
+            await session.test(trace, [f"{GUEST_HOST_ROOT}{program}", *words], env)
+            await session.power_off()
     except BootFailure as failure:
         raise FarwatchError(failure.title, hint=f"the whole console: {logs}") from None
-    finally:
-        await session.close()
     if trace.ended != "exit 0" or trace.guest_died:
         said = b"\n".join(trace.output[-5:]).decode("utf-8", "replace")
         how = trace.guest_ending or trace.stuck or trace.ended or "it did not end"

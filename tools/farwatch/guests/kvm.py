@@ -84,18 +84,15 @@ def _host(engine: Engine) -> str:
 
 def _boot(home: Home, setting: Setting) -> str:
     from farwatch.guests.run import run_guests
-    from farwatch.guests.session import BootFailure, Session
+    from farwatch.guests.session import BootFailure, booted
 
     logs = Path(tempfile.mkdtemp(prefix="kvm-", dir=home.logs))
 
     async def work(run: Run) -> str:
-        session = Session(run, setting, 1, logs, lambda _trace: None)
         try:
-            await session.boot(BOOT_LIMIT)
+            async with booted(run, setting, logs, BOOT_LIMIT):
+                return WORKS
         except BootFailure as failure:
             return f"{failure.title} (see {logs})"
-        finally:
-            await session.close()
-        return WORKS
 
     return run_guests(home, work)

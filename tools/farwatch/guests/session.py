@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -353,3 +354,33 @@ class Session:
     def _hear_server(self, line: bytes) -> None:
         self._server_said.append(line)
         self._marks.log("server", line)
+
+
+@asynccontextmanager
+async def booted(
+    run: Run,
+    setting: Setting,
+    logs: Path,
+    limit: float,
+    *,
+    number: int = 1,
+    share: Path | None = None,
+    before: Callable[[Session], None] | None = None,
+) -> AsyncIterator[Session]:
+    """A guest that is up, for something else than a column's tests; nothing of it is left, whatever happens.
+
+    limit:  seconds for the boot; BootFailure when it takes longer, or fails
+    before: is told of the session before the guest starts
+    """
+    session = Session(run, setting, number, logs, _ignored, share=share)
+    try:
+        if before is not None:
+            before(session)
+        await session.boot(limit)
+        yield session
+    finally:
+        await session.close()
+
+
+def _ignored(trace: Trace) -> None:
+    del trace

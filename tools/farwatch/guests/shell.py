@@ -21,7 +21,7 @@ from typing import Any
 from farwatch.errors import FarwatchError
 from farwatch.guests.agent import ARGUMENTS_MAX, request, unescape
 from farwatch.guests.companion import TAG
-from farwatch.guests.session import BootFailure, Session
+from farwatch.guests.session import BootFailure, Session, booted
 from farwatch.guests.setting import Setting
 from farwatch.guests.stdin import StandardInput
 from farwatch.system.children import Run
@@ -36,21 +36,22 @@ NOT_FOUND, NOT_RUN = 127, 126
 
 async def converse(run: Run, setting: Setting, share: Path | None, command: Sequence[str], logs: Path) -> int:
     """Boot, run the command (a shell if there is none), power off. Returns the command's exit status."""
-    session = Session(run, setting, 1, logs, lambda _trace: None, share=share)
-    try:
+
+    def announce(session: Session) -> None:
         if setting.debugger:
             print(f"to attach: {attach_line(session, setting)}", file=sys.stderr)
-        await session.boot(DEBUGGED_LIMIT if setting.debugger else BOOT_LIMIT)
-        if not command:
-            _greet(session, setting)
-        status = await _Conversation(session, setting, command).run()
-        await session.power_off()
-        return status
+
+    limit = DEBUGGED_LIMIT if setting.debugger else BOOT_LIMIT
+    try:
+        async with booted(run, setting, logs, limit, share=share, before=announce) as session:
+            if not command:
+                _greet(session, setting)
+            status = await _Conversation(session, setting, command).run()
+            await session.power_off()
+            return status
     except BootFailure as failure:
         tail = b"\n".join(failure.said[-10:]).decode("utf-8", "replace")
         raise FarwatchError(failure.title, cause=tail, hint=f"the whole console: {logs}") from None
-    finally:
-        await session.close()
 
 
 def attach_line(session: Session, setting: Setting) -> str:
