@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
-from farwatch.system import tools
+from farwatch.system import tools, venv
 from farwatch.terminal.progress import Pace
 
 _BUILD_LIMIT = 2 * 3600.0
@@ -46,7 +45,7 @@ class PlainVng:
 
     @property
     def program(self) -> Path:
-        return Path(sys.prefix, "bin", "vng")
+        return venv.prefix() / "bin" / "vng"
 
     @property
     def built(self) -> bool:

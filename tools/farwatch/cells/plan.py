@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from farwatch.errors import unknown
 from farwatch.guests.companion import command_line
 from farwatch.model import CellResult, Column, Revision, TestCase, hash_of
 from farwatch.results.store import Results
+from farwatch.system import venv
 
 RUNS_CLIENTS = "program_test"
 """The program of kernel-tests/ that runs what is installed, and which programs that is."""
@@ -114,7 +114,7 @@ def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
 def _clients() -> tuple[str, ...]:
     """What the tests of real programs run; the Python environment is named by its lock."""
     found = [shutil.which(name) for name in CLIENTS]
-    return (sys.prefix, *(file_hash(Path(path).resolve()) if path else "missing" for path in found))
+    return (str(venv.prefix()), *(file_hash(Path(path).resolve()) if path else "missing" for path in found))
 
 
 @cache

@@ -6,10 +6,10 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from farwatch.app import App
 from farwatch.errors import STATUS_SURPRISE
@@ -57,12 +57,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
+    from farwatch.system.bootstrap import development_venv
+
     began = time.time()
+    venv = development_venv(app.root / "tools", app.home)
     failed = []
     stages = _stages(args)
     for stage in stages:
         chosen = ("-k", args.expression) if args.expression and stage.tests else ()
-        if not _passes(app, stage, chosen):
+        if not _passes(app, venv, stage, chosen):
             failed.append(stage.title)
     if not args.quick:
         _tell_builds(app, began)
@@ -81,7 +84,7 @@ def _stages(args: argparse.Namespace) -> tuple[Stage, ...]:
     return (*QUICK, LONG)
 
 
-def _passes(app: App, stage: Stage, more: Sequence[str]) -> bool:
+def _passes(app: App, venv: Path, stage: Stage, more: Sequence[str]) -> bool:
     """Run one tool from the root of the checkout; its output is shown as it comes."""
     print(f"check: {stage.title}", flush=True)
     started = time.monotonic()
@@ -90,8 +93,10 @@ def _passes(app: App, stage: Stage, more: Sequence[str]) -> bool:
         "PYTHONPATH": str(app.root / "tools"),
         "MYPY_CACHE_DIR": str(app.home.root / "mypy"),
         "FARWATCH_HOME": str(app.home.root),
+        "PYTHONPYCACHEPREFIX": str(venv / "pycache"),
     }
-    command = [sys.executable, *stage.words, *more]
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is compiled goes nowhere but there
+    command = [str(venv / "bin" / "python"), *stage.words, *more]
     if stage.tests:
         command += ["-o", f"cache_dir={app.home.root / 'pytest'}"]
     status = subprocess.run(command, cwd=app.root, env=environment, check=False).returncode

@@ -32,6 +32,7 @@ from farwatch.engines.engine import (
     command_word,
 )
 from farwatch.errors import FarwatchError
+from farwatch.system import venv
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run
 from farwatch.system.tools import version_line
@@ -171,7 +172,7 @@ def _virtme(image: Path, memory: int, qemu: Path, kvm: bool, network: bool) -> t
     with ours, theirs:
         done = subprocess.run(
             [
-                str(Path(sys.prefix, "bin", "virtme-run")),
+                str(venv.prefix() / "bin" / "virtme-run"),
                 *("--dry-run", "--show-command", "--kimg", str(image), "--mods", "none"),
                 *("--memory", f"{memory}M", "--qemu-bin", str(qemu)),
                 *("--force-9p", "--disable-monitor", "--disable-microvm"),

@@ -6,7 +6,6 @@ What the guest says, and to which test it belongs, is marks.py's to know.
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from farwatch.guests.companion import TAG, Server
 from farwatch.guests.marks import Marks
 from farwatch.guests.setting import Setting
 from farwatch.guests.trace import Limits, Trace
+from farwatch.system import venv
 from farwatch.system.children import Run
 
 SERVER_LINES = 20
@@ -214,7 +214,7 @@ class Session:
         variables = {
             "FARWATCH_STEPS": self._setting.engine.devices[LINES.index("steps")] if remote else "process",
             "FARWATCH_EVENT_MS": str(round(self._limits.event * 1000)),
-            "FARWATCH_PYTHON": f"{GUEST_HOST_ROOT}{sys.executable}",
+            "FARWATCH_PYTHON": f"{GUEST_HOST_ROOT}{venv.python()}",
             **env,
         }
         fields = [

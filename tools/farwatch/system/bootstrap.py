@@ -22,6 +22,7 @@ from farwatch.errors import FarwatchError
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
 from farwatch.system.needs import Found, Need, load_needs, missing, version_in
+from farwatch.system.venv import let_see, prefix
 
 _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
 _CANDIDATE = re.compile(r"^(\S+):\n(?:  .*\n)*?  Candidate: (?!\(none\))(\S+)", re.MULTILINE)
@@ -210,12 +211,25 @@ def _cannot_install(what: str, lacking: list[Found]) -> FarwatchError:
 # Python libraries
 
 
-def make_venv(venv: Path, lock: Path, log: Path, python: str = "") -> None:
+def development_venv(tools: Path, home: Home) -> Path:
+    """The environment for checks, made if it is not there: requirements.dev.lock, and through it our own."""
+    lock = tools / "requirements.dev.lock"
+    name = hashlib.sha256(lock.read_bytes() + str(prefix()).encode()).hexdigest()[:16]
+    venv = home.root / f"venv-dev-{name}"
+    if not (venv / "ready").exists():
+        with _alone(home):
+            if not (venv / "ready").exists():
+                make_venv(venv, lock, home.root / "bootstrap.log", seen=prefix())
+    return venv
+
+
+def make_venv(venv: Path, lock: Path, log: Path, python: str = "", seen: Path | None = None) -> None:
     """Make the virtual environment `venv` from the lock file.
 
     It holds absolute paths, so it is made where it stays; the file `ready`, written
     last, tells a whole one from one that was interrupted, which is made anew.
     python: whose environment it is (default: the Python that runs this)
+    seen:   another environment, whose libraries are found behind its own
     """
     say(f"installing the Python libraries of {lock.name}, once (log: {log})")
     _remove(venv)
@@ -230,6 +244,8 @@ def make_venv(venv: Path, lock: Path, log: Path, python: str = "") -> None:
         (venv / "sources.lock").write_text(sources, encoding="utf-8")
         built = [*pip, "--no-build-isolation", "-r", str(venv / "sources.lock")]
         _run(built, log, "cannot build a Python library")
+    if seen is not None:
+        let_see(venv, seen)
     (venv / "ready").touch()
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from farwatch.results.store import Results
 from farwatch.system import git
 from farwatch.system.children import sweep
 from farwatch.system.home import Home
+from farwatch.system.venv import belongs_to
 
 DAYS = 14.0
 """Age after which builds, build folders and logs of superseded cells go by default."""
@@ -108,13 +108,8 @@ def _kind_of(path: Path) -> str:
     if path.name.startswith("results.db"):
         return "results"
     if path.name.startswith("venv-"):
-        return "venv" if _is_mine(path) else "old venvs"
+        return "venv" if belongs_to(path) else "old venvs"
     return "other"
-
-
-def _is_mine(venv: Path) -> bool:
-    """Whether this process runs from that virtual environment."""
-    return venv.resolve() == Path(sys.prefix).resolve()
 
 
 def _item(kind: str, paths: list[Path]) -> Item:
@@ -235,7 +230,7 @@ def _stale_runs(home: Home) -> list[Path]:
 
 
 def _old_venvs(home: Home) -> list[Path]:
-    return [path for path in home.root.glob("venv-*") if not _is_mine(path)]
+    return [path for path in home.root.glob("venv-*") if not belongs_to(path)]
 
 
 def _unused(folder: Path, now: float, age: float) -> list[Path]:
@@ -308,7 +303,7 @@ def _plan_everything(home: Home, plan: _Plan) -> None:
     plan.remove(_old_venvs(home), _KINDS["old venvs"])
     plan.remove(home.root.glob("system-*"), _KINDS["other"])
     # Last, because this very process runs from it.
-    plan.remove([path for path in home.root.glob("venv-*") if _is_mine(path)], _KINDS["venv"])
+    plan.remove([path for path in home.root.glob("venv-*") if belongs_to(path)], _KINDS["venv"])
 
 
 def _repositories_of_work(home: Home) -> set[Path] | None:

@@ -30,6 +30,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
 
     monkeypatch.setenv("FARWATCH_HOME", str(tmp_path))
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("farwatch.system.bootstrap.development_venv", lambda _tools, home: home.root / "venv")
     return made
 
 

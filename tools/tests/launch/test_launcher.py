@@ -54,6 +54,7 @@ LAUNCHED = (
     "system/locks",
     "system/needs",
     "system/procfs",
+    "system/venv",
 )
 """Modules that a first start needs."""
 
@@ -434,11 +435,24 @@ def test_the_real_list_can_be_read_and_says_why() -> None:
     assert all(need.why for need in needs)
 
 
-def test_the_lock_holds_every_requirement_with_hashes_and_no_address() -> None:
-    lock = (ROOT / "tools" / "requirements.lock").read_text()
-    wanted = re.findall(r"^([A-Za-z][\w.-]*)", (ROOT / "tools" / "requirements.in").read_text(), re.MULTILINE)
+@pytest.mark.parametrize("kind", ["", ".dev"])
+def test_the_lock_holds_every_requirement_with_hashes_and_no_address(kind: str) -> None:
+    lock = (ROOT / "tools" / f"requirements{kind}.lock").read_text()
+    text = (ROOT / "tools" / f"requirements{kind}.in").read_text()
+    wanted = re.findall(r"^([A-Za-z][\w.-]*)", text, re.MULTILINE)
     pinned = re.findall(r"^([a-z0-9][\w.-]*)==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)
     assert {name.lower() for name in wanted} <= set(pinned)
     assert len(pinned) == len(re.findall(r"^\w", lock, re.MULTILINE))
     assert "://" not in lock
     assert lock.startswith("# SPDX-License-Identifier: GPL-2.0-or-later\n")
+
+
+def test_what_both_locks_hold_has_one_version_and_only_one_has_the_tools() -> None:
+    ours, theirs = (
+        dict(re.findall(r"^([a-z0-9][\w.-]*)==(\S+)", (ROOT / "tools" / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements.dev.lock")
+    )
+    assert {name: theirs[name] for name in ours.keys() & theirs} == {
+        name: ours[name] for name in ours.keys() & theirs
+    }
+    assert {"pytest", "mypy", "ruff", "hypothesis", "import-linter"} <= theirs.keys() - ours.keys()
