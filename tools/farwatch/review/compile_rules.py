@@ -21,9 +21,9 @@ _REFUSED = "sparse is not available or not up to date"
 _NO_RULE = re.compile(r"No rule to make target '(?P<file>[^']+)\.o'")
 
 
-def check(job: Review) -> Iterator[Outcome]:
+def check(review: Review) -> Iterator[Outcome]:
     """All rules of this family."""
-    patches = job.of("linux")
+    patches = review.of("linux")
     if not patches:
         return
     options = ["W=1"]
@@ -32,17 +32,17 @@ def check(job: Review) -> Iterator[Outcome]:
     else:
         yield NotRun("sparse", "it is not installed")
     units = [units_of(patch, patches) for patch in patches]
-    before = _said(job, patches[0].before, units[0], options)
+    before = _said(review, patches[0].before, units[0], options)
     if _REFUSED in before:
         yield NotRun("sparse", "it is installed, but too old for this kernel: kbuild does not use it")
     for place, patch in enumerate(patches):
         following = units[place + 1] if place + 1 < len(units) else set()
         try:
-            after = _said(job, patch.source, units[place] | following, options)
+            after = _said(review, patch.source, units[place] | following, options)
         except BuildFailure as failure:
             yield Finding(patch.name, "compile", f"{failure.what}: {failure.cause.partition(chr(10))[0]}")
             continue
-        yield from _new(job, patch, units[place], before, after)
+        yield from _new(review, patch, units[place], before, after)
         before = after
 
 
@@ -59,14 +59,14 @@ def _is_tool(file: str) -> bool:
     return file.startswith(("tools/", "scripts/", "samples/", "usr/"))
 
 
-def _said(job: Review, source: Source, units: set[str], options: Sequence[str]) -> str:
+def _said(review: Review, source: Source, units: set[str], options: Sequence[str]) -> str:
     """The log of make over some files of a source."""
-    subject = job.subject.built_from(source)
-    return job.app.builder.kernels.complaints(subject, sorted(units), options).log
+    subject = review.subject.built_from(source)
+    return review.app.builder.kernels.complaints(subject, sorted(units), options).log
 
 
-def _new(job: Review, patch: ReviewedPatch, units: set[str], before: str, after: str) -> Iterator[Outcome]:
-    where = f"the {job.subject.engine.arch} {job.subject.flavor} kernel"
+def _new(review: Review, patch: ReviewedPatch, units: set[str], before: str, after: str) -> Iterator[Outcome]:
+    where = f"the {review.subject.engine.arch} {review.subject.flavor} kernel"
     mine = units | {file for file in patch.files if file.endswith(".h")}
     for complaint in complaints.new(complaints.of_make(before), complaints.of_make(after), patch.moved):
         if complaint.file in mine:

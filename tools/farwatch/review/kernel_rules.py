@@ -51,20 +51,20 @@ _IGNORED = (
 _CAMEL = "--- a/x.c\n+++ b/x.c\n@@ -0,0 +1 @@\n+int camelCase;\n"
 
 
-def check(job: Review) -> Iterator[Outcome]:
+def check(review: Review) -> Iterator[Outcome]:
     """All rules of this family."""
-    if "linux" not in job.bases:
+    if "linux" not in review.bases:
         yield NotRun(
             "checkpatch, get_maintainer, kernel-doc", "no base of linux is known: they are its scripts"
         )
         return
-    tools = kernel_tools(job.app.home, job.app.trees, job.bases["linux"])
-    patches = job.of("linux")
+    tools = kernel_tools(review.app.home, review.app.trees, review.bases["linux"])
+    patches = review.of("linux")
     if patches:
-        yield from _checkpatch(job, tools, patches)
-        yield from _maintainers(job, tools, patches)
-        yield from _kernel_doc(job, tools, patches)
-    yield from _spelling(job, tools)
+        yield from _checkpatch(review, tools, patches)
+        yield from _maintainers(review, tools, patches)
+        yield from _kernel_doc(review, tools, patches)
+    yield from _spelling(review, tools)
 
 
 def kernel_tools(home: Home, trees: Trees, base: Base) -> Path:
@@ -97,16 +97,16 @@ def _unpack(repository: Path, commit: str, folder: Path) -> None:
 # -- checkpatch
 
 
-def _checkpatch(job: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
+def _checkpatch(review: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
     if not (tools / "scripts" / "checkpatch.pl").exists():
         yield NotRun("checkpatch", "the base has no scripts/checkpatch.pl")
         return
     options = ["--strict", f"--ignore={','.join(_IGNORED)}"]
-    options += [] if job.adopted else ["--no-signoff"]
+    options += [] if review.adopted else ["--no-signoff"]
 
     def run(patch: ReviewedPatch) -> Iterator[Outcome]:
         said = _remembered(
-            job,
+            review,
             (tools.name, *options, patch.path.read_bytes()),
             lambda: _checkpatch_says(tools, str(patch.path), options),
         )
@@ -142,21 +142,21 @@ def _patched_lines(path: Path) -> dict[int, str]:
 # -- get_maintainer
 
 
-def _maintainers(job: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
+def _maintainers(review: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
     script = tools / maintainers.SCRIPT
     if not script.exists():
         yield NotRun("get_maintainer", "the base has no scripts/get_maintainer.pl")
         return
     with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
         current = Path(name) / "MAINTAINERS"
-        content = job.content(patches[-1].source, "MAINTAINERS") or b""
+        content = review.content(patches[-1].source, "MAINTAINERS") or b""
         current.write_bytes(content)
         options = maintainers.script_options(script)
 
         def run(patch: ReviewedPatch) -> Iterator[Outcome]:
             words = ["perl", str(script), *options, f"--mpath={current}", str(patch.path)]
             said = _remembered(
-                job,
+                review,
                 (tools.name, *options, content, patch.path.read_bytes()),
                 lambda: _script(words, tools, "", f"get_maintainer on {patch.path.name}", (0,)),
             )
@@ -171,22 +171,22 @@ def _maintainers(job: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> 
 # -- kernel-doc
 
 
-def _kernel_doc(job: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
+def _kernel_doc(review: Review, tools: Path, patches: Sequence[ReviewedPatch]) -> Iterator[Outcome]:
     """What is new of the complaints about the files that a patch touches; one run of the script for all."""
     script = tools / "scripts" / "kernel-doc"
     if not script.exists():
         yield NotRun("kernel-doc", "the base has no scripts/kernel-doc")
         return
-    after = _documented(job, script, [(patch.source, patch) for patch in patches])
+    after = _documented(review, script, [(patch.source, patch) for patch in patches])
     suspects = [patch for patch in patches if after[patch.name]]
-    before = _documented(job, script, [(patch.before, patch) for patch in suspects])
+    before = _documented(review, script, [(patch.before, patch) for patch in suspects])
     for patch in suspects:
         for complaint in complaints.new(before[patch.name], after[patch.name], patch.moved):
             yield Finding(patch.name, "kernel-doc", complaint.text, complaint.where)
 
 
 def _documented(
-    job: Review, script: Path, wanted: Sequence[tuple[Source, ReviewedPatch]]
+    review: Review, script: Path, wanted: Sequence[tuple[Source, ReviewedPatch]]
 ) -> dict[str, list[complaints.Complaint]]:
     """By name of patch, what kernel-doc says about the files of it as a source has them."""
     said = {patch.name: list[complaints.Complaint]() for _, patch in wanted}
@@ -194,7 +194,7 @@ def _documented(
         folder = Path(name)
         files = []
         for number, (source, patch) in enumerate(wanted):
-            files += _put_files(job, source, patch, folder, str(number))
+            files += _put_files(review, source, patch, folder, str(number))
         if files:
             first = script.read_bytes().partition(b"\n")[0]
             interpreter = "perl" if b"perl" in first else sys.executable
@@ -206,11 +206,11 @@ def _documented(
     return said
 
 
-def _put_files(job: Review, source: Source, patch: ReviewedPatch, folder: Path, below: str) -> list[str]:
+def _put_files(review: Review, source: Source, patch: ReviewedPatch, folder: Path, below: str) -> list[str]:
     """Write the documented files of a patch to folder/below/...; their names from `folder` on."""
     names = []
     for file in patch.files:
-        content = job.content(source, file) if file.endswith((".c", ".h")) else None
+        content = review.content(source, file) if file.endswith((".c", ".h")) else None
         if content is not None and b"/**" in content:
             path = folder / below / file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,16 +222,16 @@ def _put_files(job: Review, source: Source, patch: ReviewedPatch, folder: Path, 
 # -- spelling
 
 
-def _spelling(job: Review, tools: Path) -> Iterator[Outcome]:
+def _spelling(review: Review, tools: Path) -> Iterator[Outcome]:
     """codespell where it is installed; else checkpatch, which has looked at the kernel's patches already."""
     have_codespell = shutil.which("codespell") is not None
     texts = {
-        patch.name: _words(job, patch)
-        for patch in job.patches
+        patch.name: _words(review, patch)
+        for patch in review.patches
         if have_codespell or patch.component != "linux"
     }
-    for name in job.revision.letters():
-        texts[name] = (job.revision.folder / name).read_text(encoding="utf-8", errors="replace")
+    for name in review.revision.letters():
+        texts[name] = (review.revision.folder / name).read_text(encoding="utf-8", errors="replace")
     if have_codespell:
         for name, text in texts.items():
             yield from _codespell(name, text)
@@ -242,10 +242,10 @@ def _spelling(job: Review, tools: Path) -> Iterator[Outcome]:
         yield NotRun("spelling", "neither codespell nor scripts/spelling.txt of the base is there")
 
 
-def _words(job: Review, patch: ReviewedPatch) -> str:
+def _words(review: Review, patch: ReviewedPatch) -> str:
     """The message and the lines that a patch adds."""
     options = ("-r", "-p", "--unified=0", patch.before.tree, patch.source.tree)
-    diff = git.git("diff-tree", *options, cwd=job.repository(patch.component)).decode("utf-8", "replace")
+    diff = git.git("diff-tree", *options, cwd=review.repository(patch.component)).decode("utf-8", "replace")
     added = [line[1:] for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
     return "\n".join([patch.message, *added]) + "\n"
 
@@ -266,14 +266,14 @@ def _checkpatch_spelling(tools: Path, name: str, text: str) -> Iterator[Outcome]
         yield Finding(name, "spelling", match["text"], "")
 
 
-def _remembered(job: Review, about: Sequence[str | bytes], ask: Callable[[], str]) -> str:
+def _remembered(review: Review, about: Sequence[str | bytes], ask: Callable[[], str]) -> str:
     """What a script says about this content; asked once."""
     key = hash_of("script", *about)
-    kept = store.find(job.app.home, "script", key)
+    kept = store.find(review.app.home, "script", key)
     if kept is not None:
         return str(kept.record["said"])
     said = ask()
-    with store.fresh(job.app.home, "script", key, {"said": said}):
+    with store.fresh(review.app.home, "script", key, {"said": said}):
         pass
     return said
 

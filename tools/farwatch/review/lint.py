@@ -85,13 +85,13 @@ def lint_revision(
 
     linux: name of a base to apply the linux series to, instead of the revision's own
     """
-    job = _job(app, revision, linux)
+    review = _job(app, revision, linux)
     outcomes: list[Outcome] = []
     for family in (*QUICK, *(COMPILING if build else ())):
-        outcomes += family(job)
-    if not build and job.patches:
+        outcomes += family(review)
+    if not build and review.patches:
         outcomes.append(NotRun("W=1, sparse, clippy", "they need a compiler: run lint without --no-build"))
-    return _report(job, outcomes)
+    return _report(review, outcomes)
 
 
 def _job(app: App, revision: Revision, linux: str | None) -> Review:
@@ -123,12 +123,12 @@ def previous(app: App, revision: Revision) -> Revision | None:
     return None
 
 
-def _report(job: Review, outcomes: Sequence[Outcome]) -> LintReport:
-    findings = [_waived(job.revision, found) for found in outcomes if isinstance(found, Finding)]
+def _report(review: Review, outcomes: Sequence[Outcome]) -> LintReport:
+    findings = [_waived(review.revision, found) for found in outcomes if isinstance(found, Finding)]
     recipients = {found.patch: found.addresses for found in outcomes if isinstance(found, PatchRecipients)}
-    names = [patch.name for patch in job.patches]
-    sizes = {patch.name: f"+{patch.added} -{patch.removed}" for patch in job.patches}
-    names += job.revision.letters()
+    names = [patch.name for patch in review.patches]
+    sizes = {patch.name: f"+{patch.added} -{patch.removed}" for patch in review.patches}
+    names += review.revision.letters()
     names = list(dict.fromkeys([*names, *(finding.patch for finding in findings)]))
     lines = (
         LintLine(
@@ -139,9 +139,11 @@ def _report(job: Review, outcomes: Sequence[Outcome]) -> LintReport:
         )
         for name in names
     )
-    not_run = dict.fromkeys(_waived(job.revision, found) for found in outcomes if isinstance(found, NotRun))
-    idle = [waiver for waiver in job.revision.waivers if not _needed(waiver, [*findings, *not_run])]
-    return LintReport(job.revision.name, tuple(lines), tuple(not_run), tuple(idle))
+    not_run = dict.fromkeys(
+        _waived(review.revision, found) for found in outcomes if isinstance(found, NotRun)
+    )
+    idle = [waiver for waiver in review.revision.waivers if not _needed(waiver, [*findings, *not_run])]
+    return LintReport(review.revision.name, tuple(lines), tuple(not_run), tuple(idle))
 
 
 def _waived(revision: Revision, found: _Found) -> _Found:

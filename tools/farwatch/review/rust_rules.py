@@ -24,9 +24,9 @@ _LIMIT = 120.0
 """Seconds that rustfmt may take over one patch."""
 
 
-def check_format(job: Review) -> Iterator[Outcome]:
+def check_format(review: Review) -> Iterator[Outcome]:
     """rustfmt."""
-    patches = [patch for patch in job.patches if _rust_files(patch)]
+    patches = [patch for patch in review.patches if _rust_files(patch)]
     if not patches:
         return
     if not shutil.which("rustfmt"):
@@ -34,8 +34,8 @@ def check_format(job: Review) -> Iterator[Outcome]:
         return
 
     def run(patch: ReviewedPatch) -> Iterator[Outcome]:
-        before = Counter(text for _, text in _unformatted(job, patch.before, _rust_files(patch)))
-        for where, text in _unformatted(job, patch.source, _rust_files(patch)):
+        before = Counter(text for _, text in _unformatted(review, patch.before, _rust_files(patch)))
+        for where, text in _unformatted(review, patch.source, _rust_files(patch)):
             before[text] -= 1
             if before[text] < 0:
                 yield Finding(
@@ -45,26 +45,26 @@ def check_format(job: Review) -> Iterator[Outcome]:
     yield from in_parallel(run, patches)
 
 
-def check_clippy(job: Review) -> Iterator[Outcome]:
+def check_clippy(review: Review) -> Iterator[Outcome]:
     """clippy, for each component that is a crate."""
-    for component in dict.fromkeys(patch.component for patch in job.patches):
-        patches = job.of(component)
-        if job.content(patches[-1].source, "Cargo.toml") is None:
+    for component in dict.fromkeys(patch.component for patch in review.patches):
+        patches = review.of(component)
+        if review.content(patches[-1].source, "Cargo.toml") is None:
             continue
         if not shutil.which("cargo-clippy"):
             yield NotRun("clippy", "it is not installed")
             return
-        before = _clippy(job, patches[0].before)
+        before = _clippy(review, patches[0].before)
         for patch in patches:
-            after = _clippy(job, patch.source)
+            after = _clippy(review, patch.source)
             for complaint in complaints.new(before, after, patch.moved):
                 rule = "compile" if complaint.error else "clippy"
                 yield Finding(patch.name, rule, complaint.text, complaint.where)
             before = after
 
 
-def _clippy(job: Review, source: Source) -> list[complaints.Complaint]:
-    checked = job.app.builder.servers.clippy(job.subject.built_from(source), source.component)
+def _clippy(review: Review, source: Source) -> list[complaints.Complaint]:
+    checked = review.app.builder.servers.clippy(review.subject.built_from(source), source.component)
     found = complaints.of_clippy(checked.log)
     if not checked.complete and not any(complaint.error for complaint in found):
         raise FarwatchError(
@@ -77,11 +77,11 @@ def _rust_files(patch: ReviewedPatch) -> list[str]:
     return [file for file in patch.files if file.endswith(".rs")]
 
 
-def _unformatted(job: Review, source: Source, files: Sequence[str]) -> list[tuple[str, str]]:
+def _unformatted(review: Review, source: Source, files: Sequence[str]) -> list[tuple[str, str]]:
     """(file:line, what rustfmt would change there) for some files of a source."""
     with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
         folder = Path(name).resolve()
-        archive = git.git("archive", source.commit, cwd=job.repository(source.component))
+        archive = git.git("archive", source.commit, cwd=review.repository(source.component))
         git.unpack(archive, folder)
         present = [file for file in files if (folder / file).is_file()]
         if not present:

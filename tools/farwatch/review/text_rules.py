@@ -42,22 +42,22 @@ _PLACEHOLDER = re.compile(r"\*\*\*.*HERE \*\*\*|EDITME|\bTBD\b|\bFIXME\b|\bTODO\
 _CHECK = re.compile(r"^(?P<file>[^+\-\s].*):(?P<line>\d+): (?P<text>.+?)\.?$")
 
 
-def check(job: Review) -> Iterator[Outcome]:
+def check(review: Review) -> Iterator[Outcome]:
     """All rules of this family."""
-    for patch in job.patches:
-        yield from check_words(job, patch)
+    for patch in review.patches:
+        yield from check_words(review, patch)
         yield from _size(patch)
-        yield from _blanks(job, patch)
-    if job.patches:
-        yield from _cover(job)
-        yield from _changelog(job)
+        yield from _blanks(review, patch)
+    if review.patches:
+        yield from _cover(review)
+        yield from _changelog(review)
 
 
-def check_words(job: Review, patch: ReviewedPatch) -> Iterator[Finding]:
+def check_words(review: Review, patch: ReviewedPatch) -> Iterator[Finding]:
     """The rules about the message and the author of one patch."""
     yield from _message(patch)
     yield from _trailers(patch)
-    yield from _adoption(job, patch)
+    yield from _adoption(review, patch)
 
 
 # -- the message
@@ -155,10 +155,10 @@ def _pairs(patch: ReviewedPatch) -> Iterator[Finding]:
 # -- who
 
 
-def _adoption(job: Review, patch: ReviewedPatch) -> Iterator[Finding]:
+def _adoption(review: Review, patch: ReviewedPatch) -> Iterator[Finding]:
     """Before a human adopted the series nobody is named in it; afterwards the author signs off."""
     signers = [value for name, value in patch.trailers if name.lower() == "signed-off-by"]
-    if job.adopted:
+    if review.adopted:
         if not any(parseaddr(value)[1] == patch.email for value in signers):
             message = f"its author {patch.author} <{patch.email}> has not signed it off"
             yield Finding(patch.name, "adoption:sign-off", message)
@@ -193,10 +193,10 @@ def _size(patch: ReviewedPatch) -> Iterator[Finding]:
         yield Finding(patch.name, "size:bytes", f"{size} bytes: mailing lists take {BYTES_MOST}")
 
 
-def _blanks(job: Review, patch: ReviewedPatch) -> Iterator[Finding]:
+def _blanks(review: Review, patch: ReviewedPatch) -> Iterator[Finding]:
     """What `git diff --check` finds: blanks at ends of lines and files, before tabs; conflict marks."""
     options = ("-r", "-p", "--check", patch.before.tree, patch.source.tree)
-    said = git.run("diff-tree", *options, cwd=job.repository(patch.component)).stdout
+    said = git.run("diff-tree", *options, cwd=review.repository(patch.component)).stdout
     for line in said.decode("utf-8", "replace").splitlines():
         if match := _CHECK.match(line):
             yield Finding(patch.name, "whitespace", match["text"], f"{match['file']}:{match['line']}")
@@ -205,31 +205,33 @@ def _blanks(job: Review, patch: ReviewedPatch) -> Iterator[Finding]:
 # -- cover letter and changelog
 
 
-def _cover(job: Review) -> Iterator[Finding]:
-    covers = {name: _read(job, name) for name in job.revision.letters() if name != CHANGELOG}
-    if len(job.patches) > 1 and not covers.get(COVER, "").strip():
-        message = f"{len(job.patches)} patches and no cover letter: write {job.revision.folder / COVER}"
+def _cover(review: Review) -> Iterator[Finding]:
+    covers = {name: _read(review, name) for name in review.revision.letters() if name != CHANGELOG}
+    if len(review.patches) > 1 and not covers.get(COVER, "").strip():
+        message = f"{len(review.patches)} patches and no cover letter: write {review.revision.folder / COVER}"
         yield Finding(COVER, "cover:missing", message)
     for name, text in covers.items():
         yield from _prose(name, text)
 
 
-def _changelog(job: Review) -> Iterator[Finding]:
-    text = _read(job, CHANGELOG)
-    if job.previous is not None and not text.strip():
-        path = job.revision.folder / CHANGELOG
-        message = f"nothing says what has changed since {job.previous.name}: write {path}"
+def _changelog(review: Review) -> Iterator[Finding]:
+    text = _read(review, CHANGELOG)
+    if review.previous is not None and not text.strip():
+        path = review.revision.folder / CHANGELOG
+        message = f"nothing says what has changed since {review.previous.name}: write {path}"
         yield Finding(CHANGELOG, "changelog:missing", message)
-    elif job.previous is not None and not re.search(rf"(?<!\w){re.escape(job.previous.name)}(?!\w)", text):
+    elif review.previous is not None and not re.search(
+        rf"(?<!\w){re.escape(review.previous.name)}(?!\w)", text
+    ):
         yield Finding(
-            CHANGELOG, "changelog:previous", f"it does not name {job.previous.name}, the one before"
+            CHANGELOG, "changelog:previous", f"it does not name {review.previous.name}, the one before"
         )
     yield from _prose(CHANGELOG, text)
 
 
-def _read(job: Review, name: str) -> str:
+def _read(review: Review, name: str) -> str:
     try:
-        return (job.revision.folder / name).read_text(encoding="utf-8", errors="replace")
+        return (review.revision.folder / name).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
 
