@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
+from farwatch.system.home import checkout_root
 
 Version = tuple[int, ...]
 
@@ -164,26 +165,19 @@ def _find_module(name: str) -> str | None:
     return (spec.origin or name) if spec else None
 
 
-_PACKAGES = {
-    "bc": "bc",
-    "bison": "bison",
-    "cargo": "cargo-web, rustc-web (Debian 12) or cargo",
-    "cc": "gcc",
-    "flex": "flex",
-    "gcc": "gcc",
-    "ld": "binutils",
-    "make": "make",
-    "perl": "perl",
-    "python3": "python3",
-    "rustc": "rustc-web (Debian 12) or rustc",
-    "seccomp": "libseccomp-dev",
-    "cap-ng": "libcap-ng-dev",
-    "elf": "libelf-dev",
-    "ssl": "libssl-dev",
-    "crypto": "libssl-dev",
-}
+_ALIASES = {"cc": "gcc", "crypto": "ssl"}
+"""Names that a build has for a program, or a library, of another name."""
 
 
 def package_of(name: str) -> str:
-    """The Debian package that brings a program, or a library by its -l name; the name itself if unknown."""
-    return _PACKAGES.get(name, name)
+    """The Debian package that brings a program, or a library by its -l name; the name itself if unknown.
+
+    As the lists in tools/ have it: "cargo-web or cargo".
+    """
+    known = _ALIASES.get(name, name)
+    lists = sorted((checkout_root() / "tools").glob("system-packages*.txt"))
+    for need in (need for path in lists for need in load_needs(path)):
+        program = need.kind == "prog" and need.name == known
+        if program or any(f"lib{known}-dev" in choice for choice in need.choices):
+            return " or ".join(" ".join(choice) for choice in need.choices)
+    return name

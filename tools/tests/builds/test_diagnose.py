@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from farwatch.builds.diagnose import diagnose, failure
-from farwatch.system.needs import package_of
 from tests import SAMPLES
 
 DATA = SAMPLES / "build"
@@ -85,8 +84,3 @@ def test_failure_on_a_full_disk_points_at_prune(tmp_path: Path) -> None:
     log = tmp_path / "build.log"
     log.write_text((DATA / "disk-full.log").read_text())
     assert "prune" in failure("x", log).hint
-
-
-def test_package_of_an_unknown_program_is_its_name() -> None:
-    assert package_of("frobnicate") == "frobnicate"
-    assert "cargo-web" in package_of("cargo")
