@@ -105,17 +105,6 @@ class KtapDocument:
     diagnostics: tuple[str, ...] = ()
     """Comments after the last result."""
 
-    @property
-    def ok(self) -> bool:
-        """Complete, without contradiction, and nothing in it went wrong; a skip is fine."""
-        fine = (Outcome.PASS, Outcome.SKIP, Outcome.XFAIL)
-        return not self.problems and bool(self.tests) and all(t.outcome in fine for t in self.walk())
-
-    @property
-    def all_passed(self) -> bool:
-        """Ok, and every test at every level passed: none was skipped or expected to fail."""
-        return self.ok and all(test.outcome is Outcome.PASS for test in self.walk())
-
     def walk(self) -> Iterator[Test]:
         """All tests at all levels."""
         for test in self.tests:
