@@ -12,6 +12,9 @@ from pathlib import Path
 
 from farwatch.errors import FarwatchError
 
+SPARE_PREFIX = ".spare-"
+"""In Home.trees: of worktrees that nobody has asked for yet (trees/spares.py)."""
+
 
 def checkout_root() -> Path:
     """The checkout of farwatch that this package belongs to."""

@@ -15,8 +15,8 @@ from farwatch.model import Base
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
+from farwatch.trees.spares import Spares
 from farwatch.trees.worktree import (
-    add_worktree,
     changed_names,
     content_tree,
     is_worktree,
@@ -50,7 +50,7 @@ class Checkouts:
                 self._say(f"kept {path} as it is: {unsaved}; next: farwatch save {revision}")
             if not is_worktree(path):
                 target, *options = [branch] if unsaved else [tip, "-B", branch]
-                add_worktree(repository, path, target, *options)
+                Spares(self._home, repository).add_worktree(base, path, target, *options)
             elif not unsaved:
                 git.git("checkout", "--quiet", "-B", branch, tip, cwd=path)
             show_new_files(path)
@@ -65,8 +65,9 @@ class Checkouts:
             git.git("checkout", "--quiet", "--force", "--detach", commit, cwd=path)
         else:
             self._say(f"unpacking {base.component} {base.name} into {path}")
-            git.git("worktree", "prune", cwd=self._repository(base))
-            add_worktree(self._repository(base), path, commit, "--detach")
+            repository = self._repository(base)
+            git.git("worktree", "prune", cwd=repository)
+            Spares(self._home, repository).add_worktree(base, path, commit, "--detach")
         show_new_files(path)
         return path
 

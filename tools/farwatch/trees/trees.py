@@ -26,6 +26,7 @@ from farwatch.trees.checkouts import Checkouts
 from farwatch.trees.merge import PatchCommit, patches_of
 from farwatch.trees.mover import Mover, Stop, stale_line
 from farwatch.trees.resolutions import Memory, Resolution
+from farwatch.trees.spares import Spares
 from farwatch.trees.worktree import add_worktree, force, is_worktree, require_repository
 
 Say = Callable[[str], None]
@@ -172,6 +173,8 @@ class Trees:
         lock = self.home.trees / f"{source.base.label}.lock"
         with locked(lock, lambda who: self.say(f"waiting for {who}, which builds in {folder}")):
             self.switch(source, folder)
+            if source.base == self.catalog.base(source.component):
+                Spares(self.home, self.repository(source.component)).prepare(source.base, folder)
             yield folder
 
     def work_path(self, revision: Revision, component: str, base: Base) -> Path:
@@ -283,7 +286,7 @@ class Trees:
         """Make `folder` a worktree with the content of `source`; the caller holds it for himself."""
         if is_worktree(folder):
             with suppress(FarwatchError):
-                force(folder, source.commit)
+                force(folder, source.commit, "--detach")
                 return
             self.say(f"{folder} is damaged: making it anew")
         else:

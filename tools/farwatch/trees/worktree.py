@@ -87,12 +87,15 @@ def git_dir(path: Path) -> Path:
     return Path((path / ".git").read_text().removeprefix("gitdir:").strip())
 
 
-def force(folder: Path, commit: str) -> None:
-    """Make a worktree that is ours alone equal to a commit, touching only what differs."""
+def force(folder: Path, target: str, *options: str) -> None:
+    """Make a worktree that is ours alone equal to a commit or branch, touching only what differs.
+
+    options: of git checkout, --detach or -B BRANCH
+    """
     (git_dir(folder) / "index.lock").unlink(
         missing_ok=True
     )  # of a git that was killed: we hold the tree's lock
-    git.git("checkout", "--quiet", "--detach", "--force", commit, cwd=folder)
+    git.git("checkout", "--quiet", "--force", *options, target, cwd=folder)
     git.git("clean", "-ffdxq", cwd=folder)
 
 
@@ -102,8 +105,8 @@ def add_worktree(repository: Path, folder: Path, target: str, *options: str) -> 
     FarwatchError when something else is there, or no space is left.
     """
     require_free(folder)
-    # --force: a worktree that was deleted by hand may still be registered
-    command = ("-c", "checkout.workers=0", "worktree", "add", "--quiet", "--force")
+    # --force: a worktree that was deleted by hand may still be registered; twice: locked, if git was killed
+    command = ("-c", "checkout.workers=0", "worktree", "add", "--quiet", "--force", "--force")
     try:
         git.git(*command, *options, str(folder), target, cwd=repository)
     except FarwatchError as error:

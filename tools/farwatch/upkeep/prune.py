@@ -21,7 +21,7 @@ from farwatch.errors import FarwatchError
 from farwatch.results.store import Results
 from farwatch.system import git
 from farwatch.system.children import sweep
-from farwatch.system.home import Home
+from farwatch.system.home import SPARE_PREFIX, Home
 from farwatch.system.venv import belongs_to
 
 DAYS = 14.0
@@ -216,6 +216,7 @@ def _plan_unused(home: Home, plan: _Plan, now: float, age: float, busy: bool) ->
         plan.keep(home.root, "something is running: builds, logs and old Python libraries were left alone")
         return
     plan.remove(_old_venvs(home), "Python libraries of another version")
+    plan.remove(_spares(home), "laid out for the next checkout")
     plan.remove(_unused(home.builds, now, age), "build not used for long")
     plan.remove(_unused(home.objects, now, age), "build folder not used for long")
     plan.remove(_old_logs(home, now, age), "logs that no newest verdict names")
@@ -231,6 +232,10 @@ def _stale_runs(home: Home) -> list[Path]:
 
 def _old_venvs(home: Home) -> list[Path]:
     return [path for path in home.root.glob("venv-*") if not belongs_to(path)]
+
+
+def _spares(home: Home) -> list[Path]:
+    return [path for path in home.trees.glob(f"{SPARE_PREFIX}*") if path.suffix != ".lock"]
 
 
 def _unused(folder: Path, now: float, age: float) -> list[Path]:
