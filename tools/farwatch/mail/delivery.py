@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import smtplib
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
+from farwatch.mail import b4_api
 from farwatch.mail.letters import Letter
 
 LIMIT = 60.0
@@ -59,34 +59,29 @@ def personal_door(root: Path, *, reflect: bool = False, limit: float | None = No
     reflect: refuse a command that nobody vouched for, as b4 does: it may mail to all whom the header names
     """
     limit = LIMIT if limit is None else limit
-    import b4
-
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(limit)  # b4 opens the connection, and sets no limit
     try:
         with contextlib.chdir(root):
-            b4.setup_config(argparse.Namespace(config={}))
-            if not (b4.get_sendemail_config().get("smtpserver") or b4.get_sendemail_localcmd()):
+            b4_api.read_settings()
+            if not (b4_api.mail_setting("smtpserver") or b4_api.mail_command()):
                 hint = "git config sendemail.smtpServer HOST (see git help send-email for the rest)"
                 raise FarwatchError("git does not know how to send mail", hint=hint)
             if reflect:
                 _require_vouched_for()
-            way, sender = b4.get_smtp()
+            way, sender = b4_api.mail_way()
     except (smtplib.SMTPException, OSError) as error:
         hint = "see the sendemail settings: git config --get-regexp sendemail"
         raise Undelivered("cannot reach the mail server", cause=_said(error, limit), hint=hint) from error
     finally:
         socket.setdefaulttimeout(before)
-    assert way is not None
     with _closed(way):
         yield Door(way, sender, limit)
 
 
 def _require_vouched_for() -> None:
-    import b4
-
-    command = b4.get_sendemail_localcmd()
-    if command and b4.get_sendemail_config().get("b4-really-reflect-via") != command:
+    command = b4_api.mail_command()
+    if command and b4_api.mail_setting("b4-really-reflect-via") != command:
         raise FarwatchError(
             "cannot reflect by a local command",
             cause=f"'{command}' may send to all whom the mails name, not to you alone",
@@ -96,25 +91,9 @@ def _require_vouched_for() -> None:
 
 def signed(root: Path, data: bytes) -> bytes:
     """The mail with the developer's signature that b4 adds, where git's settings name a key for it."""
-    import b4
-
     with contextlib.chdir(root):
-        b4.setup_config(argparse.Namespace(config={}))
-        keys = b4.get_config_from_git(r"patatt\.signingkey"), b4.get_user_config().get("signingkey")
-        if not any(keys) or str(b4.get_main_config().get("send-no-patatt-sign", "")).lower() in (
-            "yes",
-            "true",
-            "y",
-        ):
-            return data
-        import patatt
-
-        try:
-            signature: bytes = patatt.rfc2822_sign(data)
-        except (patatt.NoKeyError, patatt.SigningError) as error:
-            hint = "git config b4.send-no-patatt-sign yes"
-            raise FarwatchError("the mails cannot be signed", cause=str(error), hint=hint) from error
-        return signature
+        b4_api.read_settings()
+        return b4_api.signed(data)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,6 @@ is taken, and only if there is no doubt which one is meant.
 
 from __future__ import annotations
 
-import email
-import email.parser
 import re
 import tempfile
 from collections import Counter, defaultdict
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.errors import FarwatchError
+from farwatch.mail import b4_api
 from farwatch.model import Base, Revision
 from farwatch.revisions.catalog import NAME, REVISION_FILE
 from farwatch.revisions.edit import quoted
@@ -169,17 +168,11 @@ def _split(path: Path, folder: Path) -> list[bytes]:
 
 
 def _mail(data: bytes, place: str) -> Mail:
-    import b4
-
     data = re.sub(rb"\AFrom [^\n]*\n", b"", data)
     if data.partition(b"\n")[0].endswith(b"\r"):  # as mail is on its way; no line's own end
         data = data.replace(b"\r\n", b"\n")
-    message = email.parser.BytesParser(policy=b4.emlpolicy).parsebytes(data)
-    named = b4.LoreMessage.get_clean_msgid(message) is not None
-    if not named:
-        del message["Message-Id"]
-        message["Message-Id"] = b4.make_msgid()
-    return Mail(data, b4.LoreMessage(message), place, named)
+    parsed, named = b4_api.read_mail(data)
+    return Mail(data, parsed, place, named)
 
 
 # Which of them

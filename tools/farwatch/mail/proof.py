@@ -11,22 +11,18 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from farwatch.errors import FarwatchError
 from farwatch.mail.delivery import door_to
 from farwatch.mail.letters import Letter
 from farwatch.mail.scratch import Scratch, bare_scratch
+from farwatch.mail.sink import sink
 from farwatch.revisions.identity import Identity
 from farwatch.system import commits, git
 from farwatch.trees.apply import tidy
-
-if TYPE_CHECKING:
-    from aiosmtpd.controller import Controller
 
 _READER = Identity("reader", "reader@localhost.invalid")
 _SETTINGS = (
@@ -127,47 +123,6 @@ def sent_and_received(letters: Sequence[Letter], sender: Identity) -> list[bytes
             for letter in letters:
                 door.send(letter, letter.recipients or [sender.email])
         return [content.replace(b"\r\n", b"\n") for content in server.handler.contents]
-
-
-class _Sink:
-    """Keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.contents: list[bytes] = []
-
-    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
-        del server, session
-        self.contents.append(envelope.original_content)
-        return "250 OK"
-
-
-@contextmanager
-def sink(handler: Any = None, kind: Any = None, **options: Any) -> Iterator[Controller]:
-    """An SMTP server on the loopback interface, for as long as the with block lasts.
-
-    handler: what it does with mail (default: keep it in handler.contents)
-    kind:    class of its sessions, an aiosmtpd.smtp.SMTP; options are its
-    """
-    from aiosmtpd.controller import Controller
-    from aiosmtpd.smtp import SMTP
-
-    class OnAnyPort(Controller):
-        def factory(self) -> SMTP:
-            made: SMTP = (kind or SMTP)(self.handler, **self.SMTP_kwargs)
-            return made
-
-        def _trigger_server(self) -> None:
-            # the first to know which port it is; called before start() returns
-            assert self.server is not None
-            self.port = self.server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-            super()._trigger_server()  # type: ignore[no-untyped-call]
-
-    server = OnAnyPort(handler or _Sink(), hostname="127.0.0.1", port=0, ready_timeout=30, **options)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def _stored(received: Sequence[bytes], folder: Path, *, cover: bool) -> list[Path]:

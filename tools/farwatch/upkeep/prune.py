@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from farwatch.builds.store import RECORD
 from farwatch.errors import FarwatchError
 from farwatch.results.store import Results
@@ -358,26 +360,18 @@ def _remove(path: Path) -> bool:
 # In words
 
 
-def human(size: int) -> str:
-    """1.5 GB"""
-    value, units = float(size), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return f"{value:.1f} {units[0]}" if units[0] != "B" else f"{size} B"
-
-
 def report_usage(items: list[Item]) -> str:
     """A line for each kind, and the sum."""
     total = Item("together", "", sum(item.size for item in items), 0)
     return "\n".join(
-        f"{human(item.size):>9}  {item.kind:<10} {item.about}".rstrip() for item in [*items, total]
+        f"{decimal(item.size):>9}  {item.kind:<10} {item.about}".rstrip() for item in [*items, total]
     )
 
 
 def report(outcome: PruneOutcome, root: Path, dry: bool, say: Callable[[str], None] = print) -> None:
     """What went and what stayed, largest last."""
     for removal in sorted(outcome.removed, key=lambda removal: removal.size):
-        say(f"{human(removal.size):>9}  {removal.path.relative_to(root)}: {removal.why}")
+        say(f"{decimal(removal.size):>9}  {removal.path.relative_to(root)}: {removal.why}")
     for kept in outcome.kept:
         say(f"{'kept':>9}  {kept.path.relative_to(root)}: {kept.why}")
-    say(f"{human(outcome.size)} {'would be free' if dry else 'freed'}")
+    say(f"{decimal(outcome.size)} {'would be free' if dry else 'freed'}")

@@ -16,7 +16,7 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from farwatch.app import App
-from farwatch.mail.proof import sink
+from farwatch.mail.sink import sink
 from farwatch.revisions.identity import NEUTRAL, Identity
 from farwatch.series.save import save
 from tests.samples.tree import TEXT, Desk, commit

@@ -19,7 +19,7 @@ from farwatch.errors import FarwatchError
 from farwatch.model import CellResult, Column, Verdict
 from farwatch.results.store import Results
 from farwatch.system.home import Home
-from farwatch.upkeep.prune import human, prune, size_of, usage
+from farwatch.upkeep.prune import prune, size_of, usage
 
 NOW = time.time()
 DAY = 24 * 3600.0
@@ -207,7 +207,3 @@ def test_sizes_count_a_file_once_and_follow_no_link(tmp_path: Path) -> None:
     os.link(file, tmp_path / "tree" / "again")
     (tmp_path / "tree" / "away").symlink_to("/usr")
     assert alone <= size_of(tmp_path / "tree") < alone + 50_000
-
-
-def test_sizes_in_words() -> None:
-    assert [human(size) for size in (0, 999, 1500, 2_500_000_000)] == ["0 B", "999 B", "1.5 kB", "2.5 GB"]

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All that is asked of b4, and of its patatt, from within Python. As a program it is called by scratch.py.
+
+b4 promises nothing to those who import it, so this is the one place that a new version of it can break.
+It is imported by the first call: that takes half a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import email.parser
+from typing import TYPE_CHECKING, Any
+
+from farwatch.errors import FarwatchError
+
+if TYPE_CHECKING:
+    from b4 import LoreMessage
+
+
+def read_mail(data: bytes) -> tuple[LoreMessage, bool]:
+    """A mail as b4 reads it, and whether it has a Message-ID; one that has none is given one."""
+    import b4
+
+    message = email.parser.BytesParser(policy=b4.emlpolicy).parsebytes(data)
+    named = b4.LoreMessage.get_clean_msgid(message) is not None
+    if not named:
+        del message["Message-Id"]
+        message["Message-Id"] = b4.make_msgid()
+    return b4.LoreMessage(message), named
+
+
+def read_settings() -> None:
+    """Take a person's git settings, as seen from the current folder, for all that follows."""
+    import b4
+
+    b4.setup_config(argparse.Namespace(config={}))
+
+
+def mail_command() -> str:
+    """The local command by which mail is sent, or ""."""
+    import b4
+
+    return str(b4.get_sendemail_localcmd() or "")
+
+
+def mail_setting(name: str) -> str:
+    """A setting of sendemail.*, or ""."""
+    import b4
+
+    return str(b4.get_sendemail_config().get(name) or "")
+
+
+def mail_way() -> tuple[Any, str]:
+    """(an open smtplib.SMTP, or the words of a command; the sender's address)."""
+    import b4
+
+    way, sender = b4.get_smtp()
+    assert way is not None
+    return way, sender
+
+
+def signed(data: bytes) -> bytes:
+    """The mail with a developer's signature, where settings name a key for it; else as it is."""
+    import b4
+
+    keys = b4.get_config_from_git(r"patatt\.signingkey"), b4.get_user_config().get("signingkey")
+    switched_off = str(b4.get_main_config().get("send-no-patatt-sign", "")).lower() in ("yes", "true", "y")
+    if not any(keys) or switched_off:
+        return data
+    import patatt
+
+    try:
+        signature: bytes = patatt.rfc2822_sign(data)
+    except (patatt.NoKeyError, patatt.SigningError) as error:
+        hint = "git config b4.send-no-patatt-sign yes"
+        raise FarwatchError("the mails cannot be signed", cause=str(error), hint=hint) from error
+    return signature
