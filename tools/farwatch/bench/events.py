@@ -98,7 +98,9 @@ def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Measured]:
 
 def _column(app: App, column: Column, setting: Setting, program: Path, sizes: Sizes) -> Measured:
     from farwatch.guests.run import run_guests
+    from farwatch.results.old_logs import drop_old_logs
 
+    drop_old_logs(app.home, app.reporter.say)
     samples = {}
     for number, words in enumerate(measurements(sizes), start=1):
         app.reporter.say(f"{column.revision}: {' '.join(words)}")

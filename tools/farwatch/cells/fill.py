@@ -14,6 +14,7 @@ from farwatch.cells.plan import ColumnPlan, plan, prepare
 from farwatch.cells.wish import Wish
 from farwatch.errors import FarwatchError
 from farwatch.model import CellResult
+from farwatch.results.old_logs import drop_old_logs
 from farwatch.results.store import Results
 from farwatch.results.table import Table, build_table
 
@@ -57,6 +58,7 @@ def run_works(
     at_once = {name: guests or guests_at_once(batch[0].setting.engine) for name, batch in batches.items()}
     if not all(at_once.values()):
         raise FarwatchError("no room for a guest", cause="memory is short", hint="farwatch doctor")
+    drop_old_logs(app.home, app.reporter.say)
     run_id = results.begin_run(sys.argv, platform.platform())
     collected: list[CellResult] = []
     total = sum(len(work.jobs) for work in works)

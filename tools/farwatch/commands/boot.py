@@ -58,6 +58,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.setting import setting_for
     from farwatch.guests.run import run_guests
     from farwatch.guests.shell import converse
+    from farwatch.results.old_logs import drop_old_logs
 
     _check_share(args.share)
     _check_offers(args)
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     wish = common.wish_from(args, [revision], edited=not args.patches)
     setting = _chosen(args, setting_for(app, wish, revision))
     share = args.share.resolve() if args.share else None
+    drop_old_logs(app.home, app.reporter.say)
     logs = Path(tempfile.mkdtemp(prefix="boot-", dir=app.home.logs))
     return run_guests(app.home, lambda run: converse(run, setting, share, args.guest_command, logs))
 

@@ -61,6 +61,18 @@ def lock_if_free(path: Path) -> Iterator[int | None]:
         yield handle.fileno() if _try_lock(handle.fileno()) else None
 
 
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock on a file now; False when it cannot be read."""
+    try:
+        with path.open("r") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _try_lock(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

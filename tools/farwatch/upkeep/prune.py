@@ -8,7 +8,6 @@ While something is running, whatever it may use stays as well.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
@@ -20,10 +19,11 @@ from rich.filesize import decimal
 
 from farwatch.builds.store import RECORD
 from farwatch.errors import FarwatchError
-from farwatch.results.store import Results
+from farwatch.results.old_logs import last_change, old_logs
 from farwatch.system import git
 from farwatch.system.children import sweep
 from farwatch.system.home import SPARE_PREFIX, Home
+from farwatch.system.locks import is_held
 from farwatch.system.venv import belongs_to
 
 DAYS = 14.0
@@ -194,18 +194,7 @@ class _Plan:
 def live(home: Home) -> list[Path]:
     """Locks in the home folder that somebody holds: runs, builds, downloads, imports."""
     locks = [*home.root.glob("*.lock"), *home.root.glob("*/*.lock"), *home.runs.glob("*/lock")]
-    return sorted(path for path in locks if _is_held(path))
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with path.open("r") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return sorted(path for path in locks if is_held(path))
 
 
 def _plan_unused(home: Home, plan: _Plan, now: float, age: float, busy: bool) -> None:
@@ -221,14 +210,14 @@ def _plan_unused(home: Home, plan: _Plan, now: float, age: float, busy: bool) ->
     plan.remove(_spares(home), "laid out for the next checkout")
     plan.remove(_unused(home.builds, now, age), "build not used for long")
     plan.remove(_unused(home.objects, now, age), "build folder not used for long")
-    plan.remove(_old_logs(home, now, age), "logs that no newest verdict names")
+    plan.remove(old_logs(home, now, age, LEFTOVER_SECONDS), "logs that no newest verdict names")
 
 
 def _stale_runs(home: Home) -> list[Path]:
     return [
         folder
         for folder in home.runs.iterdir()
-        if (folder / "lock").exists() and not _is_held(folder / "lock")
+        if (folder / "lock").exists() and not is_held(folder / "lock")
     ]
 
 
@@ -248,8 +237,7 @@ def last_used(path: Path) -> float:
     """Unix time: of a finished build, when it was last asked for; else the newest change at its top."""
     if (path / RECORD).exists():
         return (path / RECORD).stat().st_mtime
-    times = [status.st_mtime for status in (_status(entry) for entry in [path, *_entries(path)]) if status]
-    return max(times, default=0.0)
+    return last_change(path)
 
 
 def _entries(path: Path) -> list[Path]:
@@ -257,42 +245,6 @@ def _entries(path: Path) -> list[Path]:
         return list(path.iterdir())
     except OSError:
         return []
-
-
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.lstat()
-    except OSError:
-        return None
-
-
-def _old_logs(home: Home, now: float, age: float) -> list[Path]:
-    """Log folders that no newest verdict names: superseded ones after `age`, ownerless ones after a day.
-
-    A run's other folders (its guests' logs) stay as long as one of its cells does.
-    """
-    newest, named = _named_logs(home)
-    doomed = []
-    for run in _entries(home.logs):
-        mine = {path for path in _entries(run) if f"{run.name}/{path.name}" in named}
-        wanted = {path for path in mine if f"{run.name}/{path.name}" in newest}
-        old = now - last_used(run)
-        if not wanted and old > (age if mine else LEFTOVER_SECONDS):
-            doomed.append(run)
-        elif old > age:
-            doomed += mine - wanted
-    return doomed
-
-
-def _named_logs(home: Home) -> tuple[set[str], frozenset[str]]:
-    """Log folders of the newest verdicts, and of all verdicts, relative to Home.logs."""
-    if not home.results.exists():
-        return set(), frozenset()
-    results = Results.open(home.results)
-    try:
-        return {cell.logs for cell in results.latest()}, results.log_folders()
-    finally:
-        results.close()
 
 
 def _plan_everything(home: Home, plan: _Plan) -> None:
