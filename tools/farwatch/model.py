@@ -51,6 +51,8 @@ class Base:
     """Path or URL (git, tarball)."""
     commit: str = ""
     """Commit of a git base."""
+    places: tuple[str, ...] = ()
+    """Paths and URLs of the same content, for when it cannot be had from where the kind says."""
 
     @property
     def label(self) -> str:

@@ -17,6 +17,33 @@ Say = Callable[[str], None]
 NO_SPACE = "No space left on device"
 
 
+class NoSpace(FarwatchError):
+    """The file system is full: nothing that is left out or done differently would help."""
+
+
+class Unreachable(FarwatchError):
+    """Who was to be asked did not answer: that says nothing about what is there."""
+
+
+class VersionGone(FarwatchError):
+    """The archive was asked and does not offer the version.
+
+    newest: the newest version of the same upstream release that it does offer; "" if there is none
+    """
+
+    def __init__(self, what: str, *, cause: str = "", hint: str = "", newest: str = "") -> None:
+        super().__init__(what, cause=cause, hint=hint)
+        self.newest = newest
+
+
+class WrongContent(FarwatchError):
+    """Something is there, but it is not what is pinned. found: its SHA-256."""
+
+    def __init__(self, what: str, *, cause: str = "", hint: str = "", found: str) -> None:
+        super().__init__(what, cause=cause, hint=hint)
+        self.found = found
+
+
 def checksum(path: Path) -> str:
     """SHA-256 of a file, 64 hex digits."""
     with path.open("rb") as handle:
@@ -24,14 +51,15 @@ def checksum(path: Path) -> str:
 
 
 def verify(base: Base, path: Path) -> None:
-    """FarwatchError when the file is not what bases.toml pins."""
+    """WrongContent when the file is not what bases.toml pins."""
     found = checksum(path)
     if found != base.sha256:
-        raise FarwatchError(
+        raise WrongContent(
             f"{base.component} {base.name} is not what was expected: its checksum differs",
             cause=f"expected sha256 {base.sha256}\nfound           {found}\nin {described(base)}",
             hint=f"if you changed the pin, write the found sha256 into {entry(base)} of patches/bases.toml; "
             "if not, do not use the file",
+            found=found,
         )
 
 
@@ -48,10 +76,10 @@ def pin_lines(base: Base, **values: str) -> str:
     return f"in patches/bases.toml, under {entry(base)}, write:{lines}"
 
 
-def no_space(folder: Path) -> FarwatchError:
+def no_space(folder: Path) -> NoSpace:
     """The error for a full file system."""
     free = shutil.disk_usage(folder).free
-    return FarwatchError(
+    return NoSpace(
         f"no space left for {folder}",
         cause=f"{free / 2**20:.0f} MiB are free; a kernel takes 160 MiB as archive, 400 in git, 1900 as tree",
         hint="farwatch prune, or set FARWATCH_HOME to a folder with more space",
@@ -64,9 +92,13 @@ def space_reported(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not disk_full(error):
             raise
         raise no_space(folder) from error
+
+
+def disk_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def tool_failed(what: str, output: str, *, folder: Path, hint: str) -> FarwatchError:
@@ -75,7 +107,17 @@ def tool_failed(what: str, output: str, *, folder: Path, hint: str) -> FarwatchE
         return no_space(folder)
     if offline(output):
         hint = "connect to the network, then run the command again; what is fetched stays"
+        return Unreachable(what, cause=_last_lines(output), hint=hint)
     return FarwatchError(what, cause=_last_lines(output), hint=hint)
+
+
+def reason(error: FarwatchError) -> str:
+    """An error in one line."""
+    if isinstance(error, WrongContent):
+        return f"wrong content: its sha256 is {error.found}"
+    lines = error.cause.splitlines()
+    telling = [line for line in lines if line.startswith("E: ")][:1] or lines[-1:]
+    return ": ".join([error.what, *telling])
 
 
 def offline(text: str) -> bool:

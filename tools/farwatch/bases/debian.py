@@ -11,13 +11,15 @@ one in the machine's apt settings; signatures are checked against the Debian arc
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cmp_to_key
 from pathlib import Path
 
-from farwatch.bases.archive import no_space, pin_lines, tool_failed
+from farwatch.bases.archive import VersionGone, entry, no_space, pin_lines, tool_failed
 from farwatch.errors import FarwatchError
 from farwatch.model import Base
 from farwatch.system.home import Home
@@ -57,7 +59,7 @@ def download(base: Base, home: Home, folder: Path, say: Say) -> Path:
     if base.kind == "deb-source":
         return _updated(base, files[0], folder, say) if base.updates else files[0]
     say(f"unpacking {base.package}")
-    return _tarball_inside(files[0], folder)
+    return tarball_inside(files[0], folder)
 
 
 def mirror(suite: str, targets: str) -> str:
@@ -116,7 +118,7 @@ def _address(base: Base) -> str:
 
 
 def _version_there(base: Base, home: Home, folder: Path, options: list[str]) -> str:
-    """The archive's version that is the pinned one; FarwatchError with those that are there if none is."""
+    """The archive's version that is the pinned one; VersionGone with those that are there if none is."""
     listing = _apt(base, home, folder, "apt-cache", *options, "madison", base.package, limit=60)
     rows = [[part.strip() for part in row.split("|")] for row in listing.splitlines() if "|" in row]
     # the local dpkg status is in it too, but only the suite can be downloaded from
@@ -125,25 +127,63 @@ def _version_there(base: Base, home: Home, folder: Path, options: list[str]) -> 
     if fitting:
         return fitting[0]
     if not there:
-        raise FarwatchError(
+        raise VersionGone(
             f"{base.suite} has no package {base.package}",
             cause=f"the Debian archive of this machine does not offer it in {base.suite}",
-            hint=pin_lines(base, suite="a suite that has it"),
+            hint=_instead(base, pin_lines(base, suite="a suite that has it")),
         )
-    raise FarwatchError(
+    pins = {
+        "version": _pinned_part(base, there[0]),
+        "sha256": "that of its tarball: the next run tells it",
+    }
+    newest = newest_of_release(base, there)
+    raise VersionGone(
         f"{base.package} {base.version} is no longer in {base.suite}",
         cause=f"versions there: {', '.join(there)}",
-        hint=pin_lines(
-            base, version=_pinned_part(base, there[0]), sha256="that of its tarball: the next run tells it"
-        ),
+        hint=_instead(base, pin_lines(base, **pins)),
+        newest=newest,
     )
 
 
+def _instead(base: Base, pins: str) -> str:
+    """What can be done about a version that is gone, one a line."""
+    places = 'name what still has it: places = ["PATH OR URL"]'
+    ways = [f"in patches/bases.toml, under {entry(base)}, {places}", pins]
+    return "\n  or: ".join(ways)
+
+
+def newest_of_release(base: Base, versions: Sequence[str]) -> str:
+    """The newest of these Debian versions that is of the upstream release of a base (7.3.*); "" if none is.
+
+    Of kind deb alone: deb-source takes any Debian revision of its upstream part anyhow, and with another part
+    of it goes another list of patches, which only a person can choose.
+    """
+    if base.kind != "deb":
+        return ""
+    release = re.match(r"[0-9]+(\.[0-9]+)?", _upstream(base.version))
+    if release is None:
+        return ""
+    # 7.30 is no 7.3, and 7.3~rc1 is what came before it
+    same = re.compile(rf"{re.escape(release[0])}([.+][A-Za-z0-9.+~]*)?")
+    fitting = [version for version in versions if same.fullmatch(_upstream(version))]
+    return max(fitting, key=cmp_to_key(_compared), default="")
+
+
+def _compared(one: str, other: str) -> int:
+    """As dpkg orders versions: below zero, zero, above."""
+    newer = _run("dpkg", "--compare-versions", one, "gt", other, cwd=Path("/"), limit=60).returncode == 0
+    return 1 if newer else 0 if one == other else -1
+
+
 def _pinned_part(base: Base, version: str) -> str:
-    """What of a Debian version a base pins: all of it, or upstream's part, without epoch and revision."""
-    if base.kind == "deb":
-        return version
-    return version.partition(":")[2].rpartition("-")[0] if ":" in version else version.rpartition("-")[0]
+    """What of a Debian version a base pins: all of it, or upstream's part."""
+    return version if base.kind == "deb" else _upstream(version)
+
+
+def _upstream(version: str) -> str:
+    """Upstream's part of a Debian version: neither epoch nor revision."""
+    rest = version.partition(":")[2] if ":" in version else version
+    return rest.rpartition("-")[0] if "-" in rest else rest
 
 
 def _apt(base: Base, home: Home, folder: Path, *command: str, limit: float) -> str:
@@ -236,8 +276,8 @@ def _run_or_fail(base: Base, folder: Path, *command: str) -> None:
         )
 
 
-def _tarball_inside(package: Path, folder: Path) -> Path:
-    """Take usr/src/*.tar.* out of a .deb."""
+def tarball_inside(package: Path, folder: Path) -> Path:
+    """Take usr/src/*.tar.* out of a .deb, into `folder`; the .deb is gone afterwards."""
     if shutil.which("dpkg-deb") is None:
         raise FarwatchError("dpkg-deb is not installed", hint=_INSTALL)
     target = folder / "archive"
@@ -251,7 +291,7 @@ def _tarball_inside(package: Path, folder: Path) -> Path:
     if not found:
         cause = "expected one file usr/src/*.tar.xz in it"
         hint = "is it a source package? see package in patches/bases.toml"
-        raise FarwatchError(f"{package.name} holds no source", cause=cause, hint=hint)
+        raise FarwatchError("the package holds no source", cause=cause, hint=hint)
     package.unlink()
     return target
 

@@ -9,48 +9,110 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from farwatch.bases.archive import NO_SPACE, Say, checksum, entry, no_space, offline, space_reported, verify
+from farwatch.bases.archive import (
+    NO_SPACE,
+    NoSpace,
+    Say,
+    Unreachable,
+    VersionGone,
+    checksum,
+    entry,
+    no_space,
+    offline,
+    reason,
+    space_reported,
+    verify,
+)
 from farwatch.errors import FarwatchError
 from farwatch.model import Base
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
 
-_CHUNK = 1 << 20
+
+@dataclass(frozen=True)
+class Miss:
+    """Somewhere that a base could not be had from."""
+
+    where: str
+    error: FarwatchError
+
+    def __str__(self) -> str:
+        return f"{self.where}: {reason(self.error)}"
+
+
+def kept_archive(base: Base, home: Home) -> Path | None:
+    """The verified archive of a base that was fetched before; never fetches."""
+    kept = _kept(base, home)
+    return kept if kept.is_file() and checksum(kept) == base.sha256 else None
 
 
 def fetch(base: Base, home: Home, say: Say) -> Path:
     """The archive of a base of any kind but git, its checksum verified.
 
-    FarwatchError: no network or no such host, a version that the archive no longer has, a checksum that
-    differs, no space left, a missing tool; each with what to do next.
+    From where its kind says, else from the first of its places that has it. FarwatchError when none has:
+    no network or no such host (Unreachable), a version that the archive no longer has (VersionGone), a
+    checksum that differs (WrongContent), a missing tool; no space left (NoSpace); each with what to do next.
     """
-    from farwatch.bases import crate, debian
-
-    if base.kind == "tarball" and "://" not in base.location:
+    if base.kind == "tarball" and "://" not in base.location and not base.places:
         return _local(base)
-    kept = home.downloads / f"{base.sha256}.archive"
     lock = home.downloads / f"{base.sha256}.lock"
     with locked(lock, lambda who: say(f"waiting for {who}, which downloads {base.label}")):
-        if kept.is_file() and checksum(kept) == base.sha256:
-            return kept
-        with space_reported(home.downloads), _partial(home) as folder:
-            if base.kind in ("deb", "deb-source"):
-                found = debian.download(base, home, folder, say)
-            elif base.kind == "crate":
-                found = crate.download(base, home, folder, say)
-            elif base.kind == "tarball":
-                found = _from_url(base, folder, say)
-            else:
-                raise ValueError(f"a {base.kind} base has no archive")
-            verify(base, found)
-            found.rename(kept)
-    return kept
+        return kept_archive(base, home) or _obtain(base, home, say)
+
+
+def _kept(base: Base, home: Home) -> Path:
+    return home.downloads / f"{base.sha256}.archive"
+
+
+def _obtain(base: Base, home: Home, say: Say) -> Path:
+    """The archive from the first of its sources that has it, verified and kept."""
+    misses: list[Miss] = []
+    for where, bring in _sources(base, home, say):
+        try:
+            if misses:
+                say(f"{misses[-1]}; next: {where}")
+            with space_reported(home.downloads), partial(home) as folder:
+                found = bring(folder)
+                verify(base, found)
+                return found.rename(_kept(base, home))
+        except NoSpace:
+            raise
+        except FarwatchError as error:
+            misses.append(Miss(where, error))
+    raise _nowhere(base, misses) if base.places else misses[0].error
+
+
+def _sources(base: Base, home: Home, say: Say) -> Iterator[tuple[str, Callable[[Path], Path]]]:
+    """(its name, what brings a copy of the archive into a folder) of all that may have it, in order."""
+    from farwatch.bases import crate, debian, places
+
+    if base.kind in ("deb", "deb-source"):
+        yield "the Debian archive of this machine", lambda folder: debian.download(base, home, folder, say)
+    elif base.kind == "crate":
+        yield "the registry of cargo", lambda folder: crate.download(base, home, folder, say)
+    elif base.kind == "tarball":
+        yield base.location, lambda folder: _from_location(base, folder, say)
+    else:
+        raise ValueError(f"a {base.kind} base has no archive")
+    for place in base.places:
+        yield place, lambda folder, place=place: places.bring(base, place, folder)  # type: ignore[misc]
+
+
+def _nowhere(base: Base, misses: Sequence[Miss]) -> FarwatchError:
+    """The error when nothing has a base: of the first miss's type, which says what else can be done."""
+    first = misses[0].error
+    what = f"{base.component} {base.name} is nowhere to be had"
+    cause = "\n".join(map(str, misses))
+    if isinstance(first, VersionGone):
+        return VersionGone(what, cause=cause, hint=first.hint, newest=first.newest)
+    kind = Unreachable if isinstance(first, Unreachable) else FarwatchError
+    return kind(what, cause=cause, hint=first.hint or f"see places of {entry(base)} in patches/bases.toml")
 
 
 def fetch_commit(base: Base, repository: Path, say: Say) -> None:
@@ -75,7 +137,7 @@ def fetch_commit(base: Base, repository: Path, say: Say) -> None:
 
 
 @contextmanager
-def _partial(home: Home) -> Iterator[Path]:
+def partial(home: Home) -> Iterator[Path]:
     """A folder for what is not complete yet, on the file system of the downloads."""
     with tempfile.TemporaryDirectory(dir=home.downloads, prefix="partial-") as name:
         yield Path(name)
@@ -90,20 +152,14 @@ def _local(base: Base) -> Path:
     return path
 
 
-def _from_url(base: Base, folder: Path, say: Say) -> Path:
-    import urllib.error
-    import urllib.request
+def _from_location(base: Base, folder: Path, say: Say) -> Path:
+    """A copy of the tarball that location names."""
+    from farwatch.bases import places
 
+    if "://" not in base.location:
+        return Path(shutil.copyfile(_local(base), folder / "archive"))
     say(f"downloading {base.component} {base.name}")
     target = folder / "archive"
-    try:
-        with urllib.request.urlopen(base.location, timeout=60) as answer, target.open("wb") as sink:
-            _copy(answer, sink)
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
-        hint = f"connect to the network, or correct location of {entry(base)} in patches/bases.toml"
-        raise FarwatchError(f"cannot download {base.location}", cause=str(error), hint=hint) from error
+    hint = f"connect to the network, or correct location of {entry(base)} in patches/bases.toml"
+    places.download(base.location, target, what=f"cannot download {base.location}", hint=hint)
     return target
-
-
-def _copy(source: IO[bytes], sink: IO[bytes]) -> None:
-    shutil.copyfileobj(source, sink, _CHUNK)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from farwatch.errors import FarwatchError, unknown
 from farwatch.model import (
@@ -203,11 +203,17 @@ def _base(table: TomlTable, component: str, name: str) -> Base:
         )
     kind = table.choice("kind", list(_KIND_KEYS))
     optional = _OPTIONAL_KEYS.get(kind, ())
-    table.only(("kind", *_KIND_KEYS[kind], *optional))
-    pinned = {key: _pin(table, key) for key in _KIND_KEYS[kind]}
+    elsewhere = ("places",) if "sha256" in _KIND_KEYS[kind] else ()
+    table.only(("kind", *_KIND_KEYS[kind], *optional, *elsewhere))
+    pinned: dict[str, Any] = {key: _pin(table, key) for key in _KIND_KEYS[kind]}
     pinned.update({key: _pin(table, key) for key in optional if key in table.names()})
+    folder = table.document.path.parent
     if "location" in pinned:
-        pinned["location"] = _location(pinned["location"], table.document.path.parent)
+        pinned["location"] = _location(pinned["location"], folder)
+    if "places" in table.names():
+        pinned["places"] = tuple(
+            place if "://" in place else _absolute(place, folder) for place in table.texts("places")
+        )
     return Base(component=component, name=name, kind=cast(BaseKind, kind), **pinned)
 
 
@@ -219,7 +225,11 @@ def _location(location: str, folder: Path) -> str:
     """A URL or host:path as it is; a path made absolute, relative ones counted from the file's folder."""
     if "://" in location or re.match(r"[^/]+:", location):
         return location
-    return str((folder / Path(location).expanduser()).resolve())
+    return _absolute(location, folder)
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
 
 
 def _expectation(table: TomlTable) -> Expectation:

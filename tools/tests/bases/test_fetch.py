@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_deb_source_gives_the_upstream_tarball(fake: Path, tmp_path: Path, home:
     archive.rename(fake / "upstream")
     row = "thing | 1:9+dfsg-3+deb12u1 | http://mirror/debian new-suite/main Sources\n"
     (fake / "madison").write_text(row)
-    pinned = {"package": "thing", "suite": "new-suite"}
+    pinned: dict[str, Any] = {"package": "thing", "suite": "new-suite"}
     base = Base("thing", "x", "deb-source", sha256(fake / "upstream"), version="9+dfsg", **pinned)
     assert sha256(fetch(base, home, silent)) == base.sha256
     assert "--download-only --only-source thing=1:9+dfsg-3+deb12u1" in (fake / "apt.log").read_text()

@@ -86,6 +86,14 @@ def test_locations_are_paths_from_the_file_or_urls(tmp_path: Path) -> None:
     assert catalog.base("linux", "2.0").location == "https://example.org/linux.tar.xz"
 
 
+def test_places_are_paths_from_the_file_or_urls_too(tmp_path: Path) -> None:
+    places = 'places = ["../kept/linux.deb", "/else/where", "file:///x/y"]'
+    catalog = Catalog.load(tree(tmp_path, bases=BASES.replace("[virtiofsd.", f"{places}\n[virtiofsd.")))
+    kept = str(tmp_path / "kept/linux.deb")
+    assert catalog.base("linux", "2.0").places == (kept, "/else/where", "file:///x/y")
+    assert catalog.base("virtiofsd").places == ()
+
+
 def test_reads_a_revision(tmp_path: Path) -> None:
     catalog = Catalog.load(tree(tmp_path, v1=REVISION))
     revision = catalog.revision("v1")
@@ -147,6 +155,8 @@ def test_text_that_ends_too_early(tmp_path: Path) -> None:
         ('default = "2.0"', 'default = "9.0"', 2, "expected one of: 1.0, 2.0"),
         ('default = "2.0"\n', "", 1, "expected default = a string"),
         ('[virtiofsd."1.0"]', "[virtiofsd]", 15, "expected a table, found a string"),
+        ('package = "virtiofsd"', 'places = "/x"\npackage = "virtiofsd"', 16, "expected a list"),
+        ('location = "../clone"', 'places = ["/x"]\nlocation = "../clone"', 6, "expected one of: kind, loc"),
     ],
 )
 def test_wrong_bases(tmp_path: Path, old: str, new: str, line: int, cause: str) -> None:
