@@ -53,10 +53,24 @@ class Base:
     """Commit of a git base."""
     places: tuple[str, ...] = ()
     """Paths and URLs of the same content, for when it cannot be had from where the kind says."""
+    stands_for: Base | None = None
+    """The base that is pinned, where this is a newer version of its release that a person asked for."""
 
     @property
     def label(self) -> str:
         return f"{self.component}-{self.name}"
+
+    @property
+    def pin(self) -> Base:
+        """The base as bases.toml pins it: mostly this one."""
+        return self.stands_for or self
+
+    @property
+    def shown(self) -> str:
+        """Its name in columns and headings: what stands in for a base never bears the bare name of that."""
+        if self.stands_for is None:
+            return self.name
+        return f"{self.pin.name} ({self.version} instead of {self.pin.version})"
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,11 @@ def fetch(base: Base, home: Home, say: Say) -> Path:
         return kept_archive(base, home) or _obtain(base, home, say)
 
 
+def keep(base: Base, archive: Path, home: Home) -> Path:
+    """Put an archive where it is found the next time; the caller has verified it."""
+    return archive.rename(_kept(base, home))
+
+
 def _kept(base: Base, home: Home) -> Path:
     return home.downloads / f"{base.sha256}.archive"
 
@@ -80,7 +85,7 @@ def _obtain(base: Base, home: Home, say: Say) -> Path:
             with space_reported(home.downloads), partial(home) as folder:
                 found = bring(folder)
                 verify(base, found)
-                return found.rename(_kept(base, home))
+                return keep(base, found, home)
         except NoSpace:
             raise
         except FarwatchError as error:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,6 +65,13 @@ class Catalog:
         for component in top.names():
             bases[component], defaults[component] = _component(top.table(component), component)
         return cls(patches, bases, defaults)
+
+    def with_stand_ins(self, bases: Iterable[Base]) -> Catalog:
+        """The same, but under the name of a pinned base is the one given that stands for it."""
+        known = {component: dict(named) for component, named in self._bases.items()}
+        for base in bases:
+            known[base.component][base.pin.name] = base
+        return replace(self, _bases=known)
 
     def components(self) -> list[str]:
         return list(self._bases)
@@ -170,7 +177,7 @@ class Catalog:
         chosen: dict[str, str] = {}
         for component in table.names():
             try:
-                chosen[component] = self.base(component, table.text(component)).name
+                chosen[component] = self.base(component, table.text(component)).pin.name
             except FarwatchError as error:
                 raise table.error(component, error.what, cause=error.cause, hint=error.hint) from None
         for component in self._bases:

@@ -114,7 +114,8 @@ class Trees:
         """What puts the patches of the revision onto another base."""
         memory = Memory.load(revision.folder / component)
         own = self.own_base(revision, component)
-        return Mover(self.repository(component), memory, own.name, base.name)
+        # what was resolved for a release mostly fits its other versions; where it does not, move() sees that
+        return Mover(self.repository(component), memory, own.pin.name, base.pin.name)
 
     def prefixes(self, revision: Revision, component: str, base: Base) -> tuple[Source, ...]:
         """The base, the base with the first patch, ... and last the whole series.
@@ -263,7 +264,7 @@ class Trees:
             step = mover.move(patch, tips[-1] if tips else self.base_commit(base))
             if isinstance(step, Stop):
                 what = f"{revision.name} {component}: {patch.file} conflicts on {component} {base.name}"
-                hint = f"farwatch rebase {revision.name} --onto {base.label} --keep"
+                hint = _unfit(base) or f"farwatch rebase {revision.name} --onto {base.label} --keep"
                 raise FarwatchError(what, cause="\n".join(step.reasons), hint=hint)
             if step.how in ("skipped", "there already"):
                 self.say(f"{patch.file}: {step.how} on {component} {base.name}")
@@ -279,6 +280,7 @@ class Trees:
 
     def _target(self, revision: Revision, component: str, base: Base, commit: str) -> Target:
         hint = "correct the patch file, or take back what was changed in it; the patches before it apply"
+        hint = _unfit(base) or hint
         label = f"{component} {base.name}"
         return Target(self.repository(component), commit, f"{revision.name} {component}", label, hint)
 
@@ -293,6 +295,14 @@ class Trees:
             self.say(f"unpacking {source.component} {source.base.name}")
         shutil.rmtree(folder, ignore_errors=True)
         add_worktree(self.repository(source.component), folder, source.commit, "--detach")
+
+
+def _unfit(base: Base) -> str:
+    """What to do where a series does not go on a base that stands in for another; "" for a pinned one."""
+    if base.stands_for is None:
+        return ""
+    ways = f"name places that still have {base.pin.version}, or add a base that pins {base.version}"
+    return f"in patches/bases.toml, {ways} and rebase the series onto that"
 
 
 def _chain(base_commit: str, patches: tuple[Path, ...]) -> list[str]:

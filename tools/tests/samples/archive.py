@@ -17,6 +17,8 @@ from farwatch.model import Base
 from tests.samples.tree import FILES, sha256, write_tar
 
 PACKAGE, SUITE = "linux-source-7.3", "new-suite"
+PINNED, NEWER, NEWEST = "7.3.4-1~bpo13+1", "7.3.9-1~bpo13+1", "7.3.10-1~bpo13+1"
+OTHER_RELEASE = "7.4.1-1"
 _APT_GET = """\
 #!/bin/sh
 echo "$@" >> "{folder}/apt.log"
@@ -72,7 +74,7 @@ class DebianArchive:
             top=f"linux-{name}",
             files={**(files or FILES), "version": version.encode()},
         )
-        target = self._deb(version)
+        target = self.deb(version)
         target.parent.mkdir(parents=True, exist_ok=True)
         command = ["dpkg-deb", "--root-owner-group", "--build", str(root), str(target)]
         subprocess.run(command, check=True, capture_output=True)
@@ -96,11 +98,12 @@ class DebianArchive:
         lines += [f"places = {list(places)}"] if places else []
         return "\n".join(['[linux."7.3"]', *lines, ""])
 
-    def _deb(self, version: str) -> Path:
+    def deb(self, version: str) -> Path:
+        """The package of that version."""
         return self.folder / f"archive/pool/{PACKAGE}_{version}_all.deb"
 
     def _stanza(self, version: str) -> str:
-        deb = self._deb(version)
+        deb = self.deb(version)
         where = f"Filename: pool/{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {sha256(deb)}\n"
         return f"{_control(version)}{where}\n"
 
@@ -115,6 +118,15 @@ class DebianArchive:
             f"Suite: {SUITE}\nCodename: {SUITE}\nDate: {formatdate()}\nArchitectures: {arch}\n"
             f"Components: main\nSHA256:\n {digest} {len(text)} {packages.relative_to(dist)}\n"
         )
+
+
+def forgetful_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> DebianArchive:
+    """One that no longer has PINNED, and offers newer ones; the packages of all are made."""
+    made = DebianArchive(folder, monkeypatch)
+    for version in (PINNED, NEWER, NEWEST, OTHER_RELEASE):
+        made.package(version)
+    made.offer(NEWER, OTHER_RELEASE, NEWEST)
+    return made
 
 
 def _control(version: str) -> str:

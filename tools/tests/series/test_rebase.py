@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -286,6 +287,18 @@ def test_skip_leaves_the_patch_out_there(tmp_path: Path) -> None:
     rebase.start(app(bench), "v1", "2.0", keep=False)
     assert len(bench.revision().patches("thing")) == 2
     assert not save(bench.again(), bench.revision(), "thing", onto).changed
+
+
+def test_what_stands_in_for_a_base_gets_what_was_decided_for_that(tmp_path: Path) -> None:
+    bench = desk(tmp_path)
+    onto = three(bench)
+    rebase.start(app(bench), "v1", "2.0", keep=True)
+    rebase.skip(app(bench), None, "2.0 has something better")
+    other = add_base(bench, "2.1", {**NEWER, "fs/even-more.c": b"more\n"})
+    newest = replace(other, name="2.0-newest-2.1", stands_for=onto)
+    assert tip_text(bench, newest) == tip_text(bench, onto)
+    with pytest.raises(FarwatchError, match=r"fs-second\.patch conflicts on thing 2\.1"):
+        tip_text(bench, other)
 
 
 def test_a_patch_that_the_base_has_already_is_dropped(
