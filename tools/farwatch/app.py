@@ -14,6 +14,7 @@ from farwatch.system.home import Home, checkout_root
 
 if TYPE_CHECKING:
     from farwatch.builds.builder import Builder
+    from farwatch.model import Base
     from farwatch.terminal.progress import Reporter
     from farwatch.trees.trees import Trees
 
@@ -24,6 +25,8 @@ class App:
 
     root: Path
     home: Home
+    stand_ins: tuple[Base, ...] = ()
+    """Bases to be used in place of those that they stand for."""
 
     @classmethod
     def here(cls) -> App:
@@ -31,7 +34,7 @@ class App:
 
     @cached_property
     def catalog(self) -> Catalog:
-        return Catalog.load(self.root)
+        return Catalog.load(self.root).with_stand_ins(self.stand_ins)
 
     @cached_property
     def reporter(self) -> Reporter:

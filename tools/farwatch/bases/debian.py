@@ -140,15 +140,18 @@ def _version_there(base: Base, home: Home, folder: Path, options: list[str]) -> 
     raise VersionGone(
         f"{base.package} {base.version} is no longer in {base.suite}",
         cause=f"versions there: {', '.join(there)}",
-        hint=_instead(base, pin_lines(base, **pins)),
+        hint=_instead(base, pin_lines(base, **pins), newest),
         newest=newest,
     )
 
 
-def _instead(base: Base, pins: str) -> str:
+def _instead(base: Base, pins: str, newest: str = "") -> str:
     """What can be done about a version that is gone, one a line."""
     places = 'name what still has it: places = ["PATH OR URL"]'
     ways = [f"in patches/bases.toml, under {entry(base)}, {places}", pins]
+    if newest:
+        option = f"--base {base.name} --base-version newest"
+        ways.insert(0, f"farwatch verify {option} (also test, build, boot) takes {newest} and says so")
     return "\n  or: ".join(ways)
 
 

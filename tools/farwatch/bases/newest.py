@@ -72,8 +72,9 @@ def stand_in(base: Base, version: str, sha256: str) -> Base:
 def _taken(base: Base, version: str, home: Home, say: Say) -> Base:
     """Download a version; nothing but the archive's word says what its content should be."""
     wanted = replace(base, version=version, places=())
+    lock = home.downloads / f"{_record(base, home).stem}.lock"
     with (
-        locked(home.downloads / f"{_record(base, home).stem}.lock", lambda: say(f"waiting for {base.label}")),
+        locked(lock, lambda who: say(f"waiting for {who}, which downloads {base.label}")),
         space_reported(home.downloads),
         partial(home) as folder,
     ):

@@ -46,7 +46,7 @@ class Subject:
 
     def column(self, name: str = "") -> Column:
         """Its column of the table, called `name` or as the revision."""
-        return Column(name or self.revision.name, self.linux.name, self.engine.name, self.flavor)
+        return Column(name or self.revision.name, self.linux.shown, self.engine.name, self.flavor)
 
     def label(self, component: str) -> str:
         """ "virtiofsd 1.14.0 of v2"."""

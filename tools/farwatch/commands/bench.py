@@ -34,6 +34,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     if args.engine != "uml":
         cause = "host and guest read the same processor's clock there, and nowhere else"
         raise FarwatchError("bench events measures with engine uml alone", cause=cause)
+    app = common.settled(args, app)
     wish = common.wish_from(args, common.chosen_revisions(app, args.revisions), edited=False)
     sizes = QUICK if args.quick else Sizes()
     columns = bench_events(app, wish, sizes)
@@ -51,7 +52,7 @@ def _loop(args: argparse.Namespace, app: App) -> int:
 
     if args.revisions:
         raise FarwatchError("bench loop takes no revision", cause="it measures the baseline's loop")
-    if (args.base, args.engine, args.flavor) != (None, "uml", "plain"):
+    if (args.base, args.base_version, args.engine, args.flavor) != (None, "pinned", "uml", "plain"):
         cause = "it compares all engines, each with its plain kernel of the baseline's own base"
         raise FarwatchError("bench loop takes no setting", cause=cause)
     if args.runs < 1:

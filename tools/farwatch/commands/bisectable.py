@@ -35,6 +35,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.review.bisectable import bisect_revision
     from farwatch.review.bisectable_report import bisect_text
 
+    app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
     wish = common.wish_from(args, [revision], edited=False)
     report = bisect_revision(app, wish, revision, args.component, args.jobs)

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     _check_memory(args)
     if args.network:
         args.flavor = NETWORK_FLAVOR
+    app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
     if args.server_option and revision.share != "virtiofs":
         raise FarwatchError(

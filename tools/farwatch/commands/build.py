@@ -20,6 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.setting import require_usable, subject_of
 
+    app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
     subject = subject_of(app, common.wish_from(args, [revision], edited=not args.patches), revision)
     require_usable(subject.engine)

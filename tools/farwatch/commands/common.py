@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ def add_setting(parser: argparse.ArgumentParser, many: bool = False) -> None:
         "--base", metavar="BASE", help="linux base, e.g. 7.2 (default: the revision's own)"
     )
     base.completer = _completer("base")  # type: ignore[attr-defined]
+    parser.add_argument(
+        "--base-version",
+        choices=("pinned", "newest"),
+        default="pinned",
+        help="newest: if the pinned version of the linux base is not to be had any more, the newest one of "
+        "the same release that the archive offers, in a column of its own (default: %(default)s)",
+    )
     several = "; uml,vng: each in a column" if many else ""
     parser.add_argument(
         "--engine",
@@ -93,6 +101,27 @@ def chosen_revisions(app: App, names: Sequence[str]) -> tuple[Revision, ...]:
         return tuple(everything)
     named = [app.catalog.revision(name) for name in dict.fromkeys(names)]
     return tuple(sorted(named, key=lambda revision: revision.order))
+
+
+def settled(args: argparse.Namespace, app: App, *, ask: bool = True) -> App:
+    """The app after --base-version: with what stands in for those bases of the command that are gone.
+
+    Only for the bases that the columns name: what stands in for another one would not be seen in them.
+    ask: find out what is to be had, and fetch it; otherwise what was found the last time counts
+    """
+    if args.base_version == "pinned":
+        return app
+    from farwatch.bases import newest
+
+    names = args.revisions if "revisions" in args else [args.revision]
+    revisions = chosen_revisions(app, names)
+    bases = dict.fromkeys(app.catalog.base_of(revision, "linux", args.base) for revision in revisions)
+    found = [
+        newest.settled(base, app.home, app.reporter.say) if ask else newest.known(base, app.home)
+        for base in bases
+    ]
+    stand_ins = tuple(base for base in found if base.stands_for)
+    return replace(app, stand_ins=stand_ins) if stand_ins else app
 
 
 def engine_names(args: argparse.Namespace) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.setting import subject_of
 
+    app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
     subject = subject_of(app, common.wish_from(args, [revision], edited=False), revision)
     if args.why:

@@ -22,10 +22,11 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.results.store import Results
     from farwatch.results.table import build_table
 
+    app = common.settled(args, app, ask=False)
     revisions = common.chosen_revisions(app, args.revisions)
     engines = common.engine_names(args)
     columns = [
-        Column(revision.name, app.catalog.base_of(revision, "linux", args.base).name, engine, args.flavor)
+        Column(revision.name, app.catalog.base_of(revision, "linux", args.base).shown, engine, args.flavor)
         for revision in revisions
         for engine in engines
     ]

@@ -23,6 +23,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.fill import execute
     from farwatch.reports.publish import publish
 
+    app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
     wishes = common.wishes_from(args, [revision], edited=not args.patches)
     table = execute(app, wishes, args.jobs)

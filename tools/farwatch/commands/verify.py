@@ -20,6 +20,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.fill import execute
     from farwatch.reports.publish import publish
 
+    app = common.settled(args, app)
     wishes = common.wishes_from(args, common.chosen_revisions(app, args.revisions), edited=False)
     table = execute(app, wishes, args.jobs)
     publish(table, args)

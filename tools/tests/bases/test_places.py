@@ -15,20 +15,13 @@ from farwatch.bases.fetch import fetch
 from farwatch.errors import FarwatchError
 from farwatch.model import Base
 from farwatch.system.home import Home
-from tests.samples.archive import DebianArchive
+from tests.samples.archive import NEWER, NEWEST, OTHER_RELEASE, PINNED, DebianArchive, forgetful_archive
 from tests.samples.tree import sha256, write_tar
-
-PINNED, NEWER, NEWEST = "7.3.4-1~bpo13+1", "7.3.9-1~bpo13+1", "7.3.10-1~bpo13+1"
 
 
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DebianArchive:
-    """It has forgotten the pinned version and offers newer ones."""
-    made = DebianArchive(tmp_path / "machine", monkeypatch)
-    for version in (PINNED, NEWER, NEWEST, "7.4.1-1"):
-        made.package(version)
-    made.offer(NEWER, "7.4.1-1", NEWEST)
-    return made
+    return forgetful_archive(tmp_path / "machine", monkeypatch)
 
 
 def silent(_: str) -> None: ...
@@ -39,10 +32,6 @@ def kept_place(archive: DebianArchive, name: str, source: Path) -> str:
     target = archive.folder / name
     shutil.copyfile(source, target)
     return str(target)
-
-
-def deb_of(archive: DebianArchive, version: str) -> Path:
-    return next((archive.folder / "archive/pool").glob(f"*_{version}_all.deb"))
 
 
 def failure(base: Base, home: Home, said: list[str] | None = None) -> FarwatchError:
@@ -62,8 +51,8 @@ def test_places_are_not_asked_while_the_archive_has_the_version(archive: DebianA
 
 
 def test_places_are_tried_in_order_until_the_content_is_right(archive: DebianArchive, home: Home) -> None:
-    wrong = kept_place(archive, "wrong.deb", deb_of(archive, NEWER))
-    right = kept_place(archive, "right.deb", deb_of(archive, PINNED))
+    wrong = kept_place(archive, "wrong.deb", archive.deb(NEWER))
+    right = kept_place(archive, "right.deb", archive.deb(PINNED))
     base = archive.base(PINNED, ("/no/such/file", wrong, right, "/never/asked"))
     said: list[str] = []
     assert sha256(fetch(base, home, said.append)) == base.sha256
@@ -71,7 +60,7 @@ def test_places_are_tried_in_order_until_the_content_is_right(archive: DebianArc
     found = sha256(archive.tarball(NEWER))
     assert told == [
         f"the Debian archive of this machine: linux-source-7.3 {PINNED} is no longer in new-suite: "
-        f"versions there: 7.4.1-1, {NEWEST}, {NEWER}; next: /no/such/file",
+        f"versions there: {OTHER_RELEASE}, {NEWEST}, {NEWER}; next: /no/such/file",
         f"/no/such/file: there is no such file; next: {wrong}",
         f"{wrong}: wrong content: its sha256 is {found}; next: {right}",
     ]
@@ -91,9 +80,9 @@ def test_a_place_may_hold_the_tarball_and_be_a_url(archive: DebianArchive, home:
 def test_a_version_that_is_nowhere_names_each_place_and_what_to_do(
     archive: DebianArchive, home: Home
 ) -> None:
-    wrong = kept_place(archive, "wrong.deb", deb_of(archive, NEWER))
+    wrong = kept_place(archive, "wrong.deb", archive.deb(NEWER))
     broken = archive.folder / "broken.deb"
-    broken.write_bytes(deb_of(archive, PINNED).read_bytes()[:100])
+    broken.write_bytes(archive.deb(PINNED).read_bytes()[:100])
     url = "http://127.0.0.1:1/gone.deb"
     error = failure(archive.base(PINNED, (wrong, str(broken), url, "/no/such/file")), home)
     assert isinstance(error, VersionGone) and error.newest == NEWEST
@@ -105,6 +94,7 @@ def test_a_version_that_is_nowhere_names_each_place_and_what_to_do(
         lines, ("no longer", "wrong content", "no source", "refused", "no such"), strict=True
     ):
         assert why in line
+    assert f"--base 7.3 --base-version newest (also test, build, boot) takes {NEWEST}" in error.hint
     assert '[linux."7.3"]' in error.hint and "places = [" in error.hint
 
 
@@ -114,10 +104,10 @@ def test_without_places_the_error_names_the_newest_of_the_same_release(
     error = failure(archive.base(PINNED), home)
     assert isinstance(error, VersionGone) and error.newest == NEWEST
     assert error.what == f"linux-source-7.3 {PINNED} is no longer in new-suite"
-    assert "places = [" in error.hint
-    archive.offer("7.4.1-1")
+    assert f"takes {NEWEST} and says so" in error.hint and "places = [" in error.hint
+    archive.offer(OTHER_RELEASE)
     error = failure(archive.base(PINNED), home)
-    assert isinstance(error, VersionGone) and error.newest == ""
+    assert isinstance(error, VersionGone) and error.newest == "" and "newest" not in error.hint
 
 
 def test_an_archive_that_does_not_answer_says_nothing_about_the_version(
@@ -131,7 +121,7 @@ def test_an_archive_that_does_not_answer_says_nothing_about_the_version(
     assert isinstance(error, Unreachable) and "connect to the network" in error.hint
     first, second = error.cause.splitlines()
     assert "Could not connect" in first and second == "/no/such/file: there is no such file"
-    right = kept_place(archive, "right.deb", deb_of(archive, PINNED))
+    right = kept_place(archive, "right.deb", archive.deb(PINNED))
     base = archive.base(PINNED, (right,))
     assert sha256(fetch(base, home, silent)) == base.sha256
 
@@ -159,7 +149,7 @@ def test_a_full_disk_is_no_reason_to_try_the_next_place(
 
 def test_a_package_that_differs_from_the_index_is_refused(archive: DebianArchive, home: Home) -> None:
     archive.offer(PINNED)
-    deb = deb_of(archive, PINNED)
+    deb = archive.deb(PINNED)
     deb.write_bytes(deb.read_bytes()[:-1] + b"x")
     assert "Hash Sum mismatch" in str(failure(archive.base(PINNED), home))
 
