@@ -173,7 +173,7 @@ class Revision:
     server_options: tuple[str, ...] = ()
     """What its server is started with, beside what every server gets."""
 
-    def letters(self) -> tuple[str, ...]:
+    def texts(self) -> tuple[str, ...]:
         """The texts about the series that exist: cover letter, those of components, changelog."""
         covers = [COVER, *(f"{path.name}/{COVER}" for path in sorted(self.folder.glob("*/")))]
         return tuple(name for name in (*covers, CHANGELOG) if (self.folder / name).is_file())

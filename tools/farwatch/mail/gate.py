@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from farwatch.errors import FarwatchError
-from farwatch.mail import record
+from farwatch.mail.record import read_sent
 from farwatch.model import Adoption, Revision
 from farwatch.revisions.identity import parse
 from farwatch.series.reword import require_saved
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def require_unsent(revision: Revision, components: Sequence[str]) -> None:
     """FarwatchError if all of a component's mails went out already: a revision is mailed once."""
-    recorded = record.read(revision)
+    recorded = read_sent(revision)
     for component in components:
         found = recorded.get(component)
         if found is not None and found.complete:

@@ -67,7 +67,7 @@ class SentSeries:
         return replace(self, letters=letters)
 
 
-def read(revision: Revision) -> dict[str, SentSeries]:
+def read_sent(revision: Revision) -> dict[str, SentSeries]:
     """Component -> what was mailed of a revision. FarwatchError when the file cannot be read."""
     path = revision.folder / FILE
     try:
@@ -83,7 +83,7 @@ def read(revision: Revision) -> dict[str, SentSeries]:
         ) from error
 
 
-def write(revision: Revision, postings: Mapping[str, SentSeries]) -> None:
+def write_sent(revision: Revision, postings: Mapping[str, SentSeries]) -> None:
     """Replace the record, at once and for good: it is on disk when this returns."""
     path = revision.folder / FILE
     data = {component: asdict(posting) for component, posting in postings.items()}

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.errors import FarwatchError
-from farwatch.mail import record as sent
 from farwatch.mail.delivery import Door, Undelivered, personal_door, signed
 from farwatch.mail.gate import require_fit, require_unsent
 from farwatch.mail.letters import Draft, Earlier, Letter, Recipients, finished, maintainers, write_letters
 from farwatch.mail.proof import Proof, prove
+from farwatch.mail.record import SentLetter, SentSeries, read_sent, write_sent
 from farwatch.mail.scratch import Scratch, personal_settings, scratch
 from farwatch.model import CHANGELOG, COVER, Base, Posting, Revision
 from farwatch.revisions.identity import NEUTRAL, Identity, person, require_person
@@ -123,7 +123,7 @@ def _draft(app: App, wish: Sending, sender: Identity, base: Base, repo: Scratch)
     before = _before(app, revision, component)
     version = _version(revision)
     subject, body = _cover(revision, component)
-    own = sent.read(revision).get(component)
+    own = read_sent(revision).get(component)
     records = {name: record for name, record in before.items() if record is not None}
     change_id = own.change_id if own else next((r.change_id for r in records.values()), "")
     recipients = Recipients(wish.to, wish.cc)
@@ -150,19 +150,19 @@ def _version(revision: Revision) -> int:
     return max(1, int(found[1])) if found else 1
 
 
-def _before(app: App, revision: Revision, component: str) -> dict[str, sent.SentSeries | None]:
+def _before(app: App, revision: Revision, component: str) -> dict[str, SentSeries | None]:
     """The revisions before this one with patches for the component, the nearest first, and their records."""
-    names: dict[str, sent.SentSeries | None] = {}
+    names: dict[str, SentSeries | None] = {}
     for other in app.catalog.revisions():
         if other.name == revision.name:
             break
         if other.patches(component):
-            names[other.name] = sent.read(other).get(component)
+            names[other.name] = read_sent(other).get(component)
     return dict(reversed(names.items()))
 
 
 def _earlier(
-    app: App, revision: Revision, component: str, version: int, before: Mapping[str, sent.SentSeries | None]
+    app: App, revision: Revision, component: str, version: int, before: Mapping[str, SentSeries | None]
 ) -> Earlier | None:
     """What the range-diff compares with: the revision before as it was mailed, else as its patches are."""
     if not before:
@@ -191,7 +191,7 @@ def _cover(revision: Revision, component: str) -> tuple[str, str]:
     return revision.title, ""
 
 
-def _notes(app: App, revision: Revision, base: Base, records: Mapping[str, sent.SentSeries]) -> Iterator[str]:
+def _notes(app: App, revision: Revision, base: Base, records: Mapping[str, SentSeries]) -> Iterator[str]:
     """What stands below the cover letter's text."""
     yield f"---\n{_base_note(base)}"
     for component in app.catalog.components():
@@ -227,7 +227,7 @@ def _new_change_id(subject: str, component: str) -> str:
 
 def _closed(app: App, wish: Sending, parcel: Parcel, parcels: Sequence[Parcel]) -> Parcel:
     """The parcel with the message ids of a posting that was begun, and those of its companions."""
-    recorded = sent.read(wish.revision)
+    recorded = read_sent(wish.revision)
     heads = {other.component: other.head for other in parcels}
     heads |= {component: record.head for component, record in recorded.items()}
     texts = {f"<{_stand_in(name)}>": f"<{head}>" for name, head in heads.items()}
@@ -326,20 +326,20 @@ def _mail_parcel(revision: Revision, parcel: Parcel, door: Door) -> None:
         except Undelivered as error:
             raise _interrupted(revision, parcel, posting, error) from error
         posting = posting.with_sent(letter.number, _now(), refused)
-        sent.write(revision, {**sent.read(revision), parcel.component: posting})
+        write_sent(revision, {**read_sent(revision), parcel.component: posting})
         for address in refused:
             print(f"  {address} was refused by the server: {letter.subject}")
     print(f"{revision.name} {parcel.component}: {_mails(len(posting.letters) - len(done))} sent")
 
 
-def _begun(revision: Revision, parcel: Parcel) -> sent.SentSeries:
+def _begun(revision: Revision, parcel: Parcel) -> SentSeries:
     """The record so far; a new one if there is none. FarwatchError if it is of another series."""
-    found = sent.read(revision).get(parcel.component)
+    found = read_sent(revision).get(parcel.component)
     if found is None:
         letters = (
-            sent.SentLetter(one.number, one.message_id, one.subject, one.to, one.cc) for one in parcel.letters
+            SentLetter(one.number, one.message_id, one.subject, one.to, one.cc) for one in parcel.letters
         )
-        return sent.SentSeries(
+        return SentSeries(
             version=parcel.draft.version,
             change_id=parcel.draft.change_id,
             base=parcel.base.name,
@@ -361,7 +361,7 @@ def _begun(revision: Revision, parcel: Parcel) -> sent.SentSeries:
 
 
 def _interrupted(
-    revision: Revision, parcel: Parcel, posting: sent.SentSeries, error: Undelivered
+    revision: Revision, parcel: Parcel, posting: SentSeries, error: Undelivered
 ) -> FarwatchError:
     out = sum(1 for letter in posting.letters if letter.sent)
     what = f"{revision.name} {parcel.component}: {out} of {_mails(len(posting.letters))} went out"

@@ -54,7 +54,7 @@ def compare(app: App, old: Side, new: Side, *, color: bool) -> list[Section]:
         if old.revision.patches(component) or new.revision.patches(component)
     ]
     if old.revision.folder != new.revision.folder:
-        names = dict.fromkeys([*old.revision.letters(), *new.revision.letters()])
+        names = dict.fromkeys([*old.revision.texts(), *new.revision.texts()])
         texts = [_text(old.revision, new.revision, name, color=color) for name in names]
         sections += [section for section in texts if section is not None]
         sections.append(_expectations(old.revision, new.revision, color=color))

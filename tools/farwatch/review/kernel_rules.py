@@ -230,7 +230,7 @@ def _spelling(review: Review, tools: Path) -> Iterator[Outcome]:
         for patch in review.patches
         if have_codespell or patch.component != "linux"
     }
-    for name in review.revision.letters():
+    for name in review.revision.texts():
         texts[name] = (review.revision.folder / name).read_text(encoding="utf-8", errors="replace")
     if have_codespell:
         for name, text in texts.items():

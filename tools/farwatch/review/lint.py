@@ -128,7 +128,7 @@ def _report(review: Review, outcomes: Sequence[Outcome]) -> LintReport:
     recipients = {found.patch: found.addresses for found in outcomes if isinstance(found, PatchRecipients)}
     names = [patch.name for patch in review.patches]
     sizes = {patch.name: f"+{patch.added} -{patch.removed}" for patch in review.patches}
-    names += review.revision.letters()
+    names += review.revision.texts()
     names = list(dict.fromkeys([*names, *(finding.patch for finding in findings)]))
     lines = (
         LintLine(

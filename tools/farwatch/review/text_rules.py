@@ -206,7 +206,7 @@ def _blanks(review: Review, patch: ReviewedPatch) -> Iterator[Finding]:
 
 
 def _cover(review: Review) -> Iterator[Finding]:
-    covers = {name: _read(review, name) for name in review.revision.letters() if name != CHANGELOG}
+    covers = {name: _read(review, name) for name in review.revision.texts() if name != CHANGELOG}
     if len(review.patches) > 1 and not covers.get(COVER, "").strip():
         message = f"{len(review.patches)} patches and no cover letter: write {review.revision.folder / COVER}"
         yield Finding(COVER, "cover:missing", message)

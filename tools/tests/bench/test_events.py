@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""bench_events.py: from what measure.c prints to the figures; and once for real, small."""
+"""events.py: from what measure.c prints to the figures; and once for real, small."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from farwatch.builds import selftests as tests_build
+from farwatch.builds import selftests
 from farwatch.errors import FarwatchError
 from farwatch.system.home import Home, checkout_root
 
@@ -58,7 +58,7 @@ $(OUTPUT)/agent $(OUTPUT)/actor $(OUTPUT)/measure $(OUTPUT)/replay: $(OUTPUT)/%:
 
 
 def test_the_list_of_a_program() -> None:
-    assert list(tests_build.parse_list(LIST)) == [
+    assert list(selftests.parse_list(LIST)) == [
         ("directory", ["remote", "local"], ["create", "mkdir", "rmdir"]),
         ("global", [], ["alone"]),
         (LONG, ["remote", "a_variant_with_a_name_that_is_long", "third"], ["one", "two"]),
@@ -66,7 +66,7 @@ def test_the_list_of_a_program() -> None:
 
 
 def test_nothing_listed() -> None:
-    assert list(tests_build.parse_list("")) == []
+    assert list(selftests.parse_list("")) == []
 
 
 def test_the_comment_before_a_test() -> None:
@@ -91,7 +91,7 @@ TEST_F_TIMEOUT(a, two, 90) { }
 /* Rule: no fixture. */
 TEST(three) { }
 """
-    assert dict(tests_build.abouts(source)) == {
+    assert dict(selftests.abouts(source)) == {
         ("a", "one"): "Rule: first.\nSource: inotify(7).",
         ("a", "two"): "Rule: short.",
         ("global", "three"): "Rule: no fixture.",
@@ -103,7 +103,7 @@ def test_every_case_of_this_checkout_says_its_rule() -> None:
     sources = sorted(folder.glob("*_test.c"))
     for path in sources:
         text = path.read_text()
-        found = dict(tests_build.abouts(text))
+        found = dict(selftests.abouts(text))
         assert len(found) == text.count("\nTEST_F("), path.name
         assert all(about.startswith("Rule:") for about in found.values()), path.name
 
@@ -113,11 +113,11 @@ def home(tmp_path: Path) -> Home:
     """A home with a linux.git that has a harness, and a folder of sources beside it."""
     home = Home(tmp_path / "home")
     work = tmp_path / "linux"
-    selftests = work / "tools" / "testing" / "selftests"
-    selftests.mkdir(parents=True)
-    (selftests / "kselftest_harness.h").write_text(HARNESS)
+    folder = work / "tools" / "testing" / "selftests"
+    folder.mkdir(parents=True)
+    (folder / "kselftest_harness.h").write_text(HARNESS)
     for name in ("kselftest.h", "lib.mk", "ksft_more.h"):
-        (selftests / name).write_text("")
+        (folder / name).write_text("")
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(work)]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
         subprocess.run([*git, *words], check=True)
@@ -129,8 +129,16 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def _build(home: Home) -> tests_build.TestsBuild:
-    return tests_build.tests(home, "HEAD", lambda _text: None, home.root.parent / "kernel-tests")
+def test_the_harness_is_read_from_our_repository_even_in_a_hook_of_another(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(tmp_path / "objects"))
+    folder = selftests.harness(home, "HEAD")
+    assert (folder / "kselftest_harness.h").read_text() == HARNESS
+
+
+def _build(home: Home) -> selftests.TestsBuild:
+    return selftests.tests(home, "HEAD", lambda _text: None, home.root.parent / "kernel-tests")
 
 
 def test_build_and_reuse(home: Home) -> None:
@@ -197,7 +205,7 @@ def test_the_same_sources_elsewhere_give_the_same_bytes(home: Home) -> None:
     (home.root.parent / "kernel-tests").rename(other)
     for folder in home.builds.iterdir():
         folder.rename(home.root / folder.name)
-    again = tests_build.tests(home, "HEAD", lambda _text: None, other)
+    again = selftests.tests(home, "HEAD", lambda _text: None, other)
     assert again.programs[0].read_bytes() == before
 
 

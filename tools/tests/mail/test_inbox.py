@@ -274,10 +274,9 @@ def test_a_patch_that_has_changed_takes_fuzzy(posted: Posted, tmp_path: Path) ->
 
 
 def test_the_command_line(posted: Posted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from farwatch import app as app_module
     from farwatch.cli import main
 
-    monkeypatch.setattr(app_module, "checkout_root", lambda: posted.bench.root)
+    monkeypatch.setattr("farwatch.app.checkout_root", lambda: posted.bench.root)
     monkeypatch.setenv("FARWATCH_HOME", str(posted.bench.home.root))
     whole = mbox(
         tmp_path / "mbox", *data(posted.letters), reply(posted.letters[1], "Acked-by: R <rita@penguins.zz>\n")

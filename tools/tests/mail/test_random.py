@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from farwatch.errors import FarwatchError
-from farwatch.mail import proof as roundtrip
 from farwatch.mail import scratch
 from farwatch.mail.letters import Draft, Letter, Recipients, finished, write_letters
+from farwatch.mail.proof import Difference, Proof, prove
 from farwatch.series.save import save
 from farwatch.system import git
 from tests.fakes import warm_b4
@@ -55,7 +55,7 @@ def series(bench: Desk, chosen: Sequence[tuple[Any, ...]]) -> bool:
     return True
 
 
-def mailed(bench: Desk, cover: str) -> tuple[list[str], list[Letter], roundtrip.Proof]:
+def mailed(bench: Desk, cover: str) -> tuple[list[str], list[Letter], Proof]:
     trees = bench.again()
     commits = trees.commits(bench.revision(), "thing", bench.base)
     base, repository = trees.base_commit(bench.base), trees.repository("thing")
@@ -63,7 +63,7 @@ def mailed(bench: Desk, cover: str) -> tuple[list[str], list[Letter], roundtrip.
     who = (("user.name", PERSON.name), ("user.email", PERSON.email))
     with scratch.scratch(repository, base, commits[-1], who) as repo:
         letters = finished(write_letters(repo, draft, repo.path / ".git" / "mails"), {}, {})
-    return list(commits), letters, roundtrip.prove(repository, base, commits, letters, PERSON)
+    return list(commits), letters, prove(repository, base, commits, letters, PERSON)
 
 
 # git cannot read an author back from the text of a mail if the name looks like an encoded word
@@ -71,7 +71,7 @@ mailable = patches.filter(lambda patch: "=?" not in patch[2])
 _TRAILER = re.compile(r"^\s*\w\S+:\s+\S", re.MULTILINE)
 
 
-def is_known_of_b4(bench: Desk, found: roundtrip.Difference) -> bool:
+def is_known_of_b4(bench: Desk, found: Difference) -> bool:
     """What b4 does to what it reads: it moves lines that look like trailers out of the text around them, and
     overlooks patches without text whose file names are quoted."""
     if found.reader != "b4 am":

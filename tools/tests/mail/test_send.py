@@ -16,11 +16,10 @@ import pytest
 from farwatch.app import App
 from farwatch.errors import FarwatchError
 from farwatch.mail import delivery, gate, proof, scratch
-from farwatch.mail import record as sent
-from farwatch.mail import send as send_module
 from farwatch.mail.letters import finished
 from farwatch.mail.proof import Proof
-from farwatch.mail.send import Mode, Parcel, Sending, send
+from farwatch.mail.record import SentSeries, read_sent
+from farwatch.mail.send import Mode, Parcel, Sending, make_parcel, send
 from farwatch.review.findings import NotRun
 from farwatch.review.lint import LintReport
 from farwatch.revisions.catalog import Catalog
@@ -70,7 +69,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Ready:
         Person(folder, patch)
         app = app_of(bench)
         wish = Sending(app.catalog.revision("v1"), ("thing",), Mode.DRY_RUN, folder, to=("list@example.org",))
-        parcel = send_module.make_parcel(app, wish, PERSON, "thing")
+        parcel = make_parcel(app, wish, PERSON, "thing")
     shutil.copytree(bench.root, folder / "before")
     return Ready(bench, parcel)
 
@@ -92,8 +91,8 @@ def ready(fresh: Desk, once: Ready, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, parcel: Parcel) -> None:
-    monkeypatch.setattr(send_module, "make_parcel", lambda *args: parcel)
-    monkeypatch.setattr(send_module, "prove", lambda *args: Proof(None))
+    monkeypatch.setattr("farwatch.mail.send.make_parcel", lambda *args: parcel)
+    monkeypatch.setattr("farwatch.mail.send.prove", lambda *args: Proof(None))
 
 
 def add(bench: Desk, name: str, text: str) -> None:
@@ -128,8 +127,8 @@ def addressed(parcel: Parcel, *to: str) -> Parcel:
     return replace(parcel, letters=tuple(replace(letter, to=to, cc=()) for letter in parcel.letters))
 
 
-def record(bench: Desk, name: str = "v1") -> sent.SentSeries:
-    return sent.read(Catalog.load(bench.root).revision(name))["thing"]
+def record(bench: Desk, name: str = "v1") -> SentSeries:
+    return read_sent(Catalog.load(bench.root).revision(name))["thing"]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -456,14 +455,14 @@ def test_two_series_name_each_other(
     toml = patches / "v1/revision.toml"
     toml.write_text(toml.read_text().replace("[bases]\n", '[bases]\nserver = "1.0"\n'))
     shutil.copytree(patches / "v1/thing", patches / "v1/server")
-    real, made = send_module.make_parcel, dict[str, Parcel]()
+    real, made = make_parcel, dict[str, Parcel]()
 
     def once(app: App, wish: Sending, sender: Identity, component: str) -> Parcel:
         made[component] = made.get(component) or real(app, wish, sender, component)
         return made[component]
 
-    monkeypatch.setattr(send_module, "make_parcel", once)
-    monkeypatch.setattr(send_module, "prove", lambda *args: Proof(None))
+    monkeypatch.setattr("farwatch.mail.send.make_parcel", once)
+    monkeypatch.setattr("farwatch.mail.send.prove", lambda *args: Proof(None))
     app = app_of(fresh)
     revision = app.catalog.revision("v1")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""report.py: each form goes to its file, stdout gets the table."""
+"""publish.py: each form goes to its file, stdout gets the table."""
 
 from __future__ import annotations
 

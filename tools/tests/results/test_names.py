@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""cellname.py: a name in full or in short finds its cell, or says why not."""
+"""names.py: a name in full or in short finds its cell, or says why not."""
 
 from __future__ import annotations
 

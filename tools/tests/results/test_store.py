@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""results.py: what is stored comes back, survives trouble, and is never guessed."""
+"""store.py: what is stored comes back, survives trouble, and is never guessed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from farwatch.errors import FarwatchError
 from farwatch.model import CellResult, Column, Verdict
-from farwatch.results import store as results
-from farwatch.results.store import MIGRATIONS, Results
+from farwatch.results.store import MIGRATIONS, STALE_RUN_SECONDS, VERSION, Migration, Pruned, Results
 
 V1 = Column("v1", "7.3")
 V2 = Column("v2", "7.3")
@@ -133,19 +132,19 @@ def test_prune_keeps_the_newest_and_names_the_lost_logs(path: Path) -> None:
             store.store(dataclasses.replace(cell(), started=float(number), logs=f"log{number}"))
         store.store(dataclasses.replace(cell(test="other"), started=0.0, logs="log0", run=run))
         store.end_run(run)
-        assert store.prune(before=1.5, keep=1, dry=True) == results.Pruned(2, 0, ("log1",))
+        assert store.prune(before=1.5, keep=1, dry=True) == Pruned(2, 0, ("log1",))
         assert len(store.history(V1, TEST)) == 4, "a dry run deletes nothing"
-        assert store.prune(before=1.5, keep=1) == results.Pruned(2, 0, ("log1",))
-        assert store.prune(keep=1) == results.Pruned(1, 0, ("log2",))
+        assert store.prune(before=1.5, keep=1) == Pruned(2, 0, ("log1",))
+        assert store.prune(keep=1) == Pruned(1, 0, ("log2",))
         assert store.log_folders() == {"log0", "log3"}
-        assert store.prune(keep=0) == results.Pruned(2, 1, ("log0", "log3"))
+        assert store.prune(keep=0) == Pruned(2, 1, ("log0", "log3"))
 
 
 def test_prune_spares_a_run_that_has_only_begun(path: Path) -> None:
     with Results.open(path) as store:
         store.begin_run(["farwatch"])
         assert store.prune(keep=0).runs == 0
-        store.begin_run(["farwatch"], started=time.time() - 2 * results.STALE_RUN_SECONDS)
+        store.begin_run(["farwatch"], started=time.time() - 2 * STALE_RUN_SECONDS)
         assert store.prune(keep=0).runs == 1
 
 
@@ -161,7 +160,7 @@ def version_of(path: Path) -> int:
 
 
 def test_an_older_file_is_migrated_and_keeps_its_rows(path: Path) -> None:
-    older: tuple[results.Migration, ...] = (
+    older: tuple[Migration, ...] = (
         ("CREATE TABLE old_cell (name TEXT)", "INSERT INTO old_cell VALUES ('kept')"),
     )
     with Results.open(path, older):
@@ -186,7 +185,7 @@ def test_a_failed_migration_leaves_the_old_version(path: Path) -> None:
         store.store(cell())
     with pytest.raises(sqlite3.OperationalError):
         Results.open(path, (*MIGRATIONS, (*NEXT, "not SQL")))
-    assert version_of(path) == results.VERSION
+    assert version_of(path) == VERSION
     with Results.open(path, (*MIGRATIONS, NEXT)) as store:
         assert store.find(V1, TEST, "a") == cell(), "the first half of the failed step was undone"
 
@@ -197,8 +196,8 @@ def test_a_newer_file_is_refused_and_not_touched(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(FarwatchError) as caught:
         Results.open(path)
-    assert f"version {results.VERSION + 1}" in caught.value.cause
-    assert f"version {results.VERSION};" in caught.value.cause
+    assert f"version {VERSION + 1}" in caught.value.cause
+    assert f"version {VERSION};" in caught.value.cause
     assert "FARWATCH_HOME" in caught.value.hint
     assert path.read_bytes() == before
 
@@ -265,7 +264,7 @@ def test_enospc_from_the_file_system_is_a_full_disk(path: Path, monkeypatch: pyt
     def no_space(*_args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(results, "_check_header", no_space)
+    monkeypatch.setattr("farwatch.results.store._check_header", no_space)
     with pytest.raises(FarwatchError, match="disk is full"):
         Results.open(path)
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from farwatch.app import App
-from farwatch.builds import kernel as kernel_build
+from farwatch.builds.kernel import order
 from farwatch.builds.selftests import TestsBuild
 from farwatch.builds.subject import Subject
 from farwatch.builds.workbench import Checked
@@ -423,9 +423,7 @@ def test_an_option_that_a_later_patch_brings_is_left_out(world: World) -> None:
     base = app.catalog.base("linux")
     parts = app.trees.prefixes(found, "linux", base)
     orders = [
-        kernel_build.order(
-            Subject(found, {"linux": base}, UmlEngine()), part, partial(app.trees.declares, part)
-        )
+        order(Subject(found, {"linux": base}, UmlEngine()), part, partial(app.trees.declares, part))
         for part in parts
     ]
     assert ["CONFIG_NEW_THING=y" in order.fragment for order in orders] == [False, False, True]

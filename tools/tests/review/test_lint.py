@@ -20,13 +20,13 @@ from farwatch.model import Adoption, Waiver
 from farwatch.review import compile_rules, text_rules
 from farwatch.review.findings import Review, ReviewedPatch, trailers_of
 from farwatch.review.lint import LintReport, lint_revision
-from farwatch.review.lint_report import lint_text as shown
+from farwatch.review.lint_report import lint_text
 from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.trees.trees import Source
 from tests.processes import script
-from tests.samples.lint import Change, kernel_file, lint_app, revision
+from tests.samples.lint import TREES, Change, kernel_file, lint_app, revision
 
 DIR = "fs/fuse/dir.c"
 GOOD = Change({DIR: kernel_file(DIR) + b"one more\n"})
@@ -81,7 +81,7 @@ def test_a_good_patch_is_good(app: App) -> None:
 def test_a_revision_without_patches_has_nothing_wrong(app: App) -> None:
     revision(app, "baseline")
     report = lint_revision(app, app.catalog.revision("baseline"))
-    assert report.ok and shown(report) == "baseline has no patches\n"
+    assert report.ok and lint_text(report) == "baseline has no patches\n"
 
 
 def test_a_patch_that_does_not_apply_is_an_error(app: App) -> None:
@@ -96,7 +96,7 @@ def test_the_table_has_a_line_for_each_patch_and_says_who_gets_it(app: App) -> N
     ugly = Change({"mm/page.c": kernel_file("mm/page.c") + b"ugly\n"}, "mm: be ugly\n\nReason.\n")
     revision(app, "v1", linux=[GOOD, ugly])
     (app.root / "patches" / "v1" / "cover-letter.txt").write_text("subject\n\ntext\n")
-    text = shown(lint_revision(app, app.catalog.revision("v1"), build=False))
+    text = lint_text(lint_revision(app, app.catalog.revision("v1"), build=False))
     lines = text.splitlines()
     assert lines[1].split() == ["linux/0001-fuse-change-something.patch", "+1", "-0", "ok"]
     assert lines[2].split() == ["linux/0002-mm-be-ugly.patch", "+1", "-0", "1", "checkpatch:UGLY"]
@@ -114,11 +114,11 @@ def test_a_waiver_needs_its_patch_and_its_reason_is_shown(app: App) -> None:
     revision(app, "v1", waive.format(1), linux=[ugly])
     report = lint_revision(app, app.catalog.revision("v1"), build=False)
     assert report.ok and report.idle == ()
-    assert "because: it is meant so" in shown(report) and "1 waived" in shown(report)
+    assert "because: it is meant so" in lint_text(report) and "1 waived" in lint_text(report)
     revision(app, "v1", waive.format(2))
     report = lint_revision(app, app.catalog.revision("v1"), build=False)
     assert not report.ok and [waiver.patches for waiver in report.idle] == [("0002-*",)]
-    assert "idle waiver: checkpatch:UGLY" in shown(report)
+    assert "idle waiver: checkpatch:UGLY" in lint_text(report)
 
 
 def test_a_waiver_covers_a_rule_its_group_or_a_pattern() -> None:
@@ -347,10 +347,9 @@ def test_kernel_doc_tells_what_is_new(app: App) -> None:
 def test_without_scripts_it_says_what_was_not_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.samples import lint as lint_samples
 
     plain = {"fs/fuse/dir.c": kernel_file(DIR)}
-    monkeypatch.setitem(cast(Any, lint_samples.TREES), "linux", plain)
+    monkeypatch.setitem(cast(Any, TREES), "linux", plain)
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     report = lint_one(lint_app(tmp_path), GOOD)
     assert {entry.rule for entry in report.not_run} >= {
@@ -525,7 +524,7 @@ def test_a_rule_that_was_not_looked_at_can_be_waived(app: App) -> None:
     report = lint_revision(app, app.catalog.revision("v1"), build=False)
     assert [entry.rule for entry in report.not_run if entry.waived] == ["W=1, sparse, clippy"]
     assert report.unseen == () and report.idle == ()
-    assert "which does not matter, because: for a moment" in shown(report)
+    assert "which does not matter, because: for a moment" in lint_text(report)
 
 
 def test_a_file_that_the_config_leaves_out_is_said(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
