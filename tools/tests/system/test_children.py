@@ -7,11 +7,12 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from farwatch.system.children import Run, kill_session, sweep
 from farwatch.system.home import Home
-from farwatch.system.procfs import session_members, start_time
+from farwatch.system.procfs import environment, session_members, start_time
 
 _RUN_THAT_IS_KILLED = """
 import asyncio, os, sys
@@ -68,6 +69,8 @@ def test_sweep_spares_a_process_that_merely_has_the_same_number(home: Home) -> N
     """A recorded session id may have been given to somebody else since."""
     stranger = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     try:
+        while not environment(stranger.pid):  # the end of exec(2) is no moment that anybody is told of
+            time.sleep(0.001)
         folder = home.runs / "20200101-000000-1"
         folder.mkdir()
         (folder / "lock").touch()
