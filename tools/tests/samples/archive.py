@@ -42,6 +42,7 @@ class DebianArchive:
         (folder / "bin/apt-get").write_text(_APT_GET.format(folder=folder, real=real))
         (folder / "bin/apt-get").chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+        monkeypatch.setenv("no_proxy", "*")
         self.online()
 
     def online(self) -> None:
