@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from farwatch.errors import FarwatchError
 from farwatch.mail import b4_api
 from farwatch.model import Base, Revision
+from farwatch.revisions import edit
 from farwatch.revisions.catalog import NAME, REVISION_FILE
-from farwatch.revisions.edit import quoted
 from farwatch.series.save import write_series
 from farwatch.system import git
 from farwatch.system.atomic import rewritten
@@ -299,10 +299,7 @@ def _write(app: App, series: Series, name: str, base: Base, folder: Path) -> Non
     first = series.cover or series.patches[0]
     title = first.parsed.subject
     revision = Revision(name, title, folder, "virtiofs", {base.component: base.name})
-    text = f'title = {quoted(title)}\n\n[bases]\n{base.component} = "{base.name}"\n'
-    (folder / REVISION_FILE).write_text(
-        f"# SPDX-License-Identifier: GPL-2.0-or-later\n{text}", encoding="utf-8"
-    )
+    (folder / REVISION_FILE).write_text(edit.fresh(title, base.component, base.name), encoding="utf-8")
     if series.cover is not None:
         body = _SHORTLOG.split(series.cover.parsed.body, maxsplit=1)[0].strip()
         (folder / "cover-letter.txt").write_text(f"{title}\n\n{body}".strip() + "\n", encoding="utf-8")

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from farwatch import cli
 from farwatch.errors import FarwatchError
-from farwatch.revisions.edit import set_base
 from farwatch.revisions.new import new_revision
 from tests.samples.tree import desk
 
@@ -92,31 +90,3 @@ def test_the_command(
     assert cli.main(["new", "v3", "--from", "v"]) == 2
     assert "unknown revision 'v'" in capsys.readouterr().err
     assert cli.main(["new", "v3"]) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "changed"),
-    [
-        ("[bases]\nthing = '1.0' # why\nother = \"1\"\n", '[bases]\nthing = "2.0" # why\nother = "1"\n'),
-        ('[bases]\nother = "1"\n', '[bases]\nthing = "2.0"\nother = "1"\n'),
-        ("[bases]\n", '[bases]\nthing = "2.0"\n'),
-        ('[bases]\nthing = "2.0"\n', '[bases]\nthing = "2.0"\n'),
-    ],
-)
-def test_a_base_is_recorded_in_place(tmp_path: Path, text: str, changed: str) -> None:
-    path = tmp_path / "revision.toml"
-    path.write_text(text)
-    set_base(path, "thing", "2.0")
-    assert path.read_text() == changed
-
-
-@pytest.mark.parametrize(
-    "text", ['bases = { thing = "1.0" }\n', 'bases.thing = """\n1.0"""\n', 'title = "x"\n']
-)
-def test_what_cannot_be_changed_in_place_is_left_and_said(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "revision.toml"
-    path.write_text(text)
-    assert tomllib.loads(text)
-    with pytest.raises(FarwatchError, match="cannot change") as caught:
-        set_base(path, "thing", "2.0")
-    assert path.read_text() == text and "by hand" in caught.value.hint
