@@ -23,14 +23,13 @@ from farwatch.system.atomic import rewritten
 from farwatch.system.locks import locked
 from farwatch.trees import resolutions
 from farwatch.trees.apply import tidy
+from farwatch.trees.history import Recorded, above
 from farwatch.trees.merge import PatchCommit
 from farwatch.trees.mover import stale_line
 from farwatch.trees.trees import Trees
 from farwatch.trees.worktree import changed_names, is_worktree, operation, require_repository, shown
 
 if TYPE_CHECKING:
-    from git.objects import Commit
-
     from farwatch.app import App
 
 # Everything that a setting of the repository, a version of git or the length of the series could change
@@ -107,11 +106,11 @@ def save(trees: Trees, revision: Revision, component: str, base: Base) -> Saved:
         commits = _commits(path, trees.base_commit(base), revision, component)
         with rewritten(revision.folder, busy) as new:
             write = _write_resolutions if elsewhere else write_series
-            made = write(trees, revision, component, base, [commit.hexsha for commit in commits], new.path)
+            made = write(trees, revision, component, base, [commit.id for commit in commits], new.path)
         if not elsewhere:
             trees.remember(base, revision.patches(component), made)
         tip = trees.tip(revision, component, base)
-        if tip.commit != commits[-1].hexsha:
+        if tip.commit != commits[-1].id:
             git.git("update-ref", "-m", "farwatch save", "HEAD", tip.commit, cwd=path)
         trees.set_placed(tip, tip.commit)
     return Saved(revision.patches(component), new.changed)
@@ -186,10 +185,8 @@ def _matched(
     return matched
 
 
-def _commits(path: Path, base: str, revision: Revision, component: str) -> list[Commit]:
+def _commits(path: Path, base: str, revision: Revision, component: str) -> list[Recorded]:
     """The checkout's commits, oldest first, when they are fit to be a series."""
-    from git import Repo
-
     if operation(path):
         raise FarwatchError(f"a {operation(path)} is going on in {path}", hint="finish it or abort it")
     changed = changed_names(path)
@@ -199,38 +196,35 @@ def _commits(path: Path, base: str, revision: Revision, component: str) -> list[
     if git.run("merge-base", "--is-ancestor", base, "HEAD", cwd=path).returncode != 0:
         hint = f"git rebase --onto {base[:12]} <the commit below yours>, in {path}"
         raise FarwatchError(f"{path} is not on top of its base", cause=f"the base is {base}", hint=hint)
-    with Repo(path) as repo:
-        repo.git.update_environment(**git.environment())
-        commits = list(repo.iter_commits(f"{base}..HEAD", reverse=True, topo_order=True))
-        for commit in commits:
-            _require_fit(commit, path)
-        _require_distinct(commits, path)
+    commits = above(base, path)
+    for commit in commits:
+        _require_fit(commit, path)
+    _require_distinct(commits, path)
     if not commits:
         hint = f"to drop the series of {component}, delete {revision.folder / component}"
         raise FarwatchError(f"{path} has no commits on top of its base", hint=hint)
     return commits
 
 
-def _require_fit(commit: Commit, path: Path) -> None:
+def _require_fit(commit: Recorded, path: Path) -> None:
     """FarwatchError for a commit that cannot be a patch."""
-    name = f"commit {commit.hexsha[:12]} ({str(commit.summary)[:60]})"
-    if len(commit.parents) != 1:
+    if commit.is_merge:
         hint = f"git rebase, in {path}: a series is a straight line of commits"
-        raise FarwatchError(f"{name} is a merge", hint=hint)
-    if not str(commit.message).strip():
-        raise FarwatchError(f"commit {commit.hexsha[:12]} has no message", hint=f"git rebase -i, in {path}")
-    if commit.tree.hexsha == commit.parents[0].tree.hexsha:
-        raise FarwatchError(f"{name} changes nothing", hint=f"git rebase -i, in {path}, and drop it")
+        raise FarwatchError(f"{commit.label} is a merge", hint=hint)
+    if not commit.has_message:
+        raise FarwatchError(f"commit {commit.id[:12]} has no message", hint=f"git rebase -i, in {path}")
+    if not commit.changes:
+        raise FarwatchError(f"{commit.label} changes nothing", hint=f"git rebase -i, in {path}, and drop it")
 
 
-def _require_distinct(commits: Sequence[Commit], path: Path) -> None:
+def _require_distinct(commits: Sequence[Recorded], path: Path) -> None:
     """FarwatchError for two commits of the same subject: nobody could tell their patches apart."""
-    seen: dict[str, Commit] = {}
+    seen: dict[str, Recorded] = {}
     for commit in commits:
-        other = seen.setdefault(str(commit.summary), commit)
+        other = seen.setdefault(commit.summary, commit)
         if other is not commit:
-            what = f"commits {other.hexsha[:12]} and {commit.hexsha[:12]} have the same subject"
-            raise FarwatchError(what, cause=str(commit.summary), hint=f"git rebase -i, in {path}: reword one")
+            what = f"commits {other.id[:12]} and {commit.id[:12]} have the same subject"
+            raise FarwatchError(what, cause=commit.summary, hint=f"git rebase -i, in {path}: reword one")
 
 
 def _write(
