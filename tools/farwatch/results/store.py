@@ -59,7 +59,6 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 """Step i brings a file from version i to i + 1. A released step is never edited: add one."""
 
-VERSION = len(MIGRATIONS)
 BUSY_SECONDS = 30.0
 STALE_RUN_SECONDS = 7 * 24 * 3600.0
 """A run that never said its end and holds no cell is a dead one after this long."""

@@ -34,7 +34,6 @@ Family = Callable[[Review], Iterator[Outcome]]
 
 QUICK: tuple[Family, ...] = (text_rules.check, kernel_rules.check, rust_rules.check_format)
 COMPILING: tuple[Family, ...] = (compile_rules.check, rust_rules.check_clippy)
-REVISION = "revision.toml"
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from farwatch.errors import FarwatchError
 from farwatch.model import CellResult, Column, Verdict
-from farwatch.results.store import MIGRATIONS, STALE_RUN_SECONDS, VERSION, Migration, Pruned, Results
+from farwatch.results.store import MIGRATIONS, STALE_RUN_SECONDS, Migration, Pruned, Results
 
 V1 = Column("v1", "7.3")
 V2 = Column("v2", "7.3")
+VERSION = len(MIGRATIONS)
 TEST = "inotify:events.remote.create"
 
 
