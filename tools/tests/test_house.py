@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The house as a whole: one name, one thing; and the contract of who may import whom sees what it is for."""
+"""The house as a whole: one name, one thing; a library has one door; the contract of the rooms works."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,38 @@ def test_a_room_that_nobody_has_placed_is_found(copied: Path) -> None:
     (copied / "tools" / "farwatch" / "attic" / "__init__.py").write_text("")
     done = lint_rooms(copied)
     assert done.returncode == 1 and "attic" in done.stdout
+
+
+DOORS = {
+    "aiosmtpd": ["mail/sink.py"],
+    "b4": ["mail/b4_api.py"],
+    "git": ["trees/history.py"],
+    "patatt": ["mail/b4_api.py"],
+    "tomlkit": ["revisions/edit.py"],
+}
+"""Libraries whose ways are not to spread -> the modules that know them."""
+
+
+def importers(folder: Path, libraries: Iterable[str]) -> dict[str, list[str]]:
+    """Library -> the files that import it, or a part of it, anywhere."""
+    found: dict[str, list[str]] = {library: [] for library in libraries}
+    for path in sorted(folder.rglob("*.py")):
+        tops = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                tops |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                tops.add(node.module.partition(".")[0])
+        for library in found.keys() & tops:
+            found[library].append(str(path.relative_to(folder)))
+    return found
+
+
+def test_a_library_has_one_door() -> None:
+    assert importers(PACKAGE, DOORS) == DOORS
+
+
+def test_a_second_door_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f():\n    import b4.mbox as x\n")
+    (tmp_path / "b.py").write_text("from b4 import LoreMessage\nfrom farwatch import git\n")
+    assert importers(tmp_path, ["b4", "git"]) == {"b4": ["a.py", "b.py"], "git": []}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from farwatch.errors import FarwatchError
 
 if TYPE_CHECKING:
-    from b4 import LoreMessage
+    from b4 import LoreMessage as LoreMessage  # noqa: PLC0414 - others take the type from here
 
 
 def read_mail(data: bytes) -> tuple[LoreMessage, bool]:

@@ -25,9 +25,8 @@ from farwatch.system import git
 from farwatch.system.atomic import rewritten
 
 if TYPE_CHECKING:
-    from b4 import LoreMessage
-
     from farwatch.app import App
+    from farwatch.mail.b4_api import LoreMessage
 
 _PATCH_FILES = (".patch", ".eml", ".mbox", ".diff")
 _SHORTLOG = re.compile(r"^\S.* \(\d+\):\n(?=  )|^---$|^-- $|^ .* \| +\d+ ", re.MULTILINE)

@@ -39,8 +39,18 @@ def above(base: str, checkout: Path) -> list[Recorded]:
     from git import Repo
 
     with Repo(checkout) as repo:
-        repo.git.update_environment(**git.environment())
+        repo.git.update_environment(**_environment(checkout))
         return list(map(_recorded, repo.iter_commits(f"{base}..HEAD", reverse=True, topo_order=True)))
+
+
+def _environment(checkout: Path) -> dict[str, str]:
+    """GitPython hands on what the shell has: a GIT_OBJECT_DIRECTORY (in a hook, say) misled it."""
+    own, common = (
+        git.line("rev-parse", "--path-format=absolute", which, cwd=checkout)
+        for which in ("--git-dir", "--git-common-dir")
+    )
+    places = {"GIT_DIR": own, "GIT_COMMON_DIR": common, "GIT_OBJECT_DIRECTORY": f"{common}/objects"}
+    return git.environment(places)
 
 
 def _recorded(commit: Commit) -> Recorded:
