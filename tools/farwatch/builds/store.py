@@ -98,6 +98,7 @@ def made_since(home: Home, kinds: Iterable[type[Product]], began: float) -> list
         for folder in home.builds.glob(f"{kind.KIND}-*")
         if folder.stat().st_mtime >= began
         and (product := find_product(home, kind, folder.name.removeprefix(f"{kind.KIND}-")))
+        and "seconds" in product.record  # not so of kernel-tools-KEY, which is another kind
     ]
 
 

@@ -85,10 +85,13 @@ def test_what_was_built_meanwhile_is_told(
     with store.fresh(home, "kernel", "old", {"image": "x", "label": "an old kernel", "seconds": 7}):
         pass
     os.utime(store.folder_of(home, "kernel", "old"), (1, 1))
+    future = 2_000_000_000
+    with store.fresh(home, "kernel-tools", "new", {"label": "scripts, which took no time to speak of"}):
+        pass
+    os.utime(store.folder_of(home, "kernel-tools", "new"), (future, future))
     for kind, label, seconds in (("kernel", "a kernel", 155.2), ("qemu", "a monitor", 300.0)):
         with store.fresh(home, kind, "new", {"image": "x", "label": label, "seconds": seconds}):
             pass
-        future = 2_000_000_000
         os.utime(store.folder_of(home, kind, "new"), (future, future))
     assert main(["check"]) == 0
     said = capsys.readouterr().out.splitlines()
