@@ -92,14 +92,13 @@ def fresh(home: Home, kind: str, key: str, record: Mapping[str, object]) -> Iter
 
 def made_since(home: Home, kinds: Iterable[type[Product]], began: float) -> list[Product]:
     """The products that were put in place since `began`, a Unix time; a folder does not change afterwards."""
-    return [
-        product
-        for kind in kinds
-        for folder in home.builds.glob(f"{kind.KIND}-*")
-        if folder.stat().st_mtime >= began
-        and (product := find_product(home, kind, folder.name.removeprefix(f"{kind.KIND}-")))
-        and "seconds" in product.record  # not so of kernel-tools-KEY, which is another kind
-    ]
+    wanted = {kind.KIND: kind for kind in kinds}
+    found = []
+    for folder in home.builds.iterdir():
+        name, _, key = folder.name.rpartition("-")
+        if name in wanted and folder.stat().st_mtime >= began:
+            found.append(find_product(home, wanted[name], key))
+    return list(filter(None, found))
 
 
 def keep_product(
