@@ -42,7 +42,8 @@ def escape(data: bytes) -> bytes:
 
 def compile_with_steps(source: Path, program: Path) -> Path:
     flags = ["-Wall", "-Wextra", "-Werror", "-O2", f"-I{SOURCES}"]
-    words = ["gcc", *flags, "-o", program, source, *(SOURCES / name for name in SOURCE_NAMES)]
+    sources = [SOURCES / name for name in SOURCE_NAMES]
+    words: list[str | Path] = ["gcc", *flags, "-o", program, source, *sources]
     subprocess.run(words, check=True, cwd=SOURCES)
     return program
 
