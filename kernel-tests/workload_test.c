@@ -6,6 +6,8 @@
  * has them.
  */
 #include <dirent.h>
+#include <errno.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "two_sided.h"
@@ -285,6 +287,141 @@ TEST_F(workload, config_map)
 	WATCH_BOTH("w", CHANGES);
 	RUN("configmap", NULL);
 	SAME_EVENTS_OF_NAMES();
+}
+
+/* ------------------------------------------------- a watcher of a whole tree */
+
+#define GROWN_MAX	64	/* folders and files of workloads/grow.sh */
+
+/* What one that adds watches as folders appear knows of. */
+struct watcher {
+	struct events	ev;
+	char		folders[GROWN_MAX][64];	/* by watch descriptor */
+	char		files[GROWN_MAX][64];
+	size_t		count;
+};
+
+static bool knows(const struct watcher *watcher, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < watcher->count; i++)
+		if (!strcmp(watcher->files[i], path))
+			return true;
+	return false;
+}
+
+static void learn(struct watcher *watcher, const char *path)
+{
+	if (!knows(watcher, path) && watcher->count < GROWN_MAX)
+		snprintf(watcher->files[watcher->count++], 64, "%s", path);
+}
+
+static int look_into(struct watcher *watcher, const char *folder);
+
+/* Something that was told of, or found. */
+static int meet(struct watcher *watcher, const char *folder, const char *name,
+		bool is_folder)
+{
+	char path[64];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, name) >=
+	    sizeof(path))
+		return -ENAMETOOLONG;
+	if (is_folder)
+		return look_into(watcher, path);
+	learn(watcher, path);
+	return 0;
+}
+
+/* The watch first, then what was there before it. */
+static int look_into(struct watcher *watcher, const char *folder)
+{
+	int wd = inotify_add_watch(watcher->ev.fd, folder, IN_CREATE);
+	struct dirent *entry;
+	DIR *dir;
+	int ret = 0;
+
+	dir = opendir(folder);
+	if (wd < 0 || wd >= GROWN_MAX || !dir)
+		return -EIO;
+	snprintf(watcher->folders[wd], 64, "%s", folder);
+	while (!ret && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			ret = meet(watcher, folder, entry->d_name,
+				   entry->d_type == DT_DIR);
+	closedir(dir);
+	return ret;
+}
+
+/* Until the first sentinel: 0, or -errno. */
+static int follow(struct watcher *watcher)
+{
+	struct event event;
+	int ret;
+
+	do {
+		ret = events_next(&watcher->ev, &event);
+		if (ret != 1)
+			return ret ? ret : -ETIMEDOUT;
+		if (event.on == watcher->ev.sentinel)
+			return 0;
+		if (event.on < 0 || event.on >= GROWN_MAX)
+			return -ERANGE;
+		ret = meet(watcher, watcher->folders[event.on], event.name,
+			   event.mask & IN_ISDIR);
+	} while (!ret);
+	return ret;
+}
+
+static const char *const grown[] = {
+	"first", "x/first", "x/y/1", "x/y/5", "p/q/r/last",
+};
+
+/* Reads while the actor works; then: how many files it does not know of. */
+static int be_watcher(struct watcher *watcher)
+{
+	int missing = 0, ret = follow(watcher);
+	char path[64];
+	size_t i;
+	char top;
+
+	if (ret)
+		return 255;	/* it did not come to the end */
+	for (top = 'a'; top <= 'c'; top++) {
+		for (i = 0; i < ARRAY_SIZE(grown); i++) {
+			snprintf(path, sizeof(path), "w/%c/%s", top, grown[i]);
+			missing += !knows(watcher, path);
+		}
+	}
+	return missing;
+}
+
+/*
+ * Rule: one that watches each folder as soon as it is told of it, and then looks
+ * what is in it, knows of every file in the end.
+ * Source: inotify(7), "if monitoring an entire directory subtree, and a new
+ * subdirectory is created".
+ */
+TEST_F(workload, tree_grows_under_a_watcher)
+{
+	static struct watcher watcher;
+	int status;
+	pid_t child;
+
+	OPEN_INOTIFY(&watcher.ev);
+	ASSERT_EQ(0, look_into(&watcher, "w"));
+	child = fork();
+	ASSERT_GE(child, 0);
+	if (!child)
+		_exit(be_watcher(&watcher));
+	ACT("run", ".", "grow");
+	ASSERT_FINE(act_sentinel(&self->act));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	events_close(&watcher.ev);
+	ASSERT_EQ(0, status) {
+		TH_LOG("no event: %d files are not known of", status >> 8);
+	}
 }
 
 TEST_HARNESS_MAIN
