@@ -161,9 +161,8 @@ class Player:
             self._session = None
 
 
-async def smaller(player: Player, burst: Burst) -> tuple[Burst, str]:
+async def smaller(player: Player, burst: Burst, text: str) -> tuple[Burst, str]:
     """What is left of a burst when nothing can be left out any more, and what is wrong with it."""
-    text = "it does not happen again"
     while True:
         fewer = [burst[:at] + burst[at + 1 :] for at in range(len(burst) - 1)]
         # Twice each: once while the server is stopped
@@ -182,10 +181,11 @@ async def play_all(run: Run, folder: Path, lists: list[Burst]) -> tuple[list[Ver
     player = Player(run, folder)
     try:
         verdicts = await player.play(lists)
-        bad = [lines for lines, verdict in zip(lists, verdicts, strict=True) if not verdict.fine]
+        both = zip(lists, verdicts, strict=True)
+        bad = [(lines, verdict.text) for lines, verdict in both if not verdict.fine]
         if not bad:
             return verdicts, ""
-        lines, text = await smaller(player, min(bad, key=len))
+        lines, text = await smaller(player, *min(bad, key=lambda entry: len(entry[0])))
         return verdicts, f"{'; '.join(lines)}: {text}"
     finally:
         await player.close()
