@@ -58,11 +58,16 @@ TEST_F(workload, change_owners)
 
 	if (geteuid())
 		SKIP(return, "only root may give files away");
-	RUN("tree", "w/tree:80");
 	for (i = 0; i < 80; i++) {
-		char path[32];
+		LINE("mkdir w/%d 755", i);
+		LINE("mkdir w/%d/sub 755", i);
+		LINE("create w/%d/file 644", i);
+	}
+	PLAY();
+	for (i = 0; i < 80; i++) {
+		char path[16];
 
-		snprintf(path, sizeof(path), "w/tree/d%d", i);
+		snprintf(path, sizeof(path), "w/%d", i);
 		WATCH_BOTH(path, CHANGES);
 	}
 	RUN("chown_tree", "w");
@@ -75,7 +80,7 @@ TEST_F(workload, change_owners)
  */
 TEST_F(workload, change_modes)
 {
-	RUN("tree", "w/tree:30");
+	RUN("tree", "w/tree:10");
 	WATCH_TREE("w", CHANGES);
 	RUN("chmod_tree", "w/tree");
 	SAME_EVENTS_OF_NAMES();
@@ -100,7 +105,7 @@ TEST_F(workload, copy)
 TEST_F(workload, unpack)
 {
 	NEED("tar");
-	RUN("tree", "tree:5");
+	RUN("tree", "tree:3");
 	RUN("archive", "make");
 	RUN("copy", NULL);
 	WATCH_TREE("w", CHANGES);
