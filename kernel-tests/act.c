@@ -26,6 +26,7 @@ static const struct {
 } verbs_without_one_path[] = {
 	{ "rename", 3 }, { "link", 3 }, { "symlink", 2 },
 	{ "read", 0 }, { "pwrite", 0 }, { "close", 0 }, { "nop", 0 },
+	{ "flink", 2 }, { "fsync", 0 }, { "drop", 0 }, { "script", 0 },
 };
 
 struct step {
@@ -86,21 +87,19 @@ static void note_handle(struct act *act, char *const argv[])
 {
 	if (!strcmp(argv[0], "open"))
 		act->handles |= 1U << atoi(argv[3]);
+	if (!strcmp(argv[0], "tmpfile"))
+		act->handles |= 1U << atoi(argv[2]);
 	if (!strcmp(argv[0], "close"))
 		act->handles &= ~(1U << atoi(argv[1]));
+	/* Whatever its lines say. */
+	if (!strcmp(argv[0], "play"))
+		act->handles = ~0U;
 }
 
 static void close_handles(struct act *act)
 {
-	int handle, ret = 0;
-	char text[16];
-
-	for (handle = 0; handle < STEP_HANDLES_MAX && ret >= 0; handle++) {
-		if (!(act->handles & (1U << handle)))
-			continue;
-		snprintf(text, sizeof(text), "%d", handle);
-		ret = steps_ask(&act->steps, "host", "close", text, NULL);
-	}
+	if (act->handles)
+		steps_ask(&act->steps, "host", "drop", NULL);
 	act->handles = 0;
 }
 
@@ -115,6 +114,7 @@ static int step_there(struct act *act, const struct step *step)
 		steps_broken(strerror(-ret));
 	if (!ret)
 		note_handle(act, step->argv);
+	snprintf(act->values, sizeof(act->values), "%s", act->steps.values);
 	return ret;
 }
 

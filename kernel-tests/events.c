@@ -89,6 +89,13 @@ static void put_mask(char *text, bool fanotify, __u64 mask)
 		put(text, "no bit at all");
 }
 
+void events_put_inotify(char *text, __u32 mask, const char *name)
+{
+	put_mask(text, false, mask);
+	if (*name)
+		put_name(text, name);
+}
+
 static void put_object(char *text, const struct events *events, int id)
 {
 	size_t i;
@@ -388,6 +395,11 @@ static int next_within(struct events *events, struct event *event, int limit_ms)
 int events_next(struct events *events, struct event *event)
 {
 	return next_within(events, event, events_limit_ms());
+}
+
+int events_poll(struct events *events, struct event *event)
+{
+	return next_within(events, event, 0);
 }
 
 /* ------------------------------------------------------------- comparing */

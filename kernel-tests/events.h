@@ -108,6 +108,9 @@ int events_know(struct events *events, const char *path);
 /* The next event within the limit: 1, 0 if none came, or -errno. */
 int events_next(struct events *events, struct event *event);
 
+/* The same of what is there already. */
+int events_poll(struct events *events, struct event *event);
+
 /* Something is there to be read; nothing is read. */
 const char *events_await(struct events *events);
 
@@ -121,6 +124,12 @@ const char *events_expect(struct events *events, const struct want *wants,
 
 /* Nothing is there before the sentinels up to this number. */
 const char *events_expect_sentinel(struct events *events, unsigned int last);
+
+/*
+ * Append to a text of EVENTS_TEXT_MAX bytes the bits of an inotify event and its
+ * name, on one line whatever is in it.
+ */
+void events_put_inotify(char *text, __u32 mask, const char *name);
 
 /* Name of sentinel number n. */
 void events_sentinel_name(char *name, size_t size, unsigned int n);

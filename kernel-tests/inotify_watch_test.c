@@ -3,9 +3,12 @@
  * inotify: watches. What is asked for is what comes: to each group its own copy,
  * each event once, and nothing after the watch has gone.
  */
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "two_sided.h"
+
+#define ANOTHER		12345	/* a user that nobody is */
 
 /* One watch, its mask, and its end. */
 FIXTURE(watch)
@@ -514,6 +517,57 @@ TEST_F(groups, directory_and_file)
 	SEE_IN(&self->other, SELF(f, IN_MODIFY));
 	NOTHING_MORE();
 	NOTHING_MORE_IN(&self->other);
+}
+
+/* A process of another user: 0 if it saw the new file. */
+static int watch_as_user(struct events *ev, int ready, int go)
+{
+	struct event event;
+	char byte = 0;
+	int ret;
+
+	if (setgid(ANOTHER) || setuid(ANOTHER))
+		return 2;
+	if (events_inotify(ev) || events_watch(ev, "d", IN_CREATE) < 0)
+		return 3;
+	if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
+		return 4;
+	ret = events_next(ev, &event);
+	return ret == 1 && event.mask == IN_CREATE &&
+	       !strcmp(event.name, "new") ? 0 : 1;
+}
+
+/*
+ * Rule: each user who may look at a directory is told what happens in it.
+ * Source: inotify_add_watch(2), EACCES.
+ */
+TEST_F(groups, of_two_users)
+{
+	int ready[2], go[2], status, d;
+	char byte = 0;
+	pid_t child;
+
+	if (geteuid())
+		SKIP(return, "only root may become another user");
+	d = WATCH("d", IN_CREATE);
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(go));
+	child = fork();
+	ASSERT_GE(child, 0);
+	if (!child)
+		_exit(watch_as_user(&self->other, ready[1], go[0]));
+	close(ready[1]);
+	close(go[0]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	ACT("create", "d/new", "644");
+	ASSERT_EQ(1, write(go[1], &byte, 1));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status) {
+		TH_LOG("no event: the other user's process ends with %d",
+		       status >> 8);
+	}
+	SEE(EV(d, IN_CREATE, "new"));
+	NOTHING_MORE();
 }
 
 TEST_HARNESS_MAIN

@@ -17,6 +17,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -47,6 +48,8 @@ void step_actor_fini(struct step_actor *actor)
 	if (actor->root >= 0)
 		close(actor->root);
 	actor->root = -1;
+	free(actor->script);
+	actor->script = NULL;
 }
 
 static bool climbs(const char *path)

@@ -46,6 +46,20 @@
  *   stamp DIR COUNT GAP_US       COUNT times, GAP_US apart: create DIR/<t>, t
  *                                being step_ticks() just before, 16 hex digits
  *                                COUNT: up to STEP_COUNT_MAX, else EINVAL
+ *   tmpfile DIR HANDLE           open(DIR, O_TMPFILE|O_RDWR)
+ *   flink HANDLE NEW             linkat() of what is open: a name for it
+ *   fsync HANDLE                 drop: close every handle
+ *   script TEXT                  more lines of a script, each VERB [ARG ...]
+ *                                with fields as above, and a newline behind it
+ *   play DIR                     -> ERRNO[,ERRNO ...]: the lines so far, which
+ *                                are forgotten then, one after the other and
+ *                                without a pause; their paths are relative to
+ *                                DIR; what they return beside that is dropped
+ *                                up to STEP_PLAY_MAX lines, else E2BIG
+ *   run DIR NAME [ARG]           -> STATUS [TEXT] of the shell script NAME of
+ *                                workloads/, run in DIR; TEXT: the last line of
+ *                                what it complained about. All that it started
+ *                                is gone then; ENOENT: there is none such
  *   nop
  * VERBS of actor "server"
  *   pause | continue | kill      SIGSTOP, SIGCONT, SIGKILL of the server
@@ -71,6 +85,8 @@
 #define STEP_SLACK_MS		2000	/* the answer's way back */
 #define STEP_READ_MAX		1024
 #define STEP_COUNT_MAX		1000000
+#define STEP_SCRIPT_MAX		65536
+#define STEP_PLAY_MAX		900	/* their answer is one line */
 
 /* Environment of a test program; all unset in a plain kselftest run. */
 #define STEPS_ENV_LINE		"FARWATCH_STEPS"	/* a tty path, or "process" */
@@ -86,7 +102,9 @@ struct step_actor {
 	int	root;				/* O_PATH fd of the folder */
 	int	handles[STEP_HANDLES_MAX];	/* -1: free */
 	bool	plays_server;			/* there is none: its verbs do nothing */
+	bool	playing;			/* a line of a script */
 	long long until;			/* monotonic ms, 0: no deadline */
+	char	*script;			/* lines that are to be played */
 };
 
 int step_actor_init(struct step_actor *actor, const char *folder);

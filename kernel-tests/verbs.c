@@ -31,14 +31,6 @@
 #define QUIET_MS_MAX	3600000
 #define GAP_US_MAX	1000000
 
-struct step {
-	struct step_actor *actor;
-	int argc;
-	char *const *argv;	/* without the verb */
-	char *values;
-	size_t size;
-};
-
 /* What a system call on fd came to; fd is done with. */
 static int finish(int fd, int result)
 {
@@ -384,6 +376,67 @@ static int do_close(struct step *step)
 	return close(fd) ? -errno : 0;
 }
 
+static int do_tmpfile(struct step *step)
+{
+	int *handle = argument_handle(step, 1);
+	char link[32];
+	int node, fd;
+
+	if (!handle)
+		return -EINVAL;
+	if (*handle >= 0)
+		return -EBUSY;
+	node = open_node(step->actor, step->argv[0], O_DIRECTORY);
+	if (node < 0)
+		return node;
+	node_link(node, link, sizeof(link));
+	fd = open(link, O_TMPFILE | O_RDWR | O_CLOEXEC, FILL_MODE);
+	if (fd >= 0)
+		*handle = fd;
+	return finish(node, fd);
+}
+
+static int do_flink(struct step *step)
+{
+	int *handle = argument_handle(step, 0);
+	const char *name;
+	char link[32];
+	int dir;
+
+	if (!handle)
+		return -EINVAL;
+	if (*handle < 0)
+		return -EBADF;
+	dir = open_parent(step->actor, step->argv[1], &name);
+	if (dir < 0)
+		return dir;
+	node_link(*handle, link, sizeof(link));
+	return finish(dir, linkat(AT_FDCWD, link, dir, name, AT_SYMLINK_FOLLOW));
+}
+
+static int do_fsync(struct step *step)
+{
+	int *handle = argument_handle(step, 0);
+
+	if (!handle)
+		return -EINVAL;
+	if (*handle < 0)
+		return -EBADF;
+	return fsync(*handle) ? -errno : 0;
+}
+
+static int do_drop(struct step *step)
+{
+	int i;
+
+	for (i = 0; i < STEP_HANDLES_MAX; i++) {
+		if (step->actor->handles[i] >= 0)
+			close(step->actor->handles[i]);
+		step->actor->handles[i] = -1;
+	}
+	return 0;
+}
+
 static int do_stat(struct step *step)
 {
 	int node = open_node(step->actor, step->argv[0], O_NOFOLLOW);
@@ -550,6 +603,13 @@ static const struct verb file_verbs[] = {
 	{ "fill",	 3, 3, do_fill },
 	{ "clear",	 3, 3, do_clear },
 	{ "stamp",	 3, 3, do_stamp },
+	{ "tmpfile",	 2, 2, do_tmpfile },
+	{ "flink",	 2, 2, do_flink },
+	{ "fsync",	 1, 1, do_fsync },
+	{ "drop",	 0, 0, do_drop },
+	{ "script",	 1, 1, step_script },
+	{ "play",	 1, 1, step_play },
+	{ "run",	 2, 3, step_run },
 	{ "nop",	 0, 0, do_nop },
 };
 

@@ -18,10 +18,23 @@
  *
  * where the events are those that came until one by the other actor did that
  * was made last.
+ *
+ *	replay bursts FILE	lists with an empty line behind each: "late" or
+ *				"soon", then lines of a script (steps.h)
+ *
+ * The other actor plays each list in a new tree, at once, and nobody reads
+ * meanwhile (burst.h; "late": nor does the server). For each it prints one of
+ *
+ *	same			as on a local file system
+ *	joined			as that, but for what may be joined (stream.h)
+ *	wrong LOST EXTRA DEAD ORDER LAST PAIRS OVERFLOWS PROBLEM
+ *	stale PROBLEM		the events are right, and what is seen then is not
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "../burst.h"
 #include "gauge.h"
 
 #define WORDS_MAX	5
@@ -33,6 +46,12 @@ static const char *const watched[] = { "d", "d/sub", "d/f", "e", "e/g" };
 
 static int watches[WATCHED];
 static __u32 seen_cookies[COOKIES_MAX];
+
+static const char tree[] =
+	"mkdir d 777\nmkdir d/sub 777\nmkdir e 777\ncreate d/f 666\n"
+	"create e/g 666\n";
+
+static struct burst burst;
 
 static void begin(void)
 {
@@ -116,10 +135,73 @@ static void play(char *text)
 	show_events();
 }
 
+static void judge(const char *problem)
+{
+	const struct stream_verdict *v = &burst.verdict;
+
+	if (v->problem[0])
+		printf("wrong %u %u %u %u %u %u %u %s\n", v->lost, v->extra,
+		       v->dead, v->order, v->wrong_last, v->pairs,
+		       v->overflows, v->problem);
+	else if (problem)
+		printf("stale %s\n", problem);
+	else
+		printf("%s\n", v->same ? "same" : "joined");
+	fflush(stdout);
+}
+
+static void open_burst(void)
+{
+	char setup[sizeof(tree)], *rest = setup, *line;
+	size_t i;
+
+	memset(&stage, 0, sizeof(stage));
+	open_stage();
+	fine("native side", burst_open(&burst, &stage));
+	memcpy(setup, tree, sizeof(tree));
+	while ((line = strsep(&rest, "\n")) && *line)
+		fine(line, burst_line(&burst, "%s", line));
+	fine("tree", burst_play(&burst, true, false));
+	for (i = 0; i < WATCHED; i++)
+		need(watched[i], burst_watch(&burst, watched[i], IN_ALL_EVENTS));
+}
+
+static void play_burst(bool late)
+{
+	fine("list", burst_play(&burst, false, late));
+	judge(burst_compare(&burst, false));
+	burst_close(&burst);
+	act_close(&stage);
+}
+
+static void play_bursts(FILE *file)
+{
+	char line[256];
+	bool late;
+
+	while (fgets(line, sizeof(line), file)) {
+		late = !strcmp(line, "late\n");
+		open_burst();
+		while (fgets(line, sizeof(line), file) && *line != '\n') {
+			line[strcspn(line, "\n")] = '\0';
+			fine(line, burst_line(&burst, "%s", line));
+		}
+		play_burst(late);
+	}
+}
+
 int main(int argc, char *argv[])
 {
+	FILE *file;
 	int i;
 
+	if (argc == 3 && !strcmp(argv[1], "bursts")) {
+		file = fopen(argv[2], "r");
+		if (!file)
+			fail(argv[2], strerror(errno));
+		play_bursts(file);
+		return 0;
+	}
 	begin();
 	for (i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "-")) {

@@ -28,7 +28,9 @@ def home(tmp_path: Path) -> Home:
 def actor_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The host actor, built from the sources."""
     program = tmp_path_factory.mktemp("actor") / "actor"
-    names = ("guest/actor.c", "steps.c", "paths.c", "verbs.c", "serve.c")
-    sources = [checkout_root() / "kernel-tests" / name for name in names]
-    subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, *sources], check=True)
+    serving = ("steps.c", "paths.c", "verbs.c", "serve.c", "script.c", "run.c", "workloads.c")
+    folder = checkout_root() / "kernel-tests"
+    sources = [folder / name for name in ("guest/actor.c", *serving)]
+    flags = ["-Wall", "-Wextra", "-Werror", "-O1"]
+    subprocess.run(["gcc", *flags, "-o", program, *sources], check=True, cwd=folder)
     return program

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -24,7 +26,10 @@ from hypothesis import strategies as st
 from tests import TESTS
 
 SOURCES = TESTS.parents[1] / "kernel-tests"
-SOURCE_NAMES = ("steps.c", "paths.c", "verbs.c", "serve.c", "ask.c")
+SOURCE_NAMES = (
+    *("steps.c", "paths.c", "verbs.c", "serve.c", "ask.c"),
+    *("script.c", "run.c", "workloads.c"),
+)
 LIMIT = 5.0
 """Seconds that any answer may take."""
 PLAIN = (string.ascii_letters + string.digits + "._/+:=@,-").encode()
@@ -37,9 +42,9 @@ def escape(data: bytes) -> bytes:
 
 def compile_with_steps(source: Path, program: Path) -> Path:
     flags = ["-Wall", "-Wextra", "-Werror", "-O2", f"-I{SOURCES}"]
-    subprocess.run(
-        ["gcc", *flags, "-o", program, source, *(SOURCES / name for name in SOURCE_NAMES)], check=True
-    )
+    sources = [SOURCES / name for name in SOURCE_NAMES]
+    words: list[str | Path] = ["gcc", *flags, "-o", program, source, *sources]
+    subprocess.run(words, check=True, cwd=SOURCES)
     return program
 
 
@@ -256,6 +261,151 @@ def test_fill_minds_its_deadline(actor: Actor) -> None:
     assert actor.line() == b"1 %d" % errno.ETIMEDOUT
 
 
+def test_a_file_gets_its_name_last(actor: Actor) -> None:
+    code, _ = actor.ask("tmpfile", ".", "0")
+    if code == errno.EOPNOTSUPP:
+        pytest.skip("no O_TMPFILE on this file system")
+    actor.do("pwrite", "0", "0", "core")
+    assert not list(actor.folder.iterdir())
+    actor.do("fsync", "0")
+    actor.do("flink", "0", "a")
+    assert (actor.folder / "a").read_text() == "core"
+    assert actor.ask("flink", "0", "a")[0] == errno.EEXIST
+
+
+def test_drop_closes_all(actor: Actor) -> None:
+    (actor.folder / "a").touch()
+    for handle in "07":
+        actor.do("open", "a", "r", handle)
+    actor.do("drop")
+    assert [actor.ask("close", handle)[0] for handle in "07"] == [errno.EBADF] * 2
+
+
+# -- scripts, and workloads ----------------------------------------------------------
+
+
+def test_a_script_is_played_in_its_folder(actor: Actor) -> None:
+    actor.do("mkdir", "d", "755")
+    actor.do("script", "mkdir e 755\ncreate e/a%20b 644\n")
+    actor.do("script", "unlink none\nappend e/a%20b text\n")
+    assert actor.do("play", "d") == [f"0,0,{errno.ENOENT},0".encode()]
+    assert (actor.folder / "d" / "e" / "a b").read_text() == "text"
+    assert actor.ask("play", "d")[0] == errno.ENODATA
+
+
+def test_a_script_stays_in_its_folder(actor: Actor) -> None:
+    actor.do("mkdir", "d", "755")
+    lines = ["create ../out 644", "create /tmp/out 644", "script nop", "play .", "run . need sh"]
+    actor.do("script", "".join(f"{line}\n" for line in lines))
+    refusals = [errno.EXDEV, errno.EXDEV, errno.EINVAL, errno.EINVAL, errno.EINVAL]
+    assert actor.do("play", "d") == [",".join(map(str, refusals)).encode()]
+    assert [path.name for path in actor.folder.iterdir()] == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("create a 644", errno.EBADMSG),
+        ("create a 644\n\n", errno.EBADMSG),
+        ("create a 644\nnop %zz\n", errno.EBADMSG),
+        ("create a 644\nnop a%00b\n", errno.EINVAL),
+        ("create a 644\nnop 1 2 3 4 5 6 7 8\n", errno.E2BIG),
+        ("nop\n" * 901, errno.E2BIG),
+    ],
+)
+def test_a_script_that_is_malformed_does_nothing(actor: Actor, text: str, code: int) -> None:
+    for start in range(0, len(text), 1000):
+        actor.do("script", text[start : start + 1000])
+    assert actor.ask("play", ".")[0] == code
+    assert not list(actor.folder.iterdir())
+    for _ in range(3):
+        actor.do("script", "nop\n" * 300)
+    assert actor.do("play", ".") == [b",".join([b"0"] * 900)]
+
+
+def test_a_script_has_a_bound(actor: Actor) -> None:
+    text = "nop\n" * 300
+    codes = [actor.ask("script", text)[0] for _ in range(65536 // len(text) + 1)]
+    assert codes == [0] * (65536 // len(text)) + [errno.EMSGSIZE]
+
+
+def test_a_workload_is_run_in_its_folder(actor: Actor) -> None:
+    actor.do("mkdir", "d", "755")
+    assert actor.do("run", "d", "tree", "w:2") == [b"0"]
+    assert (actor.folder / "d/w/d1/f5").read_text() == "text\n"
+    assert actor.do("run", "d", "remove_tree", "w") == [b"0"]
+    assert not list((actor.folder / "d").iterdir())
+
+
+def test_what_a_workload_complains_about_is_told(actor: Actor) -> None:
+    (actor.folder / "w").touch()
+    status, text = actor.do("run", ".", "tree", "w:1")
+    assert status == b"1" and text.endswith(b"File%20exists")
+    assert actor.do("run", ".", "need", "no-such-program") == [b"127"]
+
+
+def test_every_workload_can_be_found() -> None:
+    listed = (SOURCES / "workloads.c").read_text(encoding="utf-8")
+    for path in (SOURCES / "workloads").iterdir():
+        assert f"workload {path.stem}\\n" in listed, path
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Iterator[Path]:
+    """An actor with a workload that does not end, and leaves children."""
+    copy = tmp_path / "sources"
+    shutil.copytree(SOURCES, copy)
+    (copy / "workloads" / "grow.sh").write_text("sleep 1000 & echo $! > pid; sleep 1000\n")
+    program = tmp_path / "actor"
+    flags = ["-Wall", "-Wextra", "-Werror", "-O2"]
+    sources = [name for name in SOURCE_NAMES if name != "ask.c"]
+    subprocess.run(["gcc", *flags, "-o", program, "guest/actor.c", *sources], check=True, cwd=copy)
+    yield program
+
+
+def ends(pid: int) -> bool:
+    """Whether a process is gone within the limit. One that nobody waits for is, too."""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def child_of_workload(folder: Path) -> int:
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, ValueError):
+            return int((folder / "pid").read_text())
+        time.sleep(0.01)
+    raise TimeoutError("the workload did not start")
+
+
+def test_a_workload_has_a_limit_and_leaves_nothing(endless: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    playing = Actor(endless, folder)
+    playing.send(b"1 1300 host run . grow\n")
+    assert playing.line() == b"1 %d" % errno.ETIMEDOUT
+    assert ends(child_of_workload(folder))
+    playing.stop()
+
+
+def test_a_workload_ends_with_its_actor(endless: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    playing = Actor(endless, folder)
+    playing.send(b"1 60000 host run . grow\n")
+    child = child_of_workload(folder)
+    playing.stop()
+    assert ends(child)
+
+
 def test_both_players_of_files_are_served(actor: Actor) -> None:
     assert actor.ask("nop", actor="guest2") == (0, [])
 
@@ -314,6 +464,16 @@ REFUSALS: list[tuple[int, tuple[str, ...]]] = [
     (errno.ENAMETOOLONG, ("create", "n" * 256, "644")),
     (errno.ENAMETOOLONG, ("fill", ".", "n" * 256, "1")),
     (errno.EINVAL, ("create", "a\0b", "644")),
+    (errno.EXDEV, ("tmpfile", "..", "0")),
+    (errno.EBADF, ("flink", "0", "x")),
+    (errno.EBADF, ("fsync", "0")),
+    (errno.ENODATA, ("play", ".")),
+    (errno.EXDEV, ("run", "..", "need", "sh")),
+    (errno.ELOOP, ("run", "out", "need", "sh")),
+    (errno.ENOTDIR, ("run", "f", "need", "sh")),
+    (errno.ENOENT, ("run", ".", "../need")),
+    (errno.ENOENT, ("run", ".", "")),
+    (errno.EINVAL, ("run", ".")),
 ]
 
 
@@ -470,7 +630,8 @@ PARTS = st.sampled_from([b"..", b".", b"", b"a", b"d", b"f", b"out", b"link", b"
 PATHS = st.lists(PARTS, min_size=1, max_size=4).map(b"/".join) | st.binary(max_size=8)
 VERBS = (
     "create write append truncate mkdir rmdir unlink rename link symlink chmod utimes "
-    "setxattr removexattr open read pwrite close stat fill clear stamp nop pause watches"
+    "setxattr removexattr open read pwrite close stat fill clear stamp tmpfile flink fsync drop "
+    "script play run nop pause watches"
 )
 FIELDS = PATHS | st.sampled_from([b"0", b"1", b"7", b"644", b"r", b"w", b"rw", b"a", b"d", b"exchange"])
 STEPS = st.builds(
