@@ -204,6 +204,7 @@ struct comparison {
 	const struct stream	*wanted_stream, *came_stream;
 	struct stream_verdict	*verdict;
 	int			on;
+	bool			linked;		/* the object got one more name */
 	struct list		wanted, came;
 	struct kind		*kinds;
 	size_t			count;
@@ -474,6 +475,9 @@ static bool find_wanted(struct comparison *c, struct order *order,
 	*place = NONE;
 	if (!kind->wanted)
 		return true;
+	/* May have joined the CREATE of that name, which is not told here. */
+	if (c->linked && event->mask & REPEATABLE && !event->name[0])
+		return true;
 	*place = next_of(c, kind, order->last);
 	if (*place != NONE)
 		kind->at = *place;
@@ -626,8 +630,24 @@ static bool same_lists(const struct comparison *c)
 	return true;
 }
 
+/* link(2) changes an object, and then makes a name. */
+static bool gets_link(const struct stream *stream, int on)
+{
+	size_t i;
+
+	for (i = 1; i < stream->count; i++) {
+		const struct stream_event *before = &stream->events[i - 1];
+
+		if (before->on == on && before->mask == IN_ATTRIB &&
+		    !before->name[0] && stream->events[i].mask == IN_CREATE)
+			return true;
+	}
+	return false;
+}
+
 static void compare_watch(struct comparison *c, bool by_name)
 {
+	c->linked = gets_link(c->wanted_stream, c->on);
 	c->kinds = calloc(c->wanted.count + c->came.count + 1,
 			  sizeof(*c->kinds));
 	c->count = 0;

@@ -16,6 +16,8 @@
  *		tells so
  *  ended	an object without a name ends here although somebody else has it
  *		open: what is done to it after that does not come
+ *  linked	what is done to a file by a name that it has got just now
+ *		joins the CREATE of that name, before what is done by another
  *  crossed	events of different watches may come in another order
  */
 #ifndef STREAM_H

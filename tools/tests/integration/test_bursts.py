@@ -200,11 +200,23 @@ def figures(verdicts: list[Verdict]) -> str:
     return f"{REVISION}: {len(verdicts)} bursts: {', '.join(parts)}, {kinds['stale']} stale"
 
 
+def examples(lists: list[Burst], verdicts: list[Verdict]) -> list[str]:
+    """For each kind of fault the shortest burst that has it, and as few others as can be."""
+    found = []
+    for name in (*COUNTED, "stale"):
+        both = zip(lists, verdicts, strict=True)
+        bad = [(v.counts, lines, v) for lines, v in both if v.counts.get(name) or v.kind == name]
+        if bad:
+            _, lines, verdict = min(bad, key=lambda entry: (sum(map(bool, entry[0].values())), len(entry[1])))
+            found.append(f"{name}: {'; '.join(lines)}: {verdict.text}")
+    return found
+
+
 def test_nothing_is_lost_and_the_last_event_is_true(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lists = bursts(BURSTS)
     verdicts, example = run_guests(App.here().home, lambda run: play_all(run, tmp_path, lists))
     with capsys.disabled():
-        print(f"\n{figures(verdicts)}")
+        print("\n".join(("", figures(verdicts), *examples(lists, verdicts))))
     assert not example
