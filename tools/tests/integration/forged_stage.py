@@ -30,9 +30,9 @@ FLAVOR = os.environ.get("FARWATCH_TEST_FLAVOR", "plain")
 """Of all kernels with which these tests are done."""
 
 
-def setting_of(revision: str, engine: str = "uml") -> Setting:
+def setting_of(revision: str, engine: str = "uml", flavor: str = FLAVOR) -> Setting:
     app = App.here()
-    wish = Wish((), engine=engine, edited=False, flavor=FLAVOR)
+    wish = Wish((), engine=engine, edited=False, flavor=flavor)
     return setting_for(app, wish, app.catalog.revision(revision))
 
 
