@@ -294,7 +294,7 @@ def test_whatever_comes(stage: Stage, seed: int) -> None:
 
 def mutated(dice: random.Random) -> Message:
     def name() -> bytes | None:
-        return bytes(dice.choices(b"abc./\0\xff", k=dice.choice([1, 1, 2, 3, 255, 256, 1024, 1025]))) or None
+        return bytes(dice.choices(b"abc./\0\xff", k=dice.choice([1, 1, 2, 3, 255, 1025]))) or None
 
     masks = [1 << dice.randrange(13), dice.getrandbits(32), ISDIR | 1 << dice.randrange(13), RENAME, OBJECT]
     sent = message(
