@@ -875,4 +875,84 @@ TEST_F(name, modify)
 	NOTHING_MORE();
 }
 
+/*
+ * Rule: a marked file is reported by its directory and its name.
+ * Source: fanotify_init(2), FAN_REPORT_DFID_NAME; fanotify_mark(), "If group
+ * needs to report parent fid", fs/notify/fanotify/fanotify_user.c.
+ */
+TEST_F(name, marked_file)
+{
+	int d;
+
+	PIN("d");
+	d = KNOW("d");
+	MARK("d/f", FAN_MODIFY);
+	ACT("write", "d/f", "0", "new text");
+	SEE(CHILD(d, FAN_MODIFY, "f", NO_CHILD));
+	NOTHING_MORE();
+}
+
+/* A marked directory, in a group that asks for its handle and for no names. */
+FIXTURE(parent)
+{
+	struct act act;
+	struct events ev;
+};
+
+#define FIXTURE_NAME parent
+#include "fixture.h"
+
+FIXTURE_SETUP(parent)
+{
+	SET_THE_STAGE();
+	HERE("mkdir", "d", "777");
+	HERE("create", "d/f", "666");
+	OPEN_FANOTIFY(&self->ev, FAN_REPORT_DIR_FID);
+}
+
+/*
+ * Rule: what is done to an entry is reported by the handle of its directory.
+ * Source: fanotify_init(2), FAN_REPORT_DIR_FID.
+ */
+TEST_F(parent, modify)
+{
+	int d = MARK("d", FAN_MODIFY | FAN_EVENT_ON_CHILD);
+
+	ACT("write", "d/f", "0", "new text");
+	SEE(SELF(d, FAN_MODIFY));
+	NOTHING_MORE();
+}
+
+/* The same for a group that asks for the handle of the object as well. */
+FIXTURE(both)
+{
+	struct act act;
+	struct events ev;
+};
+
+#define FIXTURE_NAME both
+#include "fixture.h"
+
+FIXTURE_SETUP(both)
+{
+	SET_THE_STAGE();
+	HERE("mkdir", "d", "777");
+	HERE("create", "d/f", "666");
+	OPEN_FANOTIFY(&self->ev, FAN_REPORT_DIR_FID | FAN_REPORT_FID);
+}
+
+/*
+ * Rule: what is done to an entry is reported by the handle of its directory,
+ * and that of the object, if that is known.
+ * Source: fanotify_init(2), FAN_REPORT_DIR_FID with FAN_REPORT_FID.
+ */
+TEST_F(both, modify)
+{
+	int d = MARK("d", FAN_MODIFY | FAN_EVENT_ON_CHILD);
+
+	ACT("write", "d/f", "0", "new text");
+	SEE(SELF(d, FAN_MODIFY));
+	NOTHING_MORE();
+}
+
 TEST_HARNESS_MAIN

@@ -6,6 +6,8 @@
  * to count, and the events are as ever.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/fanotify.h>
 #include <unistd.h>
 
 #include "two_sided.h"
@@ -77,6 +79,24 @@ TEST_F(server, oneshot)
 	ACT("create", "d/new", "644");
 	SEE(EV(d, IN_CREATE, "new"), SELF(d, IN_IGNORED));
 	SERVER_WATCHES(1);
+}
+
+/*
+ * Rule: a group that gets file descriptors cannot be told of what others do, and
+ * needs no watch of the server, nor room for one.
+ * Source: fanotify(7), fd; a file that others have changed has none to pass on.
+ */
+TEST_F(server, descriptors)
+{
+	int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY);
+
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		SKIP(return, "fanotify_init: %s", strerror(errno));
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, fanotify_mark(fd, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD,
+				   "d/f"));
+	SERVER_WATCHES(1);
+	close(fd);
 }
 
 /*

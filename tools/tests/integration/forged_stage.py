@@ -30,9 +30,9 @@ FLAVOR = os.environ.get("FARWATCH_TEST_FLAVOR", "plain")
 """Of all kernels with which these tests are done."""
 
 
-def setting_of(revision: str, engine: str = "uml") -> Setting:
+def setting_of(revision: str, engine: str = "uml", flavor: str = FLAVOR) -> Setting:
     app = App.here()
-    wish = Wish((), engine=engine, edited=False, flavor=FLAVOR)
+    wish = Wish((), engine=engine, edited=False, flavor=flavor)
     return setting_for(app, wish, app.catalog.revision(revision))
 
 
@@ -46,6 +46,8 @@ class Played:
     ended: str
     watches: list[str] = field(default_factory=list)
     """What the device was asked to watch."""
+    asked: list[str] = field(default_factory=list)
+    """All that the device was asked and told of, in its words."""
 
 
 @dataclass
@@ -55,7 +57,9 @@ class Stage:
     setting: Setting
     folder: Path
 
-    def play(self, *, silence: float = 5.0, **plan: Any) -> Played:
+    def play(self, *, silence: float = 5.0, script: str = "", **plan: Any) -> Played:
+        """Play a plan for device.py, with a script for script.py in the guest, else with guest.py."""
+        (self.folder / "script").write_text(script)
         full = {"notify": True, "grant": True, "buf_size": 512, "queues": 1, "messages": [], **plan}
         (self.folder / "plan.json").write_text(json.dumps(full))
         device = self.folder / "device"
@@ -72,8 +76,12 @@ class Stage:
         try:
             await session.boot(60)
             python = os.path.realpath(sys.executable)
-            program = f"/mnt/host{FORGE / 'guest.py'}"
-            await session.test(trace, [python, "-I", program, str(silence)], {})
+            script = self.folder / "script"
+            words = (
+                ["script.py", f"/mnt/host{script}"] if script.stat().st_size else ["guest.py", str(silence)]
+            )
+            words[0] = f"/mnt/host{FORGE / words[0]}"
+            await session.test(trace, [python, "-I", *words], {})
             await session.power_off()
         finally:
             await session.close()
@@ -82,5 +90,6 @@ class Stage:
         console = "".join(text).splitlines()
         assert scan(console) == []
         said = [path.read_text("utf-8", "replace") for path in sorted(self.folder.rglob("server.log"))]
-        watches = [line.partition("watch ")[2] for line in "".join(said).splitlines() if "watch " in line]
-        return Played([line.decode() for line in trace.output], console, trace.ended, watches)
+        asked = "".join(said).splitlines()
+        watches = [line.partition("watch ")[2] for line in asked if "watch " in line]
+        return Played([line.decode() for line in trace.output], console, trace.ended, watches, asked)

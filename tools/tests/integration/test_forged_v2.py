@@ -33,6 +33,9 @@ EVENT = 10
 BODY = struct.Struct("<6Q4I")
 HEAD = struct.Struct("<IiQ")
 LONGEST = HEAD.size + BODY.size + 2 * 256
+"""Of the messages that a device has to have room for."""
+LONGEST_NAME = 1024
+"""On a connection whose requests have one page."""
 
 
 def message(
@@ -123,7 +126,13 @@ def taken(rest: bytes, lens: Sequence[int]) -> list[bytes] | None:
             names.append(b"")
             continue
         name, end = rest[:size], rest[size : size + 1]
-        if size > 255 or len(name) != size or end != b"\0" or {0, 47} & set(name) or name in (b".", b".."):
+        if (
+            size > LONGEST_NAME
+            or len(name) != size
+            or end != b"\0"
+            or {0, 47} & set(name)
+            or name in (b".", b"..")
+        ):
             return None
         names.append(name)
         rest = rest[size + 1 :]
@@ -177,7 +186,7 @@ FORGED: dict[str, Message] = {
     "length of four gigabytes": message(length=0xFFFFFFFF),
     "more used than said": message(used=200),
     "less used than said": message(used=80),
-    "more used than the buffer has": message(used=1025),
+    "more used than the buffer has": message(used=4097),
     "an answer": message(unique=7),
     "another code": message(code=3),
     "the smallest code": message(code=-(2**31)),
@@ -198,7 +207,7 @@ FORGED: dict[str, Message] = {
     "NUL inside": message(name=b"a\0b"),
     "dot": message(name=b"."),
     "dot dot": message(name=b".."),
-    "256 bytes": message(name=b"n" * 256),
+    "1025 bytes": message(name=b"n" * 1025),
     "name without its NUL": message(name=b"ab", namelen=3),
     "name shorter than its room": message(name=b"abcd", namelen=2),
     "name of four gigabytes": message(namelen=0xFFFFFFFF),
@@ -216,7 +225,7 @@ FORGED: dict[str, Message] = {
     "new name with a slash": message(RENAME, b"x", b"a/b"),
     "new name without its directory": message(RENAME, b"x", b"y", newdir=0),
     "new directory without a name": message(RENAME, b"x", newdir=WATCHED),
-    "new name that is too long": message(RENAME, b"x", b"n" * 256),
+    "new name that is too long": message(RENAME, b"x", b"n" * 1025),
     "new name longer than its room": message(RENAME, b"x", b"y", newnamelen=100),
     "unlinked rename": message(RENAME, b"x", b"y", flags=UNLINKED),
     "unknown flag": message(flags=8),
@@ -231,14 +240,14 @@ FORGED: dict[str, Message] = {
 }
 
 
-def play(stage: Stage, sent: Sequence[Message], **more: int) -> list[str]:
-    return seen(stage.play(messages=list(sent), **{"buf_size": 1024, **more}).events)
+def play(stage: Stage, sent: Sequence[Message]) -> list[str]:
+    return seen(stage.play(messages=list(sent), buf_size=4096).events)
 
 
 def test_what_is_forged_is_dropped_and_nothing_else(stage: Stage) -> None:
     assert [name for name, sent in FORGED.items() if meaning(sent)] == []
     sent = list(each_answered(list(FORGED.values())))
-    played = stage.play(messages=sent, buf_size=1024)
+    played = stage.play(messages=sent, buf_size=4096)
     assert seen(played.events) == wanted(sent)
     assert any("malformed notification" in line for line in played.console)
     assert any("refused: error -22" in line for line in played.console)
@@ -285,7 +294,7 @@ def test_whatever_comes(stage: Stage, seed: int) -> None:
 
 def mutated(dice: random.Random) -> Message:
     def name() -> bytes | None:
-        return bytes(dice.choices(b"abc./\0\xff", k=dice.choice([1, 1, 2, 3, 255, 256]))) or None
+        return bytes(dice.choices(b"abc./\0\xff", k=dice.choice([1, 1, 2, 3, 255, 1025]))) or None
 
     masks = [1 << dice.randrange(13), dice.getrandbits(32), ISDIR | 1 << dice.randrange(13), RENAME, OBJECT]
     sent = message(

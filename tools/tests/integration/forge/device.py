@@ -9,7 +9,16 @@
     "made": [message]     sent when the first directory is made
     "early": [message]    sent as soon as there is a buffer, before anything is mounted
     "messages": [message] sent when GO is looked up and something is watched
-    "late": [message] }   sent after DESTROY
+    "late": [message]     sent after DESTROY
+    "valid": int          for how many seconds names and attributes may be cached
+    "keep": bool          what is cached of data stays when a file is opened
+    "nodes": [node]       what there is besides the root, in the beginning
+    "steps": {KEY: step} } done when "do-KEY" is looked up
+
+node: { "name": NAME (in the root, or PARENT/NAME), "id": nodeid, and if that is not the default
+        "gen": int, "mode": int, "data": str, "nlink": int, "submount": bool }
+step: { "nodes": [node], "gone": [NAME], "messages": [message], "refuse": errno of FSNOTIFY from now on,
+        "hold": "lookup NAME" or "watch NODEID MASK": the next such request waits for "release": true }
 
 message: { "data": hex, "used": int (length that is claimed), "id": int (descriptor that is claimed) }
 
@@ -40,7 +49,8 @@ HEADER = struct.Struct("<III")
 (SET_VRING_BASE, GET_VRING_BASE, SET_VRING_KICK, SET_VRING_CALL) = (10, 11, 12, 13)
 (GET_PROTOCOL, GET_QUEUE_NUM, SET_VRING_ENABLE, GET_CONFIG) = (15, 17, 18, 24)
 (LOOKUP, FORGET, GETATTR, SETATTR, MKDIR, INIT, DESTROY, FSNOTIFY) = (1, 2, 3, 4, 9, 26, 38, 54)
-BATCH_FORGET = 42
+(OPEN, READ, STATFS, RELEASE, OPENDIR, RELEASEDIR, BATCH_FORGET) = (14, 15, 17, 18, 27, 29, 42)
+KEEP_CACHE = 1 << 1
 ENOENT, ENOSYS = 2, 38
 HAVE_FSNOTIFY, INIT_EXT = 1 << 44, 1 << 30
 DESCRIPTOR_NEXT, DESCRIPTOR_WRITE = 1, 2
@@ -75,6 +85,18 @@ class Chain:
     room: list[tuple[int, int]] = field(default_factory=list)
 
 
+@dataclass
+class Node:
+    """An object: what LOOKUP and GETATTR tell of it."""
+
+    id: int
+    gen: int = 1
+    mode: int = 0o40777
+    data: str = ""
+    nlink: int = 2
+    submount: bool = False
+
+
 class Device:
     def __init__(self, connection: socket.socket, plan: dict[str, Any]) -> None:
         self.socket = connection
@@ -83,7 +105,13 @@ class Device:
         self.regions: list[Region] = []
         self.queues: dict[int, Queue] = {}
         self.pending: list[dict[str, Any]] = list(plan.get("early", []))
-        self.nodes = {1: "/"}
+        self.nodes = {1: Node(1)}
+        self.names: dict[tuple[int, str], int] = {}
+        self.made = 0
+        self.refuse = 0
+        self.said = self.hold = ""
+        self.held: list[tuple[Queue, Chain, bytes]] = []
+        self.change({key: plan[key] for key in ("nodes", "refuse", "hold") if key in plan})
         self.watched = False
         self.selector = selectors.DefaultSelector()
         self.selector.register(connection, selectors.EVENT_READ, None)
@@ -226,22 +254,54 @@ class Device:
             self.notify()
             return
         while (chain := self.pop(queue)) is not None:
-            self.push(queue, chain.head, self.reply(chain))
-            self.call(queue)
-            self.notify()
+            answer = self.reply(chain)
+            if self.hold and self.hold == self.said:
+                self.hold = ""
+                self.held.append((queue, chain, answer))
+                continue
+            self.give(queue, chain, answer)
 
-    def reply(self, chain: Chain) -> int:
-        """Carry out a request; bytes of the answer."""
-        _size, opcode, unique, nodeid = struct.unpack_from("<IIQQ", chain.data)
-        error, body = self.fuse(opcode, nodeid, chain.data[40:])
-        if opcode in (FORGET, BATCH_FORGET) or not chain.room:
-            return 0
-        answer = struct.pack("<IiQ", 16 + len(body), -error, unique) + body
+    def give(self, queue: Queue, chain: Chain, answer: bytes) -> None:
         rest = answer
         for address, room in chain.room:
             self.write(address, rest[:room])
             rest = rest[room:]
-        return len(answer)
+        self.push(queue, chain.head, len(answer))
+        self.call(queue)
+        self.notify()
+
+    def reply(self, chain: Chain) -> bytes:
+        """Carry out a request."""
+        _size, opcode, unique, nodeid = struct.unpack_from("<IIQQ", chain.data)
+        self.said = ""
+        error, body = self.fuse(opcode, nodeid, chain.data[40:])
+        if opcode in (FORGET, BATCH_FORGET) or not chain.room:
+            return b""
+        return struct.pack("<IiQ", 16 + len(body), -error, unique) + body
+
+    def say(self, text: str) -> None:
+        self.said = text
+        print(text, file=sys.stderr, flush=True)
+
+    def change(self, step: dict[str, Any]) -> None:
+        """What a step does, or the plan in the beginning."""
+        for name in step.get("gone", []):
+            del self.names[self.at(name)]
+        for given in step.get("nodes", []):
+            node = Node(**{key: value for key, value in given.items() if key != "name"})
+            self.nodes[node.id] = node
+            self.names[self.at(given["name"])] = node.id
+        self.refuse = step.get("refuse", self.refuse)
+        self.hold = step.get("hold", self.hold)
+        self.pending += step.get("messages", [])
+        if step.get("release"):
+            held, self.held = self.held, []
+            for queue, chain, answer in held:
+                self.give(queue, chain, answer)
+
+    def at(self, path: str) -> tuple[int, str]:
+        parent, _, name = path.rpartition("/")
+        return (self.names[1, parent] if parent else 1), name
 
     def notify(self) -> None:
         queue = self.queues.get(1)
@@ -267,30 +327,55 @@ class Device:
             self.pending += self.plan.get("late", [])
             return 0, b""
         if opcode in (GETATTR, SETATTR):
-            return (0, bytes(16) + self.attributes(nodeid)) if nodeid in self.nodes else (ENOENT, b"")
+            return self.attr(nodeid)
         if opcode in (LOOKUP, MKDIR):
-            return self.entry(opcode, data)
+            return self.entry(opcode, nodeid, data)
+        if opcode in (OPEN, OPENDIR):
+            return 0, struct.pack("<QIi", 0, KEEP_CACHE if self.plan.get("keep") else 0, 0)
+        if opcode == READ:
+            _, offset, size = struct.unpack_from("<QQI", data)
+            return 0, self.nodes[nodeid].data.encode()[offset : offset + size]
+        if opcode == STATFS:
+            return 0, struct.pack("<5Q4I", 0, 0, 0, 0, 0, 4096, 255, 4096, 0).ljust(80, b"\0")
         if opcode == FSNOTIFY:
-            print(f"watch {nodeid} {struct.unpack_from('<Q', data)[0]:#x}", file=sys.stderr, flush=True)
+            self.say(f"watch {nodeid} {struct.unpack_from('<Q', data)[0]:#x}")
             self.watched = True
-            return 0, b""
-        return (0, b"") if opcode in (FORGET, BATCH_FORGET) else (ENOSYS, b"")
+            return self.refuse, b""
+        return (0, b"") if opcode in (FORGET, BATCH_FORGET, RELEASE, RELEASEDIR) else (ENOSYS, b"")
 
-    def entry(self, opcode: int, data: bytes) -> tuple[int, bytes]:
+    def attr(self, nodeid: int) -> tuple[int, bytes]:
+        if nodeid not in self.nodes:
+            return ENOENT, b""
+        return 0, struct.pack("<QII", self.plan.get("valid", 0), 0, 0) + self.attributes(self.nodes[nodeid])
+
+    def entry(self, opcode: int, parent: int, data: bytes) -> tuple[int, bytes]:
         name = data[8 if opcode == MKDIR else 0 :].split(b"\0")[0].decode("ascii", "replace")
-        known = {text: node for node, text in self.nodes.items()}
-        if opcode == LOOKUP and name not in known:
+        self.say(f"{'mkdir' if opcode == MKDIR else 'lookup'} {name}")
+        if opcode == LOOKUP and (parent, name) not in self.names:
             if name == GO and self.watched:
                 self.pending += self.plan.pop("messages", [])
+            if name.startswith("do-"):
+                self.change(self.plan["steps"][name.removeprefix("do-")])
+                self.said = ""
             return ENOENT, b""
-        node = known.get(name) or len(self.nodes) + 1
-        if opcode == MKDIR and len(self.nodes) == 1:
-            self.pending += self.plan.get("made", [])
-        self.nodes[node] = name
-        return 0, struct.pack("<QQQQII", node, 1, 0, 0, 0, 0) + self.attributes(node)
+        if opcode == MKDIR:
+            self.made += 1
+            if self.made == 1:
+                self.pending += self.plan.get("made", [])
+            self.nodes[self.made + 1] = Node(self.made + 1)
+            self.names[parent, name] = self.made + 1
+        node = self.nodes[self.names[parent, name]]
+        valid = self.plan.get("valid", 0)
+        return 0, struct.pack("<QQQQII", node.id, node.gen, valid, valid, 0, 0) + self.attributes(node)
 
-    def attributes(self, node: int) -> bytes:
-        return struct.pack("<QQQQQQIIIIIIIIII", node, 0, 0, 0, 0, 0, 0, 0, 0, 0o40777, 2, 0, 0, 0, 4096, 0)
+    def attributes(self, node: Node) -> bytes:
+        times = (0, 0, 0, 0, 0, 0)
+        owner = (0, 0, 0)
+        return struct.pack(
+            "<QQQQQQIIIIIIIIII",
+            *(node.id, len(node.data), *times[:4], *times[:3]),
+            *(node.mode, node.nlink, *owner, 4096, int(node.submount)),
+        )
 
 
 def main() -> int:
