@@ -22,6 +22,7 @@ struct act {
 	bool			own_mount;	/* and is a mount of its own */
 	bool			connected;
 	bool			unmounted;	/* act_close() mounts again */
+	bool			read_only;	/* for this process; not the actor */
 	const char		*skip;		/* why the test cannot run */
 	unsigned int		sentinels;	/* made so far */
 	unsigned int		handles;	/* that the other actor has open */
@@ -37,7 +38,10 @@ struct act {
 const char *act_open(struct act *act, bool remote);
 void act_close(struct act *act);
 
-/* One step by this process, whoever the actor is. Arguments end with NULL. */
+/*
+ * One step by this process, whoever the actor is. Arguments end with NULL. On a
+ * share that is read-only for this process the actor does it all the same.
+ */
 const char *act_here(struct act *act, const char *verb, ...);
 /* One step by the actor. */
 const char *act_do(struct act *act, const char *verb, ...);
