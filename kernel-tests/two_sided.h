@@ -100,6 +100,12 @@
 		SKIP(return, "no user attributes on this mount");	\
 } while (0)
 
+/* Where the rule is about what this process itself changes. */
+#define SKIP_WHERE_READ_ONLY() do {					\
+	if (self->act.read_only)					\
+		SKIP(return, "the share is read-only here");		\
+} while (0)
+
 /* The server of the share: a step of its keeper, and how much it watches. */
 #define SERVER(verb)	ASSERT_FINE(act_server(&self->act, verb))
 #define SERVER_WATCHES(count)						\
