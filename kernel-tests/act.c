@@ -181,6 +181,21 @@ const char *act_do(struct act *act, const char *verb, ...)
 	return text;
 }
 
+const char *act_at_top(struct act *act, const char *verb, ...)
+{
+	char work[sizeof(act->work)];
+	const char *text;
+	va_list args;
+
+	memcpy(work, act->work, sizeof(work));
+	snprintf(act->work, sizeof(act->work), ".");
+	va_start(args, verb);
+	text = act_list(act, 0, verb, args);
+	va_end(args);
+	memcpy(act->work, work, sizeof(work));
+	return text;
+}
+
 const char *act_fails(struct act *act, int error, const char *verb, ...)
 {
 	const char *text;

@@ -45,6 +45,8 @@ void act_close(struct act *act);
 const char *act_here(struct act *act, const char *verb, ...);
 /* One step by the actor. */
 const char *act_do(struct act *act, const char *verb, ...);
+/* The same, with paths that are relative to the top of the share. */
+const char *act_at_top(struct act *act, const char *verb, ...);
 /* One step by the actor that is to fail with this errno. */
 const char *act_fails(struct act *act, int error, const char *verb, ...);
 

@@ -389,6 +389,22 @@ TEST_F(watch, own_rename_once)
 }
 
 /*
+ * Rule: the folder that the test was given can be watched as any other. Where
+ * that is a mount, or a subvolume, in the share, it is a root there.
+ * Source: fuse(4), FUSE_ATTR_SUBMOUNT; inotify(7).
+ */
+TEST_F(watch, given_folder)
+{
+	int top = WATCH(self->act.top, IN_CREATE | IN_DELETE);
+
+	ACT_AT_TOP("create", "beside", "644");
+	SEE(EV(top, IN_CREATE, "beside"));
+	ACT_AT_TOP("unlink", "beside");
+	SEE(EV(top, IN_DELETE, "beside"));
+	NOTHING_MORE();
+}
+
+/*
  * Rule: a watch is there when inotify_add_watch() returns: what happens right
  * afterwards is seen.
  * Source: inotify_add_watch(2); every client adds the watch, then scans.

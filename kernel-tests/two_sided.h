@@ -89,6 +89,7 @@
 
 /* Steps: by the actor of the variant, or by this process. */
 #define ACT(...)	ASSERT_FINE(act_do(&self->act, __VA_ARGS__, NULL))
+#define ACT_AT_TOP(...)	ASSERT_FINE(act_at_top(&self->act, __VA_ARGS__, NULL))
 #define ACT_FAILS(error, ...)						\
 	ASSERT_FINE(act_fails(&self->act, error, __VA_ARGS__, NULL))
 #define HERE(...)	ASSERT_FINE(act_here(&self->act, __VA_ARGS__, NULL))
