@@ -164,7 +164,7 @@ def _cannot_mount(share_setting: ShareSetting, said: list[bytes]) -> FarwatchErr
     return FarwatchError(
         f"cannot mount what share setting {share_setting.name} wants",
         cause=cause,
-        hint=_AS_ROOT if denied and os.geteuid() != 0 else "",
+        hint=_hint() if denied else "",
     )
 
 
