@@ -15,6 +15,7 @@ import asyncio
 import ctypes
 import errno
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from farwatch.errors import FarwatchError
 from farwatch.model import ShareSetting
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run
+from farwatch.system.needs import package_of
 
 _SIZE = "1G"
 """Of an image, which is as large on disk as what is written to it; xfs wants more than 300 MB."""
@@ -160,12 +162,16 @@ def _cannot_mount(share_setting: ShareSetting, said: list[bytes]) -> FarwatchErr
     cause = (
         " ".join(b" ".join(said).decode("utf-8", "replace").split()) or "the shell that mounts it has ended"
     )
-    denied = any(word in cause for word in ("not permitted", "denied", "superuser"))
     return FarwatchError(
-        f"cannot mount what share setting {share_setting.name} wants",
-        cause=cause,
-        hint=_hint() if denied else "",
+        f"cannot mount what share setting {share_setting.name} wants", cause=cause, hint=_help_for(cause)
     )
+
+
+def _help_for(cause: str) -> str:
+    if missing := re.search(r"(\S+): not found", cause):
+        return f"install {package_of(missing[1])}"
+    denied = any(word in cause for word in ("not permitted", "denied", "superuser"))
+    return _hint() if denied else ""
 
 
 # What a machine has

@@ -122,10 +122,14 @@ def test_a_machine_that_refuses_says_so(
     assert trouble(home, setting) == "unshare: unshare failed: Operation not permitted; run farwatch as root"
 
 
-def test_a_program_that_is_not_there_is_named(home: Home, poor: Path) -> None:
-    script(poor / "mkfs.xfs", "echo 'mkfs.xfs: made up' >&2; exit 1")
-    why = trouble(home, ShareSetting("on-xfs", file_system="xfs"))
-    assert "made up" in why or "Operation not permitted" in why
+@pytest.mark.parametrize("name", ["mkfs.xfs", "mkfs.btrfs"])
+def test_a_program_that_is_not_there_is_named_with_its_package(home: Home, poor: Path, name: str) -> None:
+    kind = name.partition(".")[2]
+    script(poor / name, f"echo 'sh: 1: {name}: not found' >&2; exit 127")
+    why = trouble(home, ShareSetting("made-up", file_system=kind))  # type: ignore[arg-type]
+    if "not permitted" not in why:
+        package = {"xfs": "xfsprogs", "btrfs": "btrfs-progs"}[kind]
+        assert why == f"sh: 1: {name}: not found; install {package}"
 
 
 def test_no_attributes_no_share(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
