@@ -467,6 +467,20 @@ void act_close(struct act *act)
 		rmdir(act->top);
 }
 
+const char *act_step_out(struct act *act)
+{
+	if (chdir("/"))
+		return tell_problem(act, "chdir /", errno);
+	if (!act->remote || act->own_mount)
+		return NULL;
+	if (act->here.root >= 0)
+		step_actor_fini(&act->here);
+	/* An ordinary folder is no mount. */
+	if (umount2(act->top, 0) && errno != EINVAL && errno != EPERM)
+		return tell_problem(act, "umount", errno);
+	return NULL;
+}
+
 const char *act_unmount(struct act *act)
 {
 	const char *mounted = getenv(STEPS_ENV_MOUNT);

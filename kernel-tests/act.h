@@ -70,6 +70,12 @@ const char *act_sentinel(struct act *act);
 long act_swap_number(const char *path, long number);
 
 /*
+ * Be in the test's folder no more; what is mounted there because somebody here
+ * went there is mounted no more. Local steps have to stay.
+ */
+const char *act_step_out(struct act *act);
+
+/*
  * Unmount the share, which nobody else has mounted. act->skip is set when there
  * is no mount that would be the only one.
  */

@@ -405,6 +405,25 @@ TEST_F(watch, given_folder)
 }
 
 /*
+ * Rule: the same for a folder that nobody here has entered yet: what is a mount
+ * in the share is mounted here by who enters it.
+ * Source: fuse_dentry_automount(), fs/fuse/dir.c.
+ */
+TEST_F(watch, given_folder_not_entered)
+{
+	struct events ev;
+	int top;
+
+	ASSERT_FINE(act_step_out(&self->act));
+	ASSERT_NUMBER(events_inotify(&ev));
+	top = WATCH_IN(&ev, self->act.top, IN_CREATE);
+	ACT_AT_TOP("create", "beside", "644");
+	SEE_IN(&ev, EV(top, IN_CREATE, "beside"));
+	ACT_AT_TOP("unlink", "beside");
+	events_close(&ev);
+}
+
+/*
  * Rule: a watch is there when inotify_add_watch() returns: what happens right
  * afterwards is seen.
  * Source: inotify_add_watch(2); every client adds the watch, then scans.
