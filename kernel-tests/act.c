@@ -148,10 +148,15 @@ const char *act_here(struct act *act, const char *verb, ...)
 	struct step step;
 	va_list args;
 
+	int ret;
+
 	va_start(args, verb);
 	fill_step(act, &step, verb, args);
 	va_end(args);
-	return judge(act, false, &step, step_here(act, &step), 0);
+	ret = step_here(act, &step);
+	if (ret == EROFS && act->read_only)
+		return judge(act, true, &step, step_there(act, &step), 0);
+	return judge(act, false, &step, ret, 0);
 }
 
 static const char *act_list(struct act *act, int wanted, const char *verb,
@@ -173,6 +178,21 @@ const char *act_do(struct act *act, const char *verb, ...)
 	va_start(args, verb);
 	text = act_list(act, 0, verb, args);
 	va_end(args);
+	return text;
+}
+
+const char *act_at_top(struct act *act, const char *verb, ...)
+{
+	char work[sizeof(act->work)];
+	const char *text;
+	va_list args;
+
+	memcpy(work, act->work, sizeof(work));
+	snprintf(act->work, sizeof(act->work), ".");
+	va_start(args, verb);
+	text = act_list(act, 0, verb, args);
+	va_end(args);
+	memcpy(act->work, work, sizeof(work));
 	return text;
 }
 
@@ -250,31 +270,57 @@ static const char *find_top(struct act *act)
 	return NULL;
 }
 
+/* A folder for everybody, below the top: 0 or an errno. */
+static int make_folder(struct act *act, const char *name)
+{
+	char path[PATH_MAX + 2 * sizeof(act->work)];
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/%s", act->top, name);
+	if (!mkdir(path, 0777))
+		return chmod(path, 0777) ? errno : 0;
+	if (errno != EROFS)
+		return errno;
+	act->read_only = true;
+	if (!act->connected)
+		return EROFS;
+	ret = steps_ask(&act->steps, "host", "mkdir", name, "777", NULL);
+	return ret < 0 ? -ret : ret;
+}
+
 /* The same names in every run, so that logs can be compared. */
-static int make_fresh(const struct act *act, char *path, size_t size)
+static int make_fresh(struct act *act)
 {
 	int i, ret;
 
-	snprintf(path, size, "%s/case", act->top);
-	ret = mkdir(path, 0777);
-	for (i = 2; ret && errno == EEXIST; i++) {
-		snprintf(path, size, "%s/case-%d", act->top, i);
-		ret = mkdir(path, 0777);
+	snprintf(act->work, sizeof(act->work), "case");
+	ret = make_folder(act, act->work);
+	for (i = 2; ret == EEXIST; i++) {
+		snprintf(act->work, sizeof(act->work), "case-%d", i);
+		ret = make_folder(act, act->work);
 	}
+	if (ret)
+		act->work[0] = '\0';
 	return ret;
 }
 
 static const char *make_work(struct act *act)
 {
-	char path[PATH_MAX + sizeof(act->work)];
+	char path[PATH_MAX + sizeof(act->work)], name[2 * sizeof(act->work)];
+	int ret = make_fresh(act);
 
-	if (make_fresh(act, path, sizeof(path)) || chmod(path, 0777) ||
-	    chdir(path))
+	if (ret && act->read_only && !act->connected) {
+		act->skip = "the share is read-only here";
+		return NULL;
+	}
+	if (ret)
+		return tell_problem(act, act->top, ret);
+	snprintf(path, sizeof(path), "%s/%s", act->top, act->work);
+	if (chdir(path))
 		return tell_problem(act, path, errno);
-	snprintf(act->work, sizeof(act->work), "%s", strrchr(path, '/') + 1);
-	if (mkdir(EVENTS_SENTINELS, 0777) || chmod(EVENTS_SENTINELS, 0777))
-		return tell_problem(act, EVENTS_SENTINELS, errno);
-	return NULL;
+	snprintf(name, sizeof(name), "%s/%s", act->work, EVENTS_SENTINELS);
+	ret = make_folder(act, name);
+	return ret ? tell_problem(act, name, ret) : NULL;
 }
 
 /* No error: without another actor the test is skipped. */
@@ -352,16 +398,18 @@ const char *act_open(struct act *act, bool remote)
 	act->remote = remote;
 	act->here.root = -1;
 	text = find_top(act);
-	if (!text)
+	if (!text && remote)
+		text = connect_remote(act, act->top);
+	if (!text && !act->skip)
 		text = make_work(act);
-	if (text)
+	if (text || act->skip)
 		return text;
 	ret = step_actor_init(&act->here, act->top);
 	if (ret) {
 		act->here.root = -1;
 		return tell_problem(act, "step_actor_init", ret < 0 ? -ret : ret);
 	}
-	return remote ? connect_remote(act, act->top) : NULL;
+	return NULL;
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type,
@@ -393,8 +441,9 @@ static void mount_again(const char *top)
 	const char *mounted = getenv(STEPS_ENV_MOUNT);
 	const char *type = getenv(STEPS_ENV_MOUNT_TYPE);
 	const char *source = getenv(STEPS_ENV_MOUNT_SOURCE);
+	const char *options = getenv(STEPS_ENV_MOUNT_OPTIONS);
 
-	if (!type || mount(source ? source : type, mounted, type, 0, NULL))
+	if (!type || mount(source ? source : type, mounted, type, 0, options))
 		return;
 	/* A tmpfs is empty now. */
 	if (!mkdir(top, 0777))
@@ -416,6 +465,20 @@ void act_close(struct act *act)
 		umount2(act->top, MNT_DETACH);
 	if (act->own_folder)
 		rmdir(act->top);
+}
+
+const char *act_step_out(struct act *act)
+{
+	if (chdir("/"))
+		return tell_problem(act, "chdir /", errno);
+	if (!act->remote || act->own_mount)
+		return NULL;
+	if (act->here.root >= 0)
+		step_actor_fini(&act->here);
+	/* An ordinary folder is no mount. */
+	if (umount2(act->top, 0) && errno != EINVAL && errno != EPERM)
+		return tell_problem(act, "umount", errno);
+	return NULL;
 }
 
 const char *act_unmount(struct act *act)

@@ -22,6 +22,7 @@ struct act {
 	bool			own_mount;	/* and is a mount of its own */
 	bool			connected;
 	bool			unmounted;	/* act_close() mounts again */
+	bool			read_only;	/* for this process; not the actor */
 	const char		*skip;		/* why the test cannot run */
 	unsigned int		sentinels;	/* made so far */
 	unsigned int		handles;	/* that the other actor has open */
@@ -37,10 +38,15 @@ struct act {
 const char *act_open(struct act *act, bool remote);
 void act_close(struct act *act);
 
-/* One step by this process, whoever the actor is. Arguments end with NULL. */
+/*
+ * One step by this process, whoever the actor is. Arguments end with NULL. On a
+ * share that is read-only for this process the actor does it all the same.
+ */
 const char *act_here(struct act *act, const char *verb, ...);
 /* One step by the actor. */
 const char *act_do(struct act *act, const char *verb, ...);
+/* The same, with paths that are relative to the top of the share. */
+const char *act_at_top(struct act *act, const char *verb, ...);
 /* One step by the actor that is to fail with this errno. */
 const char *act_fails(struct act *act, int error, const char *verb, ...);
 
@@ -62,6 +68,12 @@ const char *act_sentinel(struct act *act);
 
 /* Write a number into a file of /proc/sys; the one before, or -errno. */
 long act_swap_number(const char *path, long number);
+
+/*
+ * Be in the test's folder no more; what is mounted there because somebody here
+ * went there is mounted no more. Local steps have to stay.
+ */
+const char *act_step_out(struct act *act);
 
 /*
  * Unmount the share, which nobody else has mounted. act->skip is set when there

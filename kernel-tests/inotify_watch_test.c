@@ -360,6 +360,7 @@ TEST_F(watch, own_operation_once)
 {
 	int d = WATCH("d", IN_ALL_EVENTS);
 
+	SKIP_WHERE_READ_ONLY();
 	ACT("mkdir", "d/theirs", "755");
 	SEE(EV(d, IN_CREATE | IN_ISDIR, "theirs"));
 	HERE("create", "d/ours", "644");
@@ -381,12 +382,48 @@ TEST_F(watch, own_rename_once)
 {
 	int d = WATCH("d", IN_CREATE | IN_MOVE);
 
+	SKIP_WHERE_READ_ONLY();
 	ACT("create", "d/theirs", "644");
 	SEE(EV(d, IN_CREATE, "theirs"));
 	HERE("rename", "d/theirs", "d/ours");
 	SEE(PAIR(d, IN_MOVED_FROM, "theirs", 1),
 	    PAIR(d, IN_MOVED_TO, "ours", 1));
 	NOTHING_MORE();
+}
+
+/*
+ * Rule: the folder that the test was given can be watched as any other. Where
+ * that is a mount, or a subvolume, in the share, it is a root there.
+ * Source: fuse(4), FUSE_ATTR_SUBMOUNT; inotify(7).
+ */
+TEST_F(watch, given_folder)
+{
+	int top = WATCH(self->act.top, IN_CREATE | IN_DELETE);
+
+	ACT_AT_TOP("create", "beside", "644");
+	SEE(EV(top, IN_CREATE, "beside"));
+	ACT_AT_TOP("unlink", "beside");
+	SEE(EV(top, IN_DELETE, "beside"));
+	NOTHING_MORE();
+}
+
+/*
+ * Rule: the same for a folder that nobody here has entered yet: what is a mount
+ * in the share is mounted here by who enters it.
+ * Source: fuse_dentry_automount(), fs/fuse/dir.c.
+ */
+TEST_F(watch, given_folder_not_entered)
+{
+	struct events ev;
+	int top;
+
+	ASSERT_FINE(act_step_out(&self->act));
+	ASSERT_NUMBER(events_inotify(&ev));
+	top = WATCH_IN(&ev, self->act.top, IN_CREATE);
+	ACT_AT_TOP("create", "beside", "644");
+	SEE_IN(&ev, EV(top, IN_CREATE, "beside"));
+	ACT_AT_TOP("unlink", "beside");
+	events_close(&ev);
 }
 
 /*

@@ -153,6 +153,7 @@ TEST_F(server, group_closed)
  */
 TEST_F(server, deleted_here)
 {
+	SKIP_WHERE_READ_ONLY();
 	WATCH("d/f", IN_MODIFY);
 	SERVER_WATCHES(2);
 	HERE("unlink", "d/f");

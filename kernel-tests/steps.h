@@ -96,6 +96,7 @@
 #define STEPS_ENV_MOUNT		"FARWATCH_MOUNT"	/* mount point of the share */
 #define STEPS_ENV_MOUNT_TYPE	"FARWATCH_MOUNT_TYPE"	/* virtiofs, tmpfs */
 #define STEPS_ENV_MOUNT_SOURCE	"FARWATCH_MOUNT_SOURCE"	/* tag, or "tmpfs" */
+#define STEPS_ENV_MOUNT_OPTIONS	"FARWATCH_MOUNT_OPTIONS"	/* or nothing */
 
 /* Carries out steps below one folder; used by actors and by "local". */
 struct step_actor {

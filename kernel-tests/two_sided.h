@@ -89,6 +89,7 @@
 
 /* Steps: by the actor of the variant, or by this process. */
 #define ACT(...)	ASSERT_FINE(act_do(&self->act, __VA_ARGS__, NULL))
+#define ACT_AT_TOP(...)	ASSERT_FINE(act_at_top(&self->act, __VA_ARGS__, NULL))
 #define ACT_FAILS(error, ...)						\
 	ASSERT_FINE(act_fails(&self->act, error, __VA_ARGS__, NULL))
 #define HERE(...)	ASSERT_FINE(act_here(&self->act, __VA_ARGS__, NULL))
@@ -98,6 +99,12 @@
 	if (!variant->remote && removexattr(path, "user.none") &&	\
 	    errno == EOPNOTSUPP)					\
 		SKIP(return, "no user attributes on this mount");	\
+} while (0)
+
+/* Where the rule is about what this process itself changes. */
+#define SKIP_WHERE_READ_ONLY() do {					\
+	if (self->act.read_only)					\
+		SKIP(return, "the share is read-only here");		\
 } while (0)
 
 /* The server of the share: a step of its keeper, and how much it watches. */

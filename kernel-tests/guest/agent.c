@@ -10,7 +10,8 @@
  *
  * REQUESTS (fields as in steps.h, but any number of them)
  *	run id=N arg=PROGRAM [arg=...] [env=NAME=VALUE ...] [limit=MS]
- *	    [mount=TYPE:SOURCE] [dir=NAME] [cwd=PATH] [tty=1] [input=1]
+ *	    [mount=TYPE:SOURCE] [options=OPTION,...] [dir=NAME] [cwd=PATH]
+ *	    [tty=1] [input=1]
  *	dump			tell the console who waits where
  *	winsize rows=N cols=N	of the output line
  *	poweroff

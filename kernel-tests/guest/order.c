@@ -34,6 +34,12 @@ static bool set_mount(struct order *order, char *value)
 	return true;
 }
 
+static bool set_options(struct order *order, char *value)
+{
+	order->mount_options = value;
+	return *value;
+}
+
 static bool set_dir(struct order *order, char *value)
 {
 	order->dir = value;
@@ -97,6 +103,7 @@ static const struct {
 	{ "id", set_id },
 	{ "limit", set_limit },
 	{ "mount", set_mount },
+	{ "options", set_options },
 	{ "dir", set_dir },
 	{ "cwd", set_cwd },
 	{ "tty", set_tty },
@@ -164,6 +171,8 @@ bool read_order(struct order *order, char *rest)
 		say_error("run: no id or no arg");
 	else if (order->dir && !order->mount_type)
 		say_error("run: dir without mount");
+	else if (order->mount_options && !order->mount_type)
+		say_error("run: options without mount");
 	else
 		return true;
 	return false;

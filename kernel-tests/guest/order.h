@@ -14,7 +14,7 @@
 struct order {
 	unsigned long long id, limit;
 	bool tty, input;
-	char *mount_type, *mount_source;
+	char *mount_type, *mount_source, *mount_options;
 	char *dir, *cwd;
 	char *args[ARGS_MAX + 1], *env[ARGS_MAX];
 	size_t nr_args, nr_env;

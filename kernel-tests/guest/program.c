@@ -90,6 +90,8 @@ static void set_mount_environment(const struct order *order)
 	setenv(STEPS_ENV_MOUNT, MOUNT_POINT, 1);
 	setenv(STEPS_ENV_MOUNT_TYPE, order->mount_type, 1);
 	setenv(STEPS_ENV_MOUNT_SOURCE, order->mount_source, 1);
+	if (order->mount_options)
+		setenv(STEPS_ENV_MOUNT_OPTIONS, order->mount_options, 1);
 }
 
 static void set_environment(const struct order *order)
@@ -118,7 +120,8 @@ static void mount_share(const struct order *order)
 	announce("mount", order->mount_type);
 	if (mkdir(MOUNT_POINT, 0755) && errno != EEXIST)
 		give_up("mkdir", MOUNT_POINT);
-	if (mount(order->mount_source, MOUNT_POINT, order->mount_type, 0, NULL))
+	if (mount(order->mount_source, MOUNT_POINT, order->mount_type, 0,
+		  order->mount_options))
 		give_up("mount", order->mount_type);
 	if (!order->dir)
 		return;
@@ -126,7 +129,8 @@ static void mount_share(const struct order *order)
 	announce("mkdir", folder);
 	if (mkdir(folder, 0777) && errno != EEXIST)
 		give_up("mkdir", folder);
-	if (chmod(folder, 0777))
+	/* On a share that is read-only the host has made it, and as it is to be. */
+	if (chmod(folder, 0777) && errno != EROFS)
 		give_up("chmod", folder);
 }
 

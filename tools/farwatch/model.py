@@ -13,6 +13,8 @@ from typing import Literal
 
 BaseKind = Literal["deb", "deb-source", "git", "tarball", "crate"]
 ShareKind = Literal["virtiofs", "tmpfs"]
+FileSystem = Literal["tmpfs", "ext4", "xfs", "btrfs", "overlay"]
+TestFolder = Literal["mount", "subvolume"]
 
 COVER = "cover-letter.txt"
 CHANGELOG = "changelog.txt"
@@ -74,10 +76,41 @@ class Base:
 
 
 @dataclass(frozen=True)
+class ShareSetting:
+    """A way to serve the share: what the server is told, and what the share lies on."""
+
+    name: str
+    about: str = ""
+    server_options: tuple[str, ...] = ()
+    """In place of those of the same name that every server gets, or the revision's."""
+    mount_options: tuple[str, ...] = ()
+    """Of the mount in the guest."""
+    file_system: FileSystem | None = None
+    """A new one that the share is; None: a folder where the runs are."""
+    folder: TestFolder | None = None
+    """What the folder of a test is in the share, if not an ordinary one."""
+
+    @property
+    def has_ground(self) -> bool:
+        """Whether something has to be mounted for it."""
+        return bool(self.file_system or self.folder)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the guest can change nothing."""
+        return "--readonly" in self.server_options or "ro" in self.mount_options
+
+
+DEFAULT_SHARE = ShareSetting("default", "no cache, no sandbox, no file handles; an ordinary folder")
+"""What a share is like where nobody says otherwise: guests/companion.py has the server's options."""
+
+
+@dataclass(frozen=True)
 class Expectation:
     """A recorded "this test fails here, because ...".
 
     tests:   shell patterns over test names
+    settings: names of the share settings that it is about; none: all of them
     says:    a regular expression that the cell's detail must contain: the right reason
     race:    who wins is left open by the design, so a pass now and then is no surprise, and no proof either;
              with verdict "pass": a failure now and then, if it says so
@@ -88,9 +121,13 @@ class Expectation:
     reason: str
     says: str = ""
     race: bool = False
+    settings: tuple[str, ...] = ()
 
-    def covers(self, test: str) -> bool:
-        return any(fnmatchcase(test, pattern) for pattern in self.tests)
+    def covers(self, test: str, share_setting: str) -> bool:
+        return self.is_about(share_setting) and any(fnmatchcase(test, pattern) for pattern in self.tests)
+
+    def is_about(self, share_setting: str) -> bool:
+        return not self.settings or share_setting in self.settings
 
     def met_by(self, verdict: Verdict, detail: str) -> bool:
         if self.race and verdict is Verdict.PASS:
@@ -182,10 +219,10 @@ class Revision:
         """The series of one component, in order; empty when there is none."""
         return tuple(sorted((self.folder / component).glob("[0-9]*.patch")))
 
-    def expectation(self, test: str) -> Expectation | None:
+    def expectation(self, test: str, share_setting: str = DEFAULT_SHARE.name) -> Expectation | None:
         """The last one that covers the test: later entries refine earlier ones."""
         for entry in reversed(self.expectations):
-            if entry.covers(test):
+            if entry.covers(test, share_setting):
                 return entry
         return None
 
@@ -224,6 +261,7 @@ class Column:
     """Name of the linux base."""
     engine: str = "uml"
     flavor: str = "plain"
+    share_setting: str = DEFAULT_SHARE.name
 
 
 @dataclass(frozen=True)

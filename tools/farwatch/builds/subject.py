@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from farwatch.engines.engine import Engine
-from farwatch.model import Base, Column, Revision
+from farwatch.model import DEFAULT_SHARE, Base, Column, Revision, ShareSetting
 
 if TYPE_CHECKING:
     from farwatch.trees.trees import Source
@@ -19,10 +19,11 @@ VMM = "qemu"
 
 @dataclass(frozen=True)
 class Subject:
-    """A revision on its bases, with an engine, in a flavor.
+    """A revision on its bases, with an engine, in a flavor, and how its share is served.
 
     bases:   component -> base, of all that take part
     sources: component -> what it is built from instead of the revision's patches
+    share_setting: the default one where there is no server
     """
 
     revision: Revision
@@ -30,6 +31,7 @@ class Subject:
     engine: Engine
     flavor: str = "plain"
     sources: Mapping[str, Source] = field(default_factory=dict)
+    share_setting: ShareSetting = DEFAULT_SHARE
 
     @property
     def linux(self) -> Base:
@@ -44,9 +46,15 @@ class Subject:
         """Whether its monitor is one with the revision's patches, not the installed one."""
         return self.engine.runs_vmm and bool(self.revision.patches(VMM))
 
+    @property
+    def server_options(self) -> tuple[str, ...]:
+        """What its server is started with, besides the usual; of the same name the last counts."""
+        return (*self.revision.server_options, *self.share_setting.server_options)
+
     def column(self, name: str = "") -> Column:
         """Its column of the table, called `name` or as the revision."""
-        return Column(name or self.revision.name, self.linux.shown, self.engine.name, self.flavor)
+        shown = name or self.revision.name
+        return Column(shown, self.linux.shown, self.engine.name, self.flavor, self.share_setting.name)
 
     def label(self, component: str) -> str:
         """ "virtiofsd 1.14.0 of v2"."""

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
     """Fill every cell of the wishes, from the store or by running it, and make the table of them.
 
-    wishes: of the same revisions, one for each engine; the engines of a revision get columns side by side
+    wishes: of the same revisions, one for each engine and share setting; those of a revision get columns
+            side by side
     """
     with Results.open(app.home.results) as results:
-        plans = zip(*(plan(app, wish, results) for wish in wishes), strict=True)
-        columns = [column for side_by_side in plans for column in side_by_side]
+        columns = plan(app, wishes, results)
         collected = [result for column in columns for result in column.found.values()]
-        works = [prepare(app, column) for column in columns if column.todo]
+        works = [prepare(app, column) for column in columns if column.todo and not column.lacking]
         if works:
             collected += run_works(app, results, works, guests)
     return _table(columns, collected, whole=not wishes[0].expression)
@@ -41,7 +41,10 @@ def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
 def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whole: bool) -> Table:
     tests = dict.fromkeys(name for column in columns for name in column.inputs)
     revisions = [column.subject.revision for column in columns]
-    return build_table(results, revisions, [column.column for column in columns], list(tests), whole=whole)
+    lacking = {column.column: column.lacking for column in columns if column.lacking}
+    return build_table(
+        results, revisions, [column.column for column in columns], list(tests), whole=whole, lacking=lacking
+    )
 
 
 def run_works(

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from farwatch.builds.subject import Subject
 from farwatch.cells.jobs import ColumnWork, Job
 from farwatch.cells.selection import compile_expression
-from farwatch.cells.setting import built_setting, subject_of
+from farwatch.cells.setting import built_setting, lacking_for, subject_of
 from farwatch.cells.wish import Wish
 from farwatch.errors import unknown
 from farwatch.guests.companion import command_line
-from farwatch.model import CellResult, Column, Revision, TestCase, hash_of
+from farwatch.guests.ground import recipe
+from farwatch.model import CellResult, Column, TestCase, hash_of
 from farwatch.results.store import Results
 from farwatch.system import venv
 
@@ -44,18 +45,29 @@ class ColumnPlan:
     """Test -> hash over everything that could change its verdict."""
     found: dict[str, CellResult]
     todo: tuple[TestCase, ...]
+    lacking: str = ""
+    """Why what is to be run cannot be run on this machine."""
 
 
-def plan(app: App, wish: Wish, results: Results) -> list[ColumnPlan]:
-    """Look up every cell; only what the hashes need is built (the tests themselves)."""
-    return [_plan_column(app, wish, results, revision) for revision in wish.revisions]
+def plan(app: App, wishes: Sequence[Wish], results: Results) -> list[ColumnPlan]:
+    """Look up every cell; only what the hashes need is built (the tests themselves).
+
+    wishes: of the same revisions. What they make of one revision stands side by side, each column once.
+    """
+    columns: dict[Column, ColumnPlan] = {}
+    for revision in wishes[0].revisions:
+        for wish in wishes:
+            subject = subject_of(app, wish, revision)
+            if subject.column() not in columns:
+                columns[subject.column()] = _plan_column(app, wish, results, subject)
+    return list(columns.values())
 
 
-def _plan_column(app: App, wish: Wish, results: Results, revision: Revision) -> ColumnPlan:
-    subject = subject_of(app, wish, revision)
+def _plan_column(app: App, wish: Wish, results: Results, subject: Subject) -> ColumnPlan:
     tests = app.builder.tests(subject.linux)
     cases = select(tests.cases, wish.expression)
-    return plan_cases(app, results, subject, subject.column(), tests, cases, fresh=wish.fresh)
+    made = plan_cases(app, results, subject, subject.column(), tests, cases, fresh=wish.fresh)
+    return replace(made, lacking=lacking_for(app, subject.share_setting)) if made.todo else made
 
 
 def plan_cases(
@@ -98,7 +110,8 @@ def _column_key(app: App, subject: Subject) -> str:
     parts = [subject.engine.recipe, revision.share, subject.flavor, builder.kernels.key(subject)]
     if subject.has_server:
         parts.append(builder.servers.key(subject))
-        parts.extend(command_line(Path("server"), Path("share"), 0, revision.server_options))
+        parts.extend(command_line(Path("server"), Path("share"), 0, subject.server_options))
+        parts.extend(recipe(subject.share_setting))
     parts.append(builder.monitors.key(subject) if subject.has_own_vmm else subject.engine.version())
     return hash_of(*filter(None, parts))
 

@@ -24,6 +24,7 @@ from farwatch.guests.marks import CONSOLE_LIMIT, OUTPUT_LIMIT
 from farwatch.guests.session import BootFailure, Session
 from farwatch.guests.trace import Trace
 from farwatch.model import CellResult, TestCase, Verdict
+from farwatch.results.names import column_name
 from farwatch.system.children import Run
 from farwatch.verdicts.judge import End, EndKind, Evidence, judge
 
@@ -195,13 +196,12 @@ def _broken(trace: Trace) -> Iterator[str]:
 
 def _write_cell(trace: Trace, result: CellResult, job: Job) -> None:
     """cell.json: what was run, and under which limits."""
-    column = result.column
     trace.logs.folder.mkdir(parents=True, exist_ok=True)
     (trace.logs.folder / "cell.json").write_text(
         json.dumps(
             {
                 "begin": trace.started,
-                "column": f"{column.revision}/{column.base}/{column.engine}/{column.flavor}",
+                "column": column_name(result.column),
                 "test": result.test,
                 "about": job.case.about,
                 "verdict": result.verdict,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from farwatch.cells.wish import Wish
 from farwatch.engines.engine import Engine
 from farwatch.engines.registry import engine_named
 from farwatch.errors import FarwatchError
-from farwatch.model import Revision
+from farwatch.model import DEFAULT_SHARE, Revision, ShareSetting
 from farwatch.system import bootstrap
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from farwatch.builds.selftests import TestsBuild
     from farwatch.guests.setting import Setting
     from farwatch.trees.trees import Source
+
+SHARE_PACKAGES = "system-packages.share.txt"
+MADE_BY_PACKAGES = ("ext4", "xfs", "btrfs")
+"""File systems that programs of those packages make."""
 
 
 def subject_of(app: App, wish: Wish, revision: Revision) -> Subject:
@@ -32,7 +37,8 @@ def subject_of(app: App, wish: Wish, revision: Revision) -> Subject:
         bases[SERVER] = app.catalog.base_of(revision, SERVER)
     if engine.runs_vmm and revision.patches(VMM):
         bases[VMM] = app.catalog.base_of(revision, VMM)
-    subject = Subject(revision, bases, engine, wish.flavor)
+    share_setting = wish.share_setting if revision.share == "virtiofs" else DEFAULT_SHARE
+    subject = Subject(revision, bases, engine, wish.flavor, share_setting=share_setting)
     return subject.built_from(*_edited_sources(app, subject)) if wish.edited else subject
 
 
@@ -72,6 +78,21 @@ def require_usable(engine: Engine) -> None:
         raise FarwatchError(f"cannot run engine {engine.name}", cause=trouble, hint="farwatch doctor")
 
 
+def lacking_for(app: App, share_setting: ShareSetting) -> str:
+    """Why this machine cannot have a share setting, found out by trying, and what helps; empty: it can."""
+    if share_setting == DEFAULT_SHARE:
+        return ""
+    from farwatch.guests.ground import lacking
+    from farwatch.guests.run import run_guests
+
+    if share_setting.file_system in MADE_BY_PACKAGES and os.geteuid() == 0:
+        try:
+            bootstrap.ensure_extra(app.root / "tools" / SHARE_PACKAGES, app.home)
+        except FarwatchError as error:
+            return "; ".join(filter(None, (error.what, error.hint)))
+    return run_guests(app.home, lambda run: lacking(run, share_setting))
+
+
 def built_setting(app: App, subject: Subject, tests: TestsBuild) -> Setting:
     """The setting of a subject's guests; what they run is built if it has to be."""
     revision, engine, builder = subject.revision, subject.engine, app.builder
@@ -88,7 +109,8 @@ def built_setting(app: App, subject: Subject, tests: TestsBuild) -> Setting:
         tests.actor,
         revision.share,
         builder.servers.build(subject).binary if subject.has_server else None,
-        server_options=revision.server_options,
+        server_options=subject.server_options,
+        share_setting=subject.share_setting,
         vmm=builder.monitors.build(subject).binary if subject.has_own_vmm else None,
     )
     return replace(setting, engine=accelerated(app.home, setting, app.reporter.say))

@@ -4,12 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from farwatch.model import Revision
-
-if TYPE_CHECKING:
-    pass
+from farwatch.model import DEFAULT_SHARE, Revision, ShareSetting
 
 
 @dataclass(frozen=True)
@@ -25,3 +21,5 @@ class Wish:
     fresh: bool = False
     edited: bool = False
     """Build from a person's checkout where there is one that differs from the patches."""
+    share_setting: ShareSetting = DEFAULT_SHARE
+    """Of the revisions that have a server."""

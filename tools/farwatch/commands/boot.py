@@ -15,6 +15,7 @@ from farwatch.engines.registry import ENGINES, engine_named
 from farwatch.errors import FarwatchError
 from farwatch.guests.companion import check_options
 from farwatch.guests.setting import Setting
+from farwatch.model import Revision, ShareSetting
 from farwatch.system.machine import available_memory
 
 NETWORK_FLAVOR = "network"
@@ -23,6 +24,7 @@ NETWORK_FLAVOR = "network"
 def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser)
     common.add_setting(parser)
+    common.add_share_settings(parser)
     parser.add_argument(
         "--patches", action="store_true", help="boot the patch files even if a checkout differs"
     )
@@ -72,11 +74,29 @@ def run(args: argparse.Namespace, app: App) -> int:
             f"--server-option: {revision.name} has no server", cause=f"its share is {revision.share}"
         )
     wish = common.wish_from(args, [revision], edited=not args.patches)
+    wish = replace(wish, share_setting=_share_setting(args, app, revision))
     setting = _chosen(args, setting_for(app, wish, revision))
     share = args.share.resolve() if args.share else None
     drop_old_logs(app.home, app.reporter.say)
     logs = Path(tempfile.mkdtemp(prefix="boot-", dir=app.home.logs))
     return run_guests(app.home, lambda run: converse(run, setting, share, args.guest_command, logs))
+
+
+def _share_setting(args: argparse.Namespace, app: App, revision: Revision) -> ShareSetting:
+    """The one asked for; FarwatchError when it is not one, or not possible here."""
+    from farwatch.cells.setting import lacking_for
+
+    first, *others = common.chosen_settings(args, app, [revision])
+    if others:
+        raise FarwatchError(f"--share-settings {args.share_settings}: a guest has one", hint="name one")
+    if args.share and first.file_system:
+        raise FarwatchError(
+            f"--share and --share-settings {first.name} exclude each other",
+            cause=f"with {first.name} the share is a new {first.file_system}",
+        )
+    if why := lacking_for(app, first):
+        raise FarwatchError(f"this machine cannot have share setting {first.name}", cause=why)
+    return first
 
 
 def _check_share(share: Path | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,18 @@ from typing import Any
 from farwatch.app import App
 from farwatch.cells.wish import Wish
 from farwatch.errors import FarwatchError
-from farwatch.model import Revision
+from farwatch.model import DEFAULT_SHARE, Revision, ShareSetting
 
 
 def _completer(what: str) -> Any:
     def complete(prefix: str, **_: object) -> list[str]:
         app = App.here()
-        names = (
-            [revision.name for revision in app.catalog.revisions()]
-            if what == "revision"
-            else [base.name for base in app.catalog.bases("linux")]
-        )
-        return [name for name in names if name.startswith(prefix)]
+        names: dict[str, Callable[[], list[str]]] = {
+            "revision": lambda: [revision.name for revision in app.catalog.revisions()],
+            "base": lambda: [base.name for base in app.catalog.bases("linux")],
+            "share setting": lambda: ["all", *(setting.name for setting in app.catalog.share_settings())],
+        }
+        return [name for name in names[what]() if name.startswith(prefix)]
 
     return complete
 
@@ -61,6 +61,19 @@ def add_setting(parser: argparse.ArgumentParser, many: bool = False) -> None:
         help=f"how the kernel is run: {', '.join(ENGINES)}{several} (default: %(default)s)",
     )
     parser.add_argument("--flavor", default="plain", help="set of config fragments (default: %(default)s)")
+
+
+def add_share_settings(parser: argparse.ArgumentParser, many: bool = False) -> None:
+    """--share-settings: how the share is served, and what it lies on. many: several of them."""
+    several = "; NAME,NAME or all: each in a column" if many else ""
+    action = parser.add_argument(
+        "--share-settings",
+        metavar="NAME",
+        default=DEFAULT_SHARE.name,
+        help=f"how the share is served, and what it lies on; `farwatch list` names them{several} "
+        "(default: %(default)s)",
+    )
+    action.completer = _completer("share setting")  # type: ignore[attr-defined]
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
@@ -132,9 +145,29 @@ def engine_names(args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(engine_named(name).name for name in names)
 
 
-def wishes_from(args: argparse.Namespace, revisions: Sequence[Revision], *, edited: bool) -> list[Wish]:
-    """One for each engine."""
-    return [wish_from(args, revisions, edited=edited, engine=name) for name in engine_names(args)]
+def chosen_settings(
+    args: argparse.Namespace, app: App, revisions: Sequence[Revision]
+) -> tuple[ShareSetting, ...]:
+    """What --share-settings names; FarwatchError where no revision has a share to be served."""
+    settings = app.catalog.share_settings(args.share_settings)
+    if settings != (DEFAULT_SHARE,) and not any(revision.share == "virtiofs" for revision in revisions):
+        names = ", ".join(revision.name for revision in revisions)
+        raise FarwatchError(
+            f"--share-settings: {names} has no server", cause=f"its share is {revisions[0].share}"
+        )
+    return settings
+
+
+def wishes_from(
+    args: argparse.Namespace, app: App, revisions: Sequence[Revision], *, edited: bool
+) -> list[Wish]:
+    """One for each engine and share setting."""
+    settings = chosen_settings(args, app, revisions)
+    return [
+        replace(wish_from(args, revisions, edited=edited, engine=name), share_setting=setting)
+        for setting in settings
+        for name in engine_names(args)
+    ]
 
 
 def wish_from(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""list: revisions, bases and tests, and what of them is imported, built, known."""
+"""list: revisions, bases, share settings and tests, and what of them is imported, built, known."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ def run(args: argparse.Namespace, app: App) -> int:
     for component in app.catalog.components():
         for base in app.catalog.bases(component):
             print(f"  {_base_line(app, base)}")
+    print("share settings")
+    for setting in app.catalog.share_settings():
+        print(f"  {setting.name:<22} {setting.about}")
     return 0
 
 

@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "cell",
         metavar="CELL",
-        help="revision/base/engine/flavor/program:test, or any part of it that is unambiguous",
+        help="revision/base/engine/flavor[/share setting]/program:test, or any part that is unambiguous",
     )
     parser.add_argument(
         "--only", action="append", default=[], choices=SOURCES, help="this source alone (may be given again)"
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, app: App) -> int:
 def _print_rule(app: App, column: Column, test: str) -> None:
     """The recorded expectation, if there is one."""
     try:
-        expectation = app.catalog.revision(column.revision).expectation(test)
+        expectation = app.catalog.revision(column.revision).expectation(test, column.share_setting)
     except FarwatchError:
         return
     if expectation is not None:

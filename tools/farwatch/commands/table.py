@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 
 from farwatch.app import App
 from farwatch.commands import common
 from farwatch.errors import FarwatchError
+from farwatch.model import DEFAULT_SHARE, Column, Revision, ShareSetting
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser, many=True)
     common.add_setting(parser, many=True)
+    common.add_share_settings(parser, many=True)
     common.add_reports(parser)
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.model import Column
     from farwatch.reports.publish import publish
     from farwatch.results.store import Results
     from farwatch.results.table import build_table
@@ -25,11 +27,14 @@ def run(args: argparse.Namespace, app: App) -> int:
     app = common.settled(args, app, ask=False)
     revisions = common.chosen_revisions(app, args.revisions)
     engines = common.engine_names(args)
-    columns = [
-        Column(revision.name, app.catalog.base_of(revision, "linux", args.base).shown, engine, args.flavor)
-        for revision in revisions
-        for engine in engines
-    ]
+    settings = common.chosen_settings(args, app, revisions)
+
+    def column(revision: Revision, engine: str, setting: ShareSetting) -> Column:
+        base = app.catalog.base_of(revision, "linux", args.base).shown
+        share = setting if revision.share == "virtiofs" else DEFAULT_SHARE
+        return Column(revision.name, base, engine, args.flavor, share.name)
+
+    columns = [column(*parts) for parts in itertools.product(revisions, engines, settings)]
     with Results.open(app.home.results) as results:
         stored = results.latest(columns)
     if not stored:

@@ -12,6 +12,7 @@ from farwatch.commands import common
 def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser)
     common.add_setting(parser, many=True)
+    common.add_share_settings(parser, many=True)
     common.add_running(parser)
     common.add_reports(parser)
     parser.add_argument(
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace, app: App) -> int:
 
     app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
-    wishes = common.wishes_from(args, [revision], edited=not args.patches)
+    wishes = common.wishes_from(args, app, [revision], edited=not args.patches)
     table = execute(app, wishes, args.jobs)
     publish(table, args)
     return table.exit_status(complete=True)

@@ -12,6 +12,7 @@ from farwatch.commands import common
 def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser, many=True)
     common.add_setting(parser, many=True)
+    common.add_share_settings(parser, many=True)
     common.add_running(parser)
     common.add_reports(parser)
 
@@ -21,7 +22,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.reports.publish import publish
 
     app = common.settled(args, app)
-    wishes = common.wishes_from(args, common.chosen_revisions(app, args.revisions), edited=False)
+    wishes = common.wishes_from(args, app, common.chosen_revisions(app, args.revisions), edited=False)
     table = execute(app, wishes, args.jobs)
     publish(table, args)
     return table.exit_status(complete=True)

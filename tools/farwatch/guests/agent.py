@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from farwatch.errors import FarwatchError
+from farwatch.guests.companion import TAG
+from farwatch.guests.setting import Setting
 
 GUEST_HOST_ROOT = "/mnt/host"
 """Where the agent binds the host's root: the guest's own tmpfs hide /tmp, /run and /mnt."""
@@ -36,6 +38,14 @@ def unescape(field: str) -> str:
 def request(verb: str, fields: Sequence[str]) -> bytes:
     """A control request line for the agent."""
     return " ".join([verb, *map(escape, fields)]).encode("ascii") + b"\n"
+
+
+def mount_fields(setting: Setting) -> list[str]:
+    """What a request says of the share."""
+    if setting.share != "virtiofs":
+        return ["mount=tmpfs:tmpfs"]
+    options = ",".join(setting.share_setting.mount_options)
+    return [f"mount=virtiofs:{TAG}", *([f"options={options}"] if options else [])]
 
 
 def pieces(line: bytes) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,11 +72,12 @@ class HostActor:
         self._channel = Channel(self._answers.put_nowait, lambda: self._answers.put_nowait(None))
 
     @classmethod
-    async def start(cls, run: Run, program: Path, folder: Path) -> HostActor:
+    async def start(cls, run: Run, program: Path, folder: Path, enter: Sequence[str] = ()) -> HostActor:
+        """enter: what to put in front of its command, so that it sees the folder"""
         ours, theirs = pair()
         try:
             child = await run.start(
-                "host actor", [program, folder], stdin=theirs.fileno(), stdout=theirs.fileno()
+                "host actor", [*enter, program, folder], stdin=theirs.fileno(), stdout=theirs.fileno()
             )
         except BaseException:
             ours.close()
@@ -104,12 +105,18 @@ class Broker:
     """Answers the steps of one guest, one test after the other."""
 
     def __init__(
-        self, run: Run, program: Path, reply: Callable[[bytes], None], record: Callable[[bytes], None]
+        self,
+        run: Run,
+        program: Path,
+        reply: Callable[[bytes], None],
+        record: Callable[[bytes], None],
+        enter: Sequence[str] = (),
     ) -> None:
         self._run = run
         self._program = program
         self._reply = reply
         self._record = record
+        self._enter = enter
         self._folder: Path | None = None
         self._actor: HostActor | None = None
         self._requests: asyncio.Queue[bytes] = asyncio.Queue()
@@ -169,7 +176,7 @@ class Broker:
         if request.actor not in FILE_ACTORS or self._folder is None:
             return f"{request.seq} {errno.ENXIO}".encode()
         if self._actor is None:
-            self._actor = await HostActor.start(self._run, self._program, self._folder)
+            self._actor = await HostActor.start(self._run, self._program, self._folder, self._enter)
         return await self._actor.ask(line)
 
     async def _server_step(self, request: Request) -> str:

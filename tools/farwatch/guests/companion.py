@@ -23,7 +23,7 @@ from pathlib import Path
 from farwatch.errors import FarwatchError, unknown
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run
-from farwatch.system.procfs import cpu_ticks, resident_kib, stopped, watch_count
+from farwatch.system.procfs import cpu_ticks, resident_kib, session_members, stopped, watch_count
 
 TAG = "myfs"
 """virtiofs tag of the share."""
@@ -36,11 +36,16 @@ _HELP = 10.0
 class Server:
     """A running virtiofsd."""
 
-    def __init__(self, run: Run, child: Child, listener: socket.socket, log: Channel) -> None:
+    def __init__(
+        self, run: Run, child: Child, listener: socket.socket, log: Channel, *, sandboxed: bool = False
+    ) -> None:
         self._run = run
         self._listener = listener
         self._log = log
         self.child = child
+        self._serving = child.pid
+        self._forks = sandboxed
+        """Another process will serve, and has not been seen yet."""
         self._watch = asyncio.create_task(self._close_when_dead())
 
     @classmethod
@@ -52,15 +57,19 @@ class Server:
         address: Path,
         on_line: Callable[[bytes], None],
         options: Sequence[str] = (),
+        enter: Sequence[str] = (),
     ) -> Server:
-        """Serve the folder `share` at the socket `address` (Path of at most 107 bytes)."""
+        """Serve the folder `share` at the socket `address` (Path of at most 107 bytes).
+
+        enter: what to put in front of its command, so that it sees the folder
+        """
         listener = _listen(address)
         ours, theirs = pair()
         command = command_line(binary, share, listener.fileno(), options)
         try:
             child = await run.start(
                 f"server {binary.name}",
-                command,
+                [*enter, *command],
                 stdout=theirs.fileno(),
                 stderr=theirs.fileno(),
                 pass_fds=[listener.fileno()],
@@ -71,12 +80,22 @@ class Server:
             raise
         finally:
             theirs.close()
-        return cls(run, child, listener, await attach(Channel(on_line), ours))
+        sandboxed = _SANDBOXED in command
+        return cls(run, child, listener, await attach(Channel(on_line), ours), sandboxed=sandboxed)
 
     async def _close_when_dead(self) -> None:
         """A guest that connects to a dead server must be refused, not left waiting in our backlog."""
         await self.child.process.wait()
         self._listener.close()
+
+    @property
+    def pid(self) -> int:
+        """The process that serves: the child itself, or the one that it has put into namespaces."""
+        if self._forks:
+            for member in session_members(self.child.pid):
+                if member != self.child.pid:
+                    self._serving, self._forks = member, False
+        return self._serving
 
     @property
     def died(self) -> bool:
@@ -91,27 +110,28 @@ class Server:
 
     async def pause(self) -> None:
         """SIGSTOP, and wait until every thread has stopped."""
-        os.kill(self.child.pid, signal.SIGSTOP)
-        while self.child.alive and not stopped(self.child.pid):
+        os.kill(self.pid, signal.SIGSTOP)
+        while self.child.alive and not stopped(self.pid):
             await asyncio.sleep(_STATE_TICK)
 
     async def resume(self) -> None:
-        os.kill(self.child.pid, signal.SIGCONT)
+        os.kill(self.pid, signal.SIGCONT)
 
     async def kill(self) -> None:
         """SIGKILL, as a step of a test."""
         self.child.killed = True
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.child.pid, signal.SIGKILL)
+        for pid in (self.pid, self.child.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         await self.child.process.wait()
 
     async def quiet(self, milliseconds: int) -> None:
         """Wait until the server has used no CPU for that long. The caller limits the wait."""
         loop = asyncio.get_running_loop()
-        used, since = cpu_ticks(self.child.pid), loop.time()
+        used, since = cpu_ticks(self.pid), loop.time()
         while loop.time() - since < milliseconds / 1000:
             await asyncio.sleep(_QUIET_TICK)
-            now = cpu_ticks(self.child.pid)
+            now = cpu_ticks(self.pid)
             if now != used:
                 used, since = now, loop.time()
 
@@ -125,15 +145,15 @@ class Server:
 
     def watch_count(self) -> int:
         """How many watches it keeps."""
-        return watch_count(self.child.pid)
+        return watch_count(self.pid)
 
     def resident_kib(self) -> int:
         """Memory that it has resident; 0 when it is gone."""
-        return resident_kib(self.child.pid)
+        return resident_kib(self.pid)
 
     def cpu_ms(self) -> int:
         """CPU time that it has used."""
-        return cpu_ticks(self.child.pid) * 1000 // os.sysconf("SC_CLK_TCK")
+        return cpu_ticks(self.pid) * 1000 // os.sysconf("SC_CLK_TCK")
 
     async def stop(self) -> None:
         """End it and everything that belongs to it."""
@@ -142,6 +162,8 @@ class Server:
         self._log.close()
 
 
+_SANDBOXED = "--sandbox=namespace"
+"""With it the process that was started only waits for another one, which serves."""
 _GIVEN = ("--fd", "--shared-dir", "--tag")
 """Options that say where the guest and its share are."""
 _USUAL = ("--sandbox=none", "--cache=never", "--xattr", "--inode-file-handles=never")

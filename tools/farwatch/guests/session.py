@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.engines.engine import LINES, Ending, Guest, GuestSpec, Listeners, settle
-from farwatch.guests.agent import GUEST_HOST_ROOT, pieces, request
+from farwatch.guests.agent import GUEST_HOST_ROOT, mount_fields, pieces, request
 from farwatch.guests.broker import Broker
 from farwatch.guests.companion import TAG, Server
+from farwatch.guests.ground import Ground
 from farwatch.guests.marks import Marks
 from farwatch.guests.setting import Setting
 from farwatch.guests.trace import Limits, Trace
@@ -55,10 +56,11 @@ class Session:
         self._setting = setting
         self._short = run.short / f"g{number}"
         self.share = share or run.folder / f"share-{number}"
-        """The shared folder as the host sees it; a person's own is never removed."""
+        """The shared folder, for server and actor; a person's own is never removed."""
         self.logs = logs
         self._guest: Guest | None = None
         self._server: Server | None = None
+        self._ground: Ground | None = None
         self._broker: Broker | None = None
         self._limits = Limits()
         self._server_said: deque[bytes] = deque(maxlen=SERVER_LINES)
@@ -83,6 +85,7 @@ class Session:
         self.share.mkdir(exist_ok=True)
         shares = {}
         if self._setting.share == "virtiofs":
+            await self._start_ground()
             shares[TAG] = await self._start_server()
         self._guest = await self._setting.engine.start(self._run, self._spec(shares), self._listeners())
         self._broker = Broker(
@@ -90,6 +93,7 @@ class Session:
             self._setting.actor,
             self._guest.steps.write,
             lambda line: self._marks.log("steps", line),
+            self._enter,
         )
         self._broker.server = self._server
         await self._await_ready(limit)
@@ -119,6 +123,23 @@ class Session:
         link.symlink_to(self._setting.agent)
         return link
 
+    async def _start_ground(self) -> None:
+        """What the share lies on, if that is not simply a folder."""
+        if not self._setting.share_setting.has_ground:
+            return
+        work = self._run.folder / f"ground-{self._short.name}"
+        work.mkdir()
+        self._ground = await Ground.start(self._run, self._setting.share_setting, self.share, work)
+
+    @property
+    def _enter(self) -> tuple[str, ...]:
+        return self._ground.enter if self._ground else ()
+
+    @property
+    def share_from_here(self) -> Path:
+        """The shared folder as this process reaches it."""
+        return self._ground.seen(self.share) if self._ground else self.share
+
     async def _start_server(self) -> Path:
         assert self._setting.server is not None
         address = self._short / "server.sock"
@@ -129,6 +150,7 @@ class Session:
             address,
             self._hear_server,
             self._setting.server_options,
+            self._enter,
         )
         return address
 
@@ -192,6 +214,7 @@ class Session:
         partial = self._guest.steps.drop_partial()
         if partial:
             self._marks.log_late("steps", b"not terminated, dropped: " + partial[:200])
+        await self._prepare_folder(f"c{trace.number}")
         await self._broker.begin(self._host_folder(trace.number))
         trace.limits = self._limits
         trace.command = tuple(argv)
@@ -204,6 +227,16 @@ class Session:
                 await self._marks.wait(("output", "console"), self._limits.end)
         trace.finished = self._run.clock()
         await self._conclude(trace)
+
+    async def _prepare_folder(self, name: str) -> None:
+        """Make a test's folder where that is not the guest's to do."""
+        share_setting = self._setting.share_setting
+        if self._ground is not None and share_setting.folder:
+            await self._ground.make_folder(name, share_setting)
+        elif share_setting.read_only:
+            folder = self.share_from_here / name
+            folder.mkdir()
+            folder.chmod(0o777)
 
     def _host_folder(self, number: int) -> Path | None:
         """The host's view of a test's folder; on the reference there is none."""
@@ -220,7 +253,7 @@ class Session:
         fields = [
             f"id={trace.number}",
             f"limit={round(self._limits.test * 1000)}",
-            f"mount={f'virtiofs:{TAG}' if remote else 'tmpfs:tmpfs'}",
+            *mount_fields(self._setting),
             f"dir=c{trace.number}",
             *(f"env={name}={value}" for name, value in variables.items()),
             *(f"arg={word}" for word in argv),
@@ -335,6 +368,8 @@ class Session:
             await self._broker.close()
         if self._server is not None:
             await self._server.stop()
+        if self._ground is not None:
+            await self._ground.stop()
         self._marks.close()
 
     async def _kill_guest(self) -> None:

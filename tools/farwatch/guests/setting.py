@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.engines.engine import Engine
-from farwatch.model import ShareKind
+from farwatch.model import DEFAULT_SHARE, ShareKind, ShareSetting
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Setting:
     server: Path | None
     memory: int = 192
     server_options: tuple[str, ...] = ()
+    share_setting: ShareSetting = DEFAULT_SHARE
+    """Its server options are among server_options already."""
     vmm: Path | None = None
     network: bool = False
     debugger: bool = False

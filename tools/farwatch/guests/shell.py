@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.errors import FarwatchError
-from farwatch.guests.agent import ARGUMENTS_MAX, request, unescape
-from farwatch.guests.companion import TAG
+from farwatch.guests.agent import ARGUMENTS_MAX, mount_fields, request, unescape
 from farwatch.guests.session import BootFailure, Session, booted
 from farwatch.guests.setting import Setting
 from farwatch.guests.stdin import StandardInput
@@ -62,7 +61,7 @@ def attach_line(session: Session, setting: Setting) -> str:
 
 def _greet(session: Session, setting: Setting) -> None:
     where = (
-        f"{session.share} on the host is /mnt/share here"
+        f"{session.share_from_here} on the host is /mnt/share here"
         if setting.share == "virtiofs"
         else "/mnt/share: tmpfs"
     )
@@ -105,10 +104,9 @@ class _Conversation:
         return self._status()
 
     def _request(self) -> bytes:
-        remote = self._setting.share == "virtiofs"
         fields = [
             f"id={self._id}",
-            f"mount={f'virtiofs:{TAG}' if remote else 'tmpfs:tmpfs'}",
+            *mount_fields(self._setting),
             "cwd=/mnt/share",
             "tty=1" if self._terminal else "input=1",
             f"env=TERM={os.environ.get('TERM', 'dumb')}",

@@ -3,18 +3,21 @@
 
 { "schema": 1,
   "ok": bool,                        nothing surprised
-  "columns": [ { "name": "v1/7.3/uml/plain", "revision", "base", "engine", "flavor": str,
+  "columns": [ { "name": "v1/7.3/uml/plain", "revision", "base", "engine", "flavor", "share_setting": str,
                  "label", "title": str, "reference": bool,
                  "compared_with": str, the label of a column, or "",
+                 "lacking": str, why what has no verdict cannot be run on this machine, or "",
                  "verdicts": { "pass": int, "fail": int, ... every verdict },
                  "fixes", "breaks", "still_fail", "surprises", "cached", "not_run": int } ],
   "tests": [ { "name": "program:fixture.variant.test", "program", "fixture", "variant", "test": str,
                "cells": [ one a column, in the order of "columns":
                  { "name": str, the argument of `show`
                    "verdict": str or null (not run), "surprising": bool,
+                   a "skip" without a result: see "lacking" of its column
                    "change": "fixes" | "breaks" | "still fails" | null,
                    "differs": { engine that says something else: its verdict },
-                   "expectation": { "verdict", "reason", "says": str, "race": bool } or null,
+                   "expectation": { "verdict", "reason", "says": str, "race": bool,
+                                    "settings": [ share setting ... ], none: all } or null,
                    "result": { "title", "detail", "inputs", "logs", "run": str, "duration": seconds,
                                "started": Unix time, "attempts": int, "cached": bool } or null } ] } ] }
 """
@@ -50,10 +53,12 @@ def _column(heading: Heading) -> dict[str, Any]:
         "base": column.base,
         "engine": column.engine,
         "flavor": column.flavor,
+        "share_setting": column.share_setting,
         "label": heading.label,
         "title": heading.title,
         "reference": heading.reference,
         "compared_with": heading.compared_with,
+        "lacking": heading.lacking,
         "verdicts": {str(verdict): count for verdict, count in heading.verdicts.items()},
         "fixes": heading.fixes,
         "breaks": heading.breaks,
@@ -79,7 +84,7 @@ def _test(row: Row) -> dict[str, Any]:
 def _cell(cell: Cell) -> dict[str, Any]:
     return {
         "name": cell.name,
-        "verdict": str(cell.result.verdict) if cell.result else None,
+        "verdict": str(cell.verdict) if cell.verdict else None,
         "surprising": cell.surprising,
         "change": str(cell.change) if cell.change else None,
         "differs": {engine: str(verdict) for engine, verdict in cell.differs},
@@ -94,6 +99,7 @@ def _expectation(expectation: Expectation) -> dict[str, Any]:
         "reason": expectation.reason,
         "says": expectation.says,
         "race": expectation.race,
+        "settings": list(expectation.settings),
     }
 
 

@@ -5,7 +5,7 @@ A CI service knows only pass, failure, error and skipped, and turns red on the m
 
   surprising fail, xfail or pass    failure
   surprising crash, hang or error   error
-  skip, and a cell that was not run skipped
+  skip, and a cell that was not run skipped (one that cannot be run here says why)
   whatever its expectation says     skipped, with the message "expected: <reason>"; an expected pass is a pass
 """
 
@@ -67,7 +67,7 @@ def _case(row: Row, cell: Cell) -> ElementTree.Element:
 def _outcome(cell: Cell) -> tuple[str, str] | None:
     """Tag and message of the child that says how it went; None for a pass."""
     if cell.result is None:
-        return "skipped", NOT_RUN
+        return "skipped", cell.lacking or NOT_RUN
     verdict, title = cell.result.verdict, cell.result.title
     if not cell.surprising:
         reason = cell.expectation.reason if cell.expectation else ""

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Names of cells: revision/base/engine/flavor/program:fixture.variant.test, written and read."""
+"""Names of cells: revision/base/engine/flavor[/share setting]/program:fixture.variant.test, written and read.
+
+The default share setting has no name there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from farwatch.errors import FarwatchError, unknown
-from farwatch.model import Column, TestCase
+from farwatch.model import DEFAULT_SHARE, Column, TestCase
 
 
 def column_name(column: Column) -> str:
-    return f"{column.revision}/{column.base}/{column.engine}/{column.flavor}"
+    return "/".join(_parts(column))
+
+
+def _parts(column: Column) -> tuple[str, ...]:
+    named = (column.share_setting,) if column.share_setting != DEFAULT_SHARE.name else ()
+    return (column.revision, column.base, column.engine, column.flavor, *named)
 
 
 def cell_name(column: Column, test: str) -> str:
@@ -28,13 +37,14 @@ def case_of(test: str) -> TestCase:
 def parse_cell(text: str, known: Iterable[tuple[Column, str]]) -> tuple[Column, str]:
     """The one known cell that `text` names, in full or in a shorter form that fits only one.
 
-    In full: revision/base/engine/flavor/program:fixture.variant.test. Of the first four any may be left out;
-    the test may be its last parts ("remote.create"), or a shell pattern.
+    In full: revision/base/engine/flavor/program:fixture.variant.test, with a share setting behind the flavor
+    if it is not the default one. Any part before the test may be left out; without a share setting the
+    default one is meant, if that was run. The test may be its last parts ("remote.create"), or a pattern.
     FarwatchError: no cell fits (with near names), or several do (they are listed).
     """
     cells = list(dict.fromkeys(known))
     *parts, test = text.split("/")
-    columns = [column for column in dict.fromkeys(column for column, _ in cells) if _fits(parts, column)]
+    columns = _fitting_columns(parts, dict.fromkeys(column for column, _ in cells))
     if not columns:
         names = (column_name(column) for column in dict.fromkeys(column for column, _ in cells))
         raise unknown("column", "/".join(parts), names, "./farwatch table shows what was run")
@@ -49,9 +59,20 @@ def parse_cell(text: str, known: Iterable[tuple[Column, str]]) -> tuple[Column, 
     )
 
 
+def _fitting_columns(parts: Sequence[str], columns: Iterable[Column]) -> list[Column]:
+    """The columns that the parts may mean: of those that differ in nothing else the one of the default."""
+    fitting = [column for column in columns if _fits(parts, column)]
+    usual = {column for column in fitting if column.share_setting == DEFAULT_SHARE.name}
+    return [
+        column
+        for column in fitting
+        if column in usual or replace(column, share_setting=DEFAULT_SHARE.name) not in usual
+    ]
+
+
 def _fits(parts: Sequence[str], column: Column) -> bool:
     """Whether the parts are some of the column's, in its order."""
-    rest = iter((column.revision, column.base, column.engine, column.flavor))
+    rest = iter(_parts(column))
     return all(part in rest for part in parts)
 
 

@@ -56,6 +56,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE INDEX cell_by_name ON cell (revision, base, engine, flavor, test, inputs)",
         "CREATE INDEX cell_by_run ON cell (run)",
     ),
+    (
+        "ALTER TABLE cell ADD COLUMN share_setting TEXT NOT NULL DEFAULT 'default'",
+        "DROP INDEX cell_by_name",
+        "CREATE INDEX cell_by_name ON cell (revision, base, engine, flavor, share_setting, test, inputs)",
+    ),
 )
 """Step i brings a file from version i to i + 1. A released step is never edited: add one."""
 
@@ -68,11 +73,10 @@ REUSABLE = frozenset(Verdict) - {Verdict.ERROR}
 
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION = 0x66617277  # "farw", in the header of the file
-_COLUMN = "revision = ? AND base = ? AND engine = ? AND flavor = ?"
-_FIELDS = (
-    "revision, base, engine, flavor, test, inputs, verdict,"
-    " title, detail, duration, attempts, started, logs, run"
-)
+_PARTS = ("revision", "base", "engine", "flavor", "share_setting")
+"""Of a column."""
+_COLUMN = " AND ".join(f"{part} = ?" for part in _PARTS)
+_FIELDS = f"{', '.join(_PARTS)}, test, inputs, verdict, title, detail, duration, attempts, started, logs, run"
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ class Results:
 
     def columns(self) -> list[Column]:
         """Every column that has a verdict, by name."""
-        rows = self._read("SELECT DISTINCT revision, base, engine, flavor FROM cell ORDER BY 1, 2, 3, 4")
+        rows = self._read(f"SELECT DISTINCT {', '.join(_PARTS)} FROM cell ORDER BY 1, 2, 3, 4, 5")
         return [Column(*row) for row in rows]
 
     def log_folders(self) -> frozenset[str]:
@@ -206,7 +210,7 @@ class Results:
     def _drop_cells(self, before: float, keep: int) -> int:
         return self._db.execute(
             "DELETE FROM cell WHERE started < ? AND id NOT IN (SELECT id FROM (SELECT id, row_number() OVER"
-            " (PARTITION BY revision, base, engine, flavor, test ORDER BY id DESC) AS age FROM cell)"
+            f" (PARTITION BY {', '.join(_PARTS)}, test ORDER BY id DESC) AS age FROM cell)"
             " WHERE age <= ?)",
             (before, keep),
         ).rowcount
@@ -387,8 +391,8 @@ def _explained(path: Path) -> Iterator[None]:
         raise (_full if error.errno == errno.ENOSPC else _unusable)(path, error) from error
 
 
-def _key(column: Column) -> tuple[str, str, str, str]:
-    return column.revision, column.base, column.engine, column.flavor
+def _key(column: Column) -> tuple[str, ...]:
+    return tuple(getattr(column, part) for part in _PARTS)
 
 
 def _storable(text: str) -> str:
@@ -413,17 +417,18 @@ def _row_of(result: CellResult) -> tuple[object, ...]:
 
 
 def _result_of(row: Sequence[Any]) -> CellResult:
+    column, rest = row[: len(_PARTS)], row[len(_PARTS) :]
     return CellResult(
-        column=Column(*row[:4]),
-        test=row[4],
-        inputs=row[5],
-        verdict=Verdict(row[6]),
-        title=row[7],
-        detail=row[8],
-        duration=float(row[9]),
-        attempts=int(row[10]),
-        started=float(row[11]),
-        logs=row[12],
-        run=row[13] or "",
+        column=Column(*column),
+        test=rest[0],
+        inputs=rest[1],
+        verdict=Verdict(rest[2]),
+        title=rest[3],
+        detail=rest[4],
+        duration=float(rest[5]),
+        attempts=int(rest[6]),
+        started=float(rest[7]),
+        logs=rest[8],
+        run=rest[9] or "",
         cached=True,
     )

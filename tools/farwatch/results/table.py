@@ -7,9 +7,11 @@ Surprising is a cell that differs from what the revision's expectations say: wit
 does not meet it, a pass included; without one, whatever is not a pass. That includes a skip, because the
 table is a proof and a skipped test proves nothing.
 
-A cell is compared with the nearest column to the left of the same engine. Where two engines say different
-things of the same test of the same revision, the cells differ: that is pointed out, but is no surprise by
-itself. The one that is not what is expected is.
+A cell is compared with the nearest column to the left of the same engine and share setting. Where two engines
+say different things of the same test of the same revision, the cells differ: that is pointed out, but is no
+surprise by itself. The one that is not what is expected is.
+
+A column that this machine cannot run is skipped: it says why, is compared with nothing, and is no surprise.
 
 A test whose outcome is a race by the revision's own account counts as what is expected of it: that it passed
 once is nothing fixed.
@@ -19,13 +21,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain
+from types import MappingProxyType
 
-from farwatch.model import CellResult, Column, Expectation, Revision, TestCase, Verdict
+from farwatch.model import DEFAULT_SHARE, CellResult, Column, Expectation, Revision, TestCase, Verdict
 from farwatch.results.names import case_of, cell_name, column_name
 
 NOT_RUN = "not run"
@@ -52,6 +55,8 @@ class Cell:
     """None: nothing worth a word, or nothing to compare with."""
     differs: tuple[tuple[str, Verdict], ...] = ()
     """Engines that came to another verdict of the same test of the same revision, and to which."""
+    lacking: str = ""
+    """Why it cannot be run on this machine."""
 
     @property
     def name(self) -> str:
@@ -59,8 +64,15 @@ class Cell:
         return cell_name(self.column, self.test)
 
     @property
+    def verdict(self) -> Verdict | None:
+        """None: not run."""
+        if self.result is None:
+            return Verdict.SKIP if self.lacking else None
+        return self.result.verdict
+
+    @property
     def word(self) -> str:
-        return str(self.result.verdict) if self.result else NOT_RUN
+        return str(self.verdict or NOT_RUN)
 
     @cached_property
     def surprising(self) -> bool:
@@ -142,7 +154,7 @@ class Heading:
 
     column: Column
     label: str
-    """Its revision, and of base, engine and flavor those in which the columns differ."""
+    """Its revision, and of base, engine, flavor and share setting those in which the columns differ."""
     title: str
     """The revision's title."""
     reference: bool
@@ -155,10 +167,12 @@ class Heading:
     surprises: int
     cached: int
     missing: int
+    lacking: str = ""
+    """Why what has no verdict in it cannot be run on this machine."""
 
     @property
     def name(self) -> str:
-        """revision/base/engine/flavor"""
+        """revision/base/engine/flavor[/share setting]"""
         return column_name(self.column)
 
     @property
@@ -169,6 +183,9 @@ class Heading:
     @property
     def summary(self) -> str:
         """One line: "fixes 31, breaks 0, 4 still fail; 2 surprises; 85 of 92 cached"."""
+        skipped = f"skipped on this machine: {self.lacking}" if self.lacking else ""
+        if skipped and not self.total:
+            return skipped
         parts = [self._outcome(), self._surprises()]
         if self.cached:
             parts.append(
@@ -176,7 +193,7 @@ class Heading:
             )
         if self.missing:
             parts.append(f"{self.missing} {NOT_RUN}")
-        return "; ".join(part for part in parts if part)
+        return "; ".join(part for part in [*parts, skipped] if part)
 
     def _outcome(self) -> str:
         if self.compared_with:
@@ -229,6 +246,7 @@ def build_table(
     tests: Sequence[str] = (),
     *,
     whole: bool = True,
+    lacking: Mapping[Column, str] = MappingProxyType({}),
 ) -> Table:
     """Make the table.
 
@@ -236,14 +254,15 @@ def build_table(
     columns: in the order wanted
     tests:   names in the order wanted; those missing here but in `results` follow, by name
     whole:   the tests are the whole suite, so an expectation that covers none of them is idle
+    lacking: of the columns that cannot be run on this machine: why
     """
     wanted = list(dict.fromkeys(columns))
     known = {revision.name: revision for revision in revisions}
     found = {(result.column, result.test): result for result in results if result.column in set(wanted)}
     names = [*dict.fromkeys(tests), *sorted({test for _, test in found} - set(tests), key=_natural)]
-    rows = [_row(name, wanted, known, found) for name in names]
+    rows = [_row(name, wanted, known, found, lacking) for name in names]
     return Table(
-        headings=tuple(_headings(wanted, known, rows)),
+        headings=tuple(_headings(wanted, known, rows, lacking)),
         groups=_groups(rows),
         setting=_setting(wanted),
         idle_expectations=tuple(_idle(wanted, known, names)) if whole else (),
@@ -255,6 +274,7 @@ def _row(
     columns: Sequence[Column],
     revisions: dict[str, Revision],
     found: dict[tuple[Column, str], CellResult],
+    lacking: Mapping[Column, str],
 ) -> Row:
     cells = []
     for place, column in enumerate(columns):
@@ -262,12 +282,13 @@ def _row(
         left = _left(place, columns, revisions)
         result = found.get((column, test))
         before = found.get((columns[left], test)) if left is not None else None
-        expectation = revision.expectation(test) if revision else None
+        expectation = revision.expectation(test, column.share_setting) if revision else None
         change = None
         if before and result:
             left_revision = revisions.get(before.column.revision)
             change = _change(_settled(before, left_revision), _settled(result, revision))
-        cells.append(Cell(column, test, result, expectation, change, _differs(result, columns, found)))
+        why = "" if result else lacking.get(column, "")
+        cells.append(Cell(column, test, result, expectation, change, _differs(result, columns, found), why))
     return Row(case_of(test), tuple(cells))
 
 
@@ -289,7 +310,7 @@ def _differs(
 
 def _settled(result: CellResult, revision: Revision | None) -> Verdict:
     """What a result counts as against others."""
-    expectation = revision.expectation(result.test) if revision else None
+    expectation = revision.expectation(result.test, result.column.share_setting) if revision else None
     if expectation and expectation.race and expectation.met_by(result.verdict, _said(result)):
         return expectation.verdict
     return result.verdict
@@ -300,11 +321,17 @@ def _said(result: CellResult) -> str:
 
 
 def _left(place: int, columns: Sequence[Column], revisions: dict[str, Revision]) -> int | None:
-    """The column to compare with: of the same engine. The reference says what is right: no state to fix."""
+    """The column to compare with: of the same engine and share setting, and another revision or base.
+
+    The reference says what is right: no state to fix.
+    """
     if _is_reference(columns[place], revisions):
         return None
+    own = columns[place]
     for left in range(place - 1, -1, -1):
-        if columns[left].engine == columns[place].engine and not _is_reference(columns[left], revisions):
+        other = columns[left]
+        alike = (other.engine, other.share_setting) == (own.engine, own.share_setting)
+        if alike and not _is_reference(other, revisions):
             return left
     return None
 
@@ -339,7 +366,10 @@ def _groups(rows: Sequence[Row]) -> tuple[Group, ...]:
 
 
 def _headings(
-    columns: Sequence[Column], revisions: dict[str, Revision], rows: Sequence[Row]
+    columns: Sequence[Column],
+    revisions: dict[str, Revision],
+    rows: Sequence[Row],
+    lacking: Mapping[Column, str],
 ) -> Iterable[Heading]:
     labels = _labels(columns)
     for place, column in enumerate(columns):
@@ -361,16 +391,17 @@ def _headings(
             still_fail=changes[Change.STILL_FAILS],
             surprises=sum(cell.surprising for cell in cells),
             cached=sum(result.cached for result in results),
-            missing=len(cells) - len(results),
+            missing=sum(cell.verdict is None for cell in cells),
+            lacking=lacking.get(column, ""),
         )
 
 
+_PARTS = ("base", "engine", "flavor", "share_setting")
+"""Of a column, beside its revision."""
+
+
 def _differing(columns: Sequence[Column]) -> list[str]:
-    return [
-        part
-        for part in ("base", "engine", "flavor")
-        if len({getattr(column, part) for column in columns}) > 1
-    ]
+    return [part for part in _PARTS if len({getattr(column, part) for column in columns}) > 1]
 
 
 def _labels(columns: Sequence[Column]) -> list[str]:
@@ -381,15 +412,19 @@ def _labels(columns: Sequence[Column]) -> list[str]:
 def _setting(columns: Sequence[Column]) -> str:
     if not columns:
         return ""
-    shared = [part for part in ("base", "engine", "flavor") if part not in _differing(columns)]
+    shared = [part for part in _PARTS if part not in _differing(columns)]
     values = {part: getattr(columns[0], part) for part in shared}
+    if values.get("share_setting") == DEFAULT_SHARE.name:
+        del values["share_setting"]
     return ", ".join(f"linux {value}" if part == "base" else value for part, value in values.items())
 
 
 def _idle(columns: Sequence[Column], revisions: dict[str, Revision], tests: Sequence[str]) -> Iterable[str]:
     for name in dict.fromkeys(column.revision for column in columns):
+        settings = {column.share_setting for column in columns if column.revision == name}
         for entry in revisions[name].expectations if name in revisions else ():
-            if not any(entry.covers(test) for test in tests):
+            asked = [setting for setting in settings if entry.is_about(setting)]
+            if asked and not any(entry.covers(test, asked[0]) for test in tests):
                 yield f"{name}: {', '.join(entry.tests)}"
 
 

@@ -140,7 +140,8 @@ def _expected(revision: Revision) -> list[str]:
 def _expectation_lines(entry: Expectation) -> Iterator[str]:
     says = f', saying "{entry.says}"' if entry.says else ""
     race = ", or pass by a race" if entry.race else ""
-    yield f"{', '.join(entry.tests)}: {entry.verdict}{says}{race}"
+    where = f" (share settings {', '.join(entry.settings)})" if entry.settings else ""
+    yield f"{', '.join(entry.tests)}{where}: {entry.verdict}{says}{race}"
     yield f"    because {entry.reason}"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What patches/ holds: the pinned bases, and a folder for each revision."""
+"""What patches/ holds: the pinned bases, the share settings, and a folder for each revision."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from farwatch.model import (
     Posting,
     Revision,
     ShareKind,
+    ShareSetting,
     Verdict,
     Waiver,
 )
+from farwatch.revisions.share_settings import SETTINGS_FILE, named_settings, read_share_settings
 from farwatch.revisions.strict_toml import TomlDocument, TomlTable
 
 REVISION_FILE = "revision.toml"
@@ -54,6 +56,7 @@ class Catalog:
     patches: Path
     _bases: dict[str, dict[str, Base]]
     _defaults: dict[str, str]
+    _share_settings: dict[str, ShareSetting]
 
     @classmethod
     def load(cls, root: Path) -> Catalog:
@@ -64,7 +67,7 @@ class Catalog:
         top = TomlDocument.read(patches / BASES_FILE).table()
         for component in top.names():
             bases[component], defaults[component] = _component(top.table(component), component)
-        return cls(patches, bases, defaults)
+        return cls(patches, bases, defaults, read_share_settings(patches))
 
     def with_stand_ins(self, bases: Iterable[Base]) -> Catalog:
         """The same, but under the name of a pinned base is the one given that stands for it."""
@@ -105,6 +108,10 @@ class Catalog:
             known = [base.label for bases in self._bases.values() for base in bases.values()]
             raise unknown("base", name, known, hint=f"see {self.patches / BASES_FILE}")
         return found[0]
+
+    def share_settings(self, names: str = "all") -> tuple[ShareSetting, ...]:
+        """Those of "NAME,NAME", in the order of the file, the default one first."""
+        return named_settings(self._share_settings, names, f"see {self.patches / SETTINGS_FILE}")
 
     def revision(self, name: str) -> Revision:
         """The revision of that name."""
@@ -155,7 +162,9 @@ class Catalog:
             folder=folder,
             share=cast(ShareKind, table.choice("share", ("virtiofs", "tmpfs"), "virtiofs")),
             bases=self._bases_of(table.table("bases"), folder),
-            expectations=tuple(_expectation(entry) for entry in table.tables("expect")),
+            expectations=tuple(
+                _expectation(entry, list(self._share_settings)) for entry in table.tables("expect")
+            ),
             order=table.integer("order", DEFAULT_ORDER),
             waivers=tuple(_waiver(entry) for entry in table.tables("waive")),
             claims=_claims(table),
@@ -239,15 +248,25 @@ def _absolute(path: str, folder: Path) -> str:
     return str((folder / Path(path).expanduser()).resolve())
 
 
-def _expectation(table: TomlTable) -> Expectation:
-    table.only(("tests", "verdict", "reason", "says", "race"))
+def _expectation(table: TomlTable, share_settings: Sequence[str]) -> Expectation:
+    table.only(("tests", "settings", "verdict", "reason", "says", "race"))
     return Expectation(
         tests=table.texts("tests"),
         verdict=Verdict(table.choice("verdict", [str(verdict) for verdict in Verdict])),
         reason=" ".join(table.text("reason").split()),
         says=_pattern(table, "says"),
         race=table.flag("race"),
+        settings=_known_settings(table, share_settings),
     )
+
+
+def _known_settings(table: TomlTable, known: Sequence[str]) -> tuple[str, ...]:
+    names = table.texts("settings") if "settings" in table.names() else ()
+    for name in names:
+        if name not in known:
+            error = unknown("share setting", name, known)
+            raise table.error("settings", error.what, cause=error.cause, hint=f"see {SETTINGS_FILE}")
+    return names
 
 
 def _waiver(table: TomlTable) -> Waiver:

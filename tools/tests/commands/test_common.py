@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""--base-version, from the command line to the table: real apt, trees and store; guests only pretend."""
+"""--base-version and --share-settings, from the command line to the table: real apt, guests that pretend."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ class SourcesAlone:
     @property
     def kernels(self) -> SimpleNamespace:
         return SimpleNamespace(key=self._kernel_key)
+
+    @property
+    def servers(self) -> SimpleNamespace:
+        return SimpleNamespace(key=lambda _subject: "server")
 
     def tests(self, base: Base) -> TestsBuild:
         self.app.trees.base_commit(base)
@@ -202,3 +206,77 @@ def _help_of(command: str) -> str:
 def test_bench_loop_takes_no_base_version(checkout: Checkout) -> None:
     with pytest.raises(FarwatchError, match="takes no setting"):
         checkout.run("bench", "loop", *NEWEST_WORDS)
+
+
+SETTINGS = """\
+[writeback]
+about = "later"
+server = ["--cache=auto", "--writeback"]
+[on-xfs]
+about = "xfs"
+file-system = "xfs"
+"""
+
+
+@pytest.fixture
+def served(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """v1 as it was, whose share nobody serves; v2, with a server; settings, of which one is not possible."""
+    patches = checkout.app.root / "patches"
+    checkout.archive.offer(PINNED)
+    (patches / "share-settings.toml").write_text(SETTINGS)
+    with (patches / "bases.toml").open("a") as file:
+        file.write(f'[virtiofsd."1"]\nkind = "crate"\npackage = "p"\nversion = "1"\nsha256 = "{"1" * 64}"\n')
+    (patches / "v2").mkdir()
+    (patches / "v2/revision.toml").write_text('title = "t"\n[bases]\nlinux = "7.3"\nvirtiofsd = "1"\n')
+    monkeypatch.setattr(
+        "farwatch.cells.plan.lacking_for", lambda _app, setting: "no xfs" if setting.file_system else ""
+    )
+    return checkout
+
+
+def names(checkout: Checkout) -> list[tuple[str, str]]:
+    return [(column.revision, column.share_setting) for column in checkout.columns()]
+
+
+def test_each_share_setting_is_a_column_and_what_is_not_served_has_one(
+    served: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert served.run("verify", "v1", "v2", "--share-settings", "all") == 0
+    shown = capsys.readouterr().out
+    heading = next(line for line in shown.splitlines() if line.startswith("test "))
+    assert heading.split() == ["test", "v1/default", "v2/default", "v2/writeback", "v2/on-xfs"]
+    assert "skipped on this machine: no xfs" in shown
+    assert names(served) == [("v1", "default"), ("v2", "default"), ("v2", "writeback")]
+    assert served.run("table", "v2", "--share-settings", "default,writeback") == 0
+    assert "v2/writeback" in capsys.readouterr().out
+
+
+def test_the_default_is_what_it_was_before_there_were_settings(served: Checkout) -> None:
+    served.run("verify", "v2")
+    served.run("verify", "v2", "--share-settings", "default,writeback")
+    with Results.open(served.app.home.results) as results:
+        default, back = results.latest([Column("v2", "7.3"), Column("v2", "7.3", share_setting="writeback")])
+        assert len(results.history(default.column, default.test)) == 1, "found, not run again"
+    assert default.inputs != back.inputs
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("verify", "v1", "--share-settings", "writeback"), "v1 has no server"),
+        (("test", "v2", "--share-settings", "writebak"), "unknown share setting 'writebak'"),
+        (("boot", "v2", "--share-settings", "all"), "a guest has one"),
+        (("boot", "v2", "--share", "/", "--share-settings", "on-xfs"), "exclude each other"),
+    ],
+)
+def test_share_settings_that_mean_nothing(served: Checkout, words: tuple[str, ...], says: str) -> None:
+    with pytest.raises(FarwatchError) as caught:
+        served.run(*words)
+    assert says in caught.value.what
+
+
+def test_boot_says_what_the_machine_lacks(served: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("farwatch.cells.setting.lacking_for", lambda _app, setting: "no xfs")
+    with pytest.raises(FarwatchError, match="cannot have share setting on-xfs") as caught:
+        served.run("boot", "v2", "--share-settings", "on-xfs")
+    assert caught.value.cause == "no xfs"

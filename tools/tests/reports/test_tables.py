@@ -286,3 +286,21 @@ def test_junit_of_hostile_names_parses() -> None:
     root = ElementTree.fromstring(render_junit(nasty()).encode())
     (failure,) = root.iter("failure")
     assert "\x1b" not in failure.attrib["message"] and "</script>" in failure.attrib["message"]
+
+
+def test_a_column_that_is_skipped_says_why_in_every_form() -> None:
+    column = Column("v1", "7.3", share_setting="on-xfs")
+    table = build_table([], REVISIONS, [column], ["p:f.t"], lacking={column: "mkfs.xfs: not <found>"})
+    for form in (render_text(table), terminal(table)):
+        assert "mkfs.xfs: not <found>" in form and "skip" in form and "surpris" not in form.splitlines()[-1]
+    assert "not &lt;found&gt;" in render_html(table) and "mkfs.xfs" in render_markdown(table)
+    document = json.loads(render_json(table))
+    assert document["ok"] and document["columns"][0]["name"] == "v1/7.3/uml/plain/on-xfs"
+    assert document["columns"][0]["share_setting"] == "on-xfs"
+    assert document["columns"][0]["lacking"] == "mkfs.xfs: not <found>"
+    assert document["columns"][0]["not_run"] == 0
+    [cell] = document["tests"][0]["cells"]
+    assert (cell["verdict"], cell["result"], cell["surprising"]) == ("skip", None, False)
+    [suite] = ElementTree.fromstring(render_junit(table))
+    assert suite.attrib["name"] == "v1/7.3/uml/plain/on-xfs" and suite.attrib["skipped"] == "1"
+    assert [child.attrib["message"] for child in suite[0]] == ["mkfs.xfs: not <found>"]

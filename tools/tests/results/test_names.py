@@ -88,3 +88,28 @@ def test_the_parts_of_an_incomplete_name() -> None:
     assert case_of("p:f.t") == TestCase("p", "f", "", "t")
     assert case_of("alone") == TestCase("", "", "", "alone")
     assert case_of("p:alone") == TestCase("p", "", "", "alone")
+
+
+BACK = Column("v2", "7.3", share_setting="writeback")
+ALWAYS = Column("v3", "7.3", share_setting="cache-always")
+SET = [*KNOWN, (BACK, CREATE), (BACK, "inotify:more"), (ALWAYS, CREATE)]
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        (f"v2/7.3/uml/plain/{CREATE}", (V2, CREATE)),
+        (f"v2/{CREATE}", (V2, CREATE)),
+        (f"v2/7.3/uml/plain/writeback/{CREATE}", (BACK, CREATE)),
+        ("writeback/remote.create", (BACK, CREATE)),
+        ("v3/remote.create", (ALWAYS, CREATE)),
+    ],
+)
+def test_a_share_setting_has_a_name_unless_it_is_the_default(text: str, cell: tuple[Column, str]) -> None:
+    assert parse_cell(text, SET) == cell
+    assert parse_cell(cell_name(*cell), SET) == cell
+
+
+def test_a_setting_that_was_not_run_is_named_in_the_error() -> None:
+    with pytest.raises(FarwatchError, match="unknown column 'v2/default'"):
+        parse_cell(f"v2/default/{CREATE}", SET)

@@ -313,3 +313,31 @@ def test_opening_is_quick(path: Path) -> None:
         return time.perf_counter() - begun
 
     assert statistics.median(once() for _ in range(9)) < 0.02
+
+
+def test_a_share_setting_is_a_column_of_its_own(path: Path) -> None:
+    other = dataclasses.replace(V1, share_setting="writeback")
+    with Results.open(path) as store:
+        store.store(cell())
+        assert store.find(other, TEST, "a") is None
+        store.store(cell(other, verdict=Verdict.FAIL))
+        assert store.columns() == [V1, other]
+        assert [result.verdict for result in store.latest()] == [Verdict.PASS, Verdict.FAIL]
+        assert store.prune(keep=1).cells == 0
+        assert len(store.history(other, TEST)) == 1
+
+
+def test_what_is_older_than_share_settings_is_of_the_default_one(path: Path) -> None:
+    with Results.open(path, MIGRATIONS[:1]):
+        pass
+    with sqlite3.connect(path) as db:
+        db.execute(
+            "INSERT INTO cell (revision, base, engine, flavor, test, inputs, verdict, title, detail,"
+            " duration, attempts, started, logs)"
+            " VALUES ('v1', '7.3', 'uml', 'plain', ?, 'a', 'fail', '', '', 1, 1, 1, '')",
+            (TEST,),
+        )
+    db.close()
+    with Results.open(path) as store:
+        found = store.find(V1, TEST, "a")
+        assert found is not None and found.verdict is Verdict.FAIL and found.column.share_setting == "default"

@@ -260,3 +260,65 @@ def test_each_compared_cell_is_counted_once(pairs: list[tuple[Verdict, Verdict]]
     assert heading.fixes <= after.count(Verdict.PASS)
     assert heading.breaks + heading.still_fail <= len(pairs) - after.count(Verdict.PASS)
     assert heading.surprises == len(pairs) - after.count(Verdict.PASS)
+
+
+# -- share settings
+
+BACK = {column: replace(column, share_setting="writeback") for column in (BASELINE, V1)}
+
+
+def test_settings_are_compared_with_their_own_kind() -> None:
+    table, cells = one_row(
+        (BASELINE, Verdict.FAIL),
+        (BACK[BASELINE], Verdict.PASS),
+        (V1, Verdict.PASS),
+        (BACK[V1], Verdict.FAIL),
+    )
+    assert [cell.change for cell in cells] == [None, None, Change.FIXES, Change.BREAKS]
+    assert [heading.label for heading in table.headings] == [
+        "baseline/default",
+        "baseline/writeback",
+        "v1/default",
+        "v1/writeback",
+    ]
+    assert table.headings[3].compared_with == "baseline/writeback"
+    assert table.setting == "linux 7.3, uml, plain"
+    assert not any(cell.differs for cell in cells), "settings are not engines"
+
+
+def test_a_setting_that_all_columns_share_is_in_the_headline() -> None:
+    table, _ = one_row((BACK[V1], Verdict.PASS))
+    assert table.setting == "linux 7.3, uml, plain, writeback" and table.headings[0].label == "v1"
+
+
+def test_an_expectation_of_a_setting_is_for_its_columns_alone() -> None:
+    known = revision("v1", Expectation(("inotify:*",), Verdict.FAIL, "by design", settings=("writeback",)))
+    _, (usual, back) = one_row((V1, Verdict.FAIL), (BACK[V1], Verdict.FAIL), revisions=(known,))
+    assert usual.surprising and not back.surprising
+    _, (usual, back) = one_row((V1, Verdict.PASS), (BACK[V1], Verdict.PASS), revisions=(known,))
+    assert not usual.surprising and back.surprising
+
+
+def test_an_expectation_of_a_setting_that_nobody_asked_for_is_not_idle() -> None:
+    known = revision("v1", Expectation(("gone:*",), Verdict.FAIL, "by design", settings=("writeback",)))
+    results = [result(column, Verdict.PASS) for column in (V1, BACK[V1])]
+    assert build_table(results, [known], [V1]).idle_expectations == ()
+    assert build_table(results, [known], [V1, BACK[V1]]).idle_expectations == ("v1: gone:*",)
+
+
+def test_a_column_that_the_machine_cannot_run_is_skipped_and_no_surprise() -> None:
+    results = [result(BASELINE, Verdict.PASS), result(V1, Verdict.PASS)]
+    columns = [BASELINE, BACK[BASELINE], V1, BACK[V1]]
+    table = build_table(results, [], columns, lacking={BACK[BASELINE]: "needs root", BACK[V1]: "needs root"})
+    assert [cell.word for cell in table.rows[0].cells] == ["pass", "skip", "pass", "skip"]
+    assert table.exit_status(complete=True) == 0 and not table.surprises and not table.missing
+    assert table.headings[3].summary == "skipped on this machine: needs root"
+    assert "skipped on this machine: needs root" in render_text(table)
+
+
+def test_what_was_found_of_a_skipped_column_counts_as_ever() -> None:
+    results = [result(BACK[V1], Verdict.FAIL, cached=True), result(V1, Verdict.PASS, test="other:a.b")]
+    table = build_table(results, [], [V1, BACK[V1]], lacking={BACK[V1]: "needs root"})
+    assert table.exit_status() == 1
+    assert [row.cells[1].word for row in table.rows] == ["fail", "skip"]
+    assert table.headings[1].summary.endswith("skipped on this machine: needs root")
