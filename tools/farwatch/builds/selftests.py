@@ -91,7 +91,7 @@ def _key(folder: Path, commit: str) -> str:
 
 def _sources(folder: Path) -> dict[str, Path]:
     """Name in the folder -> path of all that programs are made from."""
-    kinds = ("*.c", "*.h", "Makefile", "guest/*.c", "guest/*.h")
+    kinds = ("*.c", "*.h", "Makefile", "guest/*.c", "guest/*.h", "workloads/*.sh")
     paths = sorted(path for kind in kinds for path in folder.glob(kind))
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
