@@ -466,6 +466,21 @@ struct order {
 	unsigned int	hidden;		/* runs that may hide what is true now */
 };
 
+/* Whether this is something that is done to a directory that was renamed. */
+static bool is_on_moved(const struct comparison *c,
+			const struct stream_event *event)
+{
+	size_t i;
+
+	if (!(event->mask & IN_ISDIR) || !(event->mask & REPEATABLE))
+		return false;
+	for (i = 0; i < c->wanted.count; i++)
+		if (c->wanted.events[i]->mask == (IN_MOVED_TO | IN_ISDIR) &&
+		    !strcmp(c->wanted.events[i]->name, event->name))
+			return true;
+	return false;
+}
+
 /* An event that came: whether it is one of the wanted ones; and which. */
 static bool find_wanted(struct comparison *c, struct order *order,
 			const struct stream_event *event, size_t *place)
@@ -477,6 +492,8 @@ static bool find_wanted(struct comparison *c, struct order *order,
 		return true;
 	/* May have joined the CREATE of that name, which is not told here. */
 	if (c->linked && event->mask & REPEATABLE && !event->name[0])
+		return true;
+	if (is_on_moved(c, event))
 		return true;
 	*place = next_of(c, kind, order->last);
 	if (*place != NONE)

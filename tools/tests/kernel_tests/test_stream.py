@@ -82,6 +82,11 @@ ALLOWED = [
     ("DELETE|DIR f, CLOSE|DIR f", "DELETE|DIR f, CLOSE|DIR f"),
     # a new name of an object
     ("ATTRIB, CREATE x@1, ATTRIB, OPEN, MODIFY", "ATTRIB, OPEN, MODIFY, ATTRIB, CREATE x@1"),
+    # a directory that has been renamed
+    (
+        "FROM|DIR e 1, TO|DIR d 1, OPEN f, ATTRIB|DIR d, CLOSE f",
+        "FROM|DIR e 1, TO|DIR d 1, ATTRIB|DIR d, OPEN f, CLOSE f",
+    ),
     # the halves of a move
     ("FROM f 1, TO g 1@1, FROM h 2", "FROM f 7, FROM h 8, TO g 7@1"),
     # as often as on the other side
@@ -108,6 +113,8 @@ DIFFERENCES = [
     ("MODIFY f, DELETE f", "DELETE f, MODIFY f", "order"),
     ("ATTRIB, OPEN, CREATE x, MODIFY", "MODIFY, OPEN, ATTRIB, CREATE x", "order"),
     ("CREATE f, DELETE f", "CREATE f, CREATE f, DELETE f", "order"),
+    ("CREATE|DIR d, OPEN f, ATTRIB|DIR d", "ATTRIB|DIR d, CREATE|DIR d, OPEN f", "order"),
+    ("FROM e 1, TO d 1, OPEN f, ATTRIB d", "FROM e 1, TO d 1, ATTRIB d, OPEN f", "order"),
     ("DELETE f, CREATE f", "CREATE f, DELETE f", "last"),
     ("FROM f 1, TO f 2, FROM f 3", "FROM f 1, TO f 2", "last"),
     ("FROM f 1, TO g 1", "FROM f 1, TO g 2", "pairs"),
