@@ -363,6 +363,41 @@ static size_t loses_name(const struct comparison *c)
 	return end;
 }
 
+static bool was_renamed(const struct comparison *c, int on, const char *name)
+{
+	const struct stream *wanted = c->wanted_stream;
+	size_t i;
+
+	for (i = 0; i < wanted->count; i++) {
+		const struct stream_event *event = &wanted->events[i];
+
+		if (event->on == on && event->mask & IN_ISDIR &&
+		    event->mask & IN_MOVE && !strcmp(event->name, name))
+			return true;
+	}
+	return false;
+}
+
+/* What is done to a directory may be told by another name that it had. */
+static bool has_another_name(const struct comparison *c,
+			     const struct kind *kind, const struct stream *there)
+{
+	size_t i;
+
+	if (!(kind->mask & IN_ISDIR) || !(kind->mask & REPEATABLE) ||
+	    !was_renamed(c, c->on, kind->name))
+		return false;
+	for (i = 0; i < there->count; i++) {
+		const struct stream_event *event = &there->events[i];
+
+		if (event->mask == kind->mask &&
+		    (event->on != c->on || strcmp(event->name, kind->name)) &&
+		    was_renamed(c, event->on, event->name))
+			return true;
+	}
+	return false;
+}
+
 static void look_for_kinds(struct comparison *c)
 {
 	size_t optional = loses_name(c);
@@ -371,10 +406,12 @@ static void look_for_kinds(struct comparison *c)
 	for (i = 0; i < c->count; i++) {
 		const struct kind *kind = &c->kinds[i];
 
-		if (!kind->came && kind->first < optional)
+		if (!kind->came && kind->first < optional &&
+		    !has_another_name(c, kind, c->came_stream))
 			differs(c, &c->verdict->lost, "lost", kind->mask,
 				kind->name);
-		if (!kind->wanted)
+		if (!kind->wanted &&
+		    !has_another_name(c, kind, c->wanted_stream))
 			differs(c, &c->verdict->extra, "extra", kind->mask,
 				kind->name);
 	}

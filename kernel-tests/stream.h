@@ -19,7 +19,8 @@
  *  linked	what is done to a file by a name that it has got just now
  *		joins the CREATE of that name, before what is done by another
  *  moved	what is done to a directory joins the rename that gave it its
- *		name, which is an event on the directory as well
+ *		name, which is an event on the directory as well; or what was
+ *		done to it before that, and comes by the name that it had then
  *  crossed	events of different watches may come in another order
  */
 #ifndef STREAM_H

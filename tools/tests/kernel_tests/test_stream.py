@@ -87,6 +87,10 @@ ALLOWED = [
         "FROM|DIR e 1, TO|DIR d 1, OPEN f, ATTRIB|DIR d, CLOSE f",
         "FROM|DIR e 1, TO|DIR d 1, ATTRIB|DIR d, OPEN f, CLOSE f",
     ),
+    (
+        "OPEN|DIR d, FROM|DIR d 1, TO|DIR e 1, ATTRIB|DIR e, FROM|DIR e 2",
+        "OPEN|DIR d, ATTRIB|DIR d, FROM|DIR d 1, TO|DIR e 1, FROM|DIR e 2",
+    ),
     # the halves of a move
     ("FROM f 1, TO g 1@1, FROM h 2", "FROM f 7, FROM h 8, TO g 7@1"),
     # as often as on the other side
@@ -105,6 +109,8 @@ DIFFERENCES = [
     ("CREATE f, DELETE f", "CREATE f", "lost last"),
     ("CREATE f", "CREATE f, DELETE f", "extra last"),
     ("ATTRIB|DIR f", "ATTRIB f", "lost extra"),
+    ("FROM f 1, TO g 1, ATTRIB g", "ATTRIB f, FROM f 1, TO g 1", "lost extra"),
+    ("FROM|DIR f 1, ATTRIB|DIR g", "ATTRIB|DIR f, FROM|DIR f 1", "lost extra"),
     ("ATTRIB f, TO g 1", "TO g 1, ATTRIB g", "lost extra"),
     ("MODIFY, ATTRIB, DELETE_SELF, IGNORED", "ATTRIB, DELETE_SELF, IGNORED", "lost"),
     ("MODIFY, DELETE_SELF, IGNORED", "DELETE_SELF, IGNORED, MODIFY", "dead order"),
