@@ -53,7 +53,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     base = app.catalog.base("linux")
     app.trees.base_commit(base)
     made = Kernel(*(tmp_path_factory.mktemp(name) for name in ("root", "home")))
-    for name in ("bases.toml", "baseline/revision.toml"):
+    for name in ("bases.toml", "share-settings.toml", "baseline/revision.toml"):
         (made.root / "patches" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(checkout_root() / "patches" / name, made.root / "patches" / name)
     real = app.trees.repository("linux")
