@@ -378,7 +378,10 @@ static bool was_renamed(const struct comparison *c, int on, const char *name)
 	return false;
 }
 
-/* What is done to a directory may be told by another name that it had. */
+/*
+ * What is done to a directory may be told by another name that it had, or by
+ * none: it was where nobody watches but itself.
+ */
 static bool has_another_name(const struct comparison *c,
 			     const struct kind *kind, const struct stream *there)
 {
@@ -392,7 +395,7 @@ static bool has_another_name(const struct comparison *c,
 
 		if (event->mask == kind->mask &&
 		    (event->on != c->on || strcmp(event->name, kind->name)) &&
-		    was_renamed(c, event->on, event->name))
+		    (!event->name[0] || was_renamed(c, event->on, event->name)))
 			return true;
 	}
 	return false;

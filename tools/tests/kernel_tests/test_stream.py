@@ -91,6 +91,10 @@ ALLOWED = [
         "OPEN|DIR d, FROM|DIR d 1, TO|DIR e 1, ATTRIB|DIR e, FROM|DIR e 2",
         "OPEN|DIR d, ATTRIB|DIR d, FROM|DIR d 1, TO|DIR e 1, FROM|DIR e 2",
     ),
+    (
+        "OPEN|DIR@1, TO|DIR d 1, CLOSE|DIR@1, CLOSE|DIR d",
+        "OPEN|DIR@1, CLOSE|DIR@1, TO|DIR d 1",
+    ),
     # the halves of a move
     ("FROM f 1, TO g 1@1, FROM h 2", "FROM f 7, FROM h 8, TO g 7@1"),
     # as often as on the other side
