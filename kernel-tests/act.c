@@ -421,6 +421,11 @@ static int remove_entry(const char *path, const struct stat *st, int type,
 	return remove(path);
 }
 
+void act_remove_tree(const char *path)
+{
+	nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 static void leave(struct act *act)
 {
 	if (act->connected) {
@@ -459,7 +464,7 @@ void act_close(struct act *act)
 		mount_again(act->top);
 	if (act->work[0] && !act->own_mount) {
 		snprintf(path, sizeof(path), "%s/%s", act->top, act->work);
-		nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+		act_remove_tree(path);
 	}
 	if (act->own_mount)
 		umount2(act->top, MNT_DETACH);

@@ -66,6 +66,9 @@ const char *act_watches(struct act *act, int min, int max);
 /* One step by the actor that others see last: it ends a stream of events. */
 const char *act_sentinel(struct act *act);
 
+/* Remove a folder and all that is in it, as far as that is allowed. */
+void act_remove_tree(const char *path);
+
 /* Write a number into a file of /proc/sys; the one before, or -errno. */
 long act_swap_number(const char *path, long number);
 

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,15 +81,6 @@ const char *burst_open(struct burst *burst, struct act *act)
 	return NULL;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type,
-			struct FTW *walk)
-{
-	(void)st;
-	(void)type;
-	(void)walk;
-	return remove(path);
-}
-
 void burst_close(struct burst *burst)
 {
 	stream_close(&burst->wanted);
@@ -100,7 +90,7 @@ void burst_close(struct burst *burst)
 	if (!burst->top[0])
 		return;
 	step_actor_fini(&burst->native);
-	nftw(burst->top, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	act_remove_tree(burst->top);
 	burst->top[0] = '\0';
 }
 
@@ -211,9 +201,11 @@ static const char *hand_over(struct burst *burst)
 
 	while (!problem && *rest) {
 		len = chunk_of(rest);
-		chunk = strndup(rest, len);
-		if (!len || !chunk)
+		if (!len)
 			return tell(burst, "script: a line is too long");
+		chunk = strndup(rest, len);
+		if (!chunk)
+			return tell_error(burst, "script", ENOMEM);
 		problem = act_do(burst->act, "script", chunk, NULL);
 		free(chunk);
 		rest += len;

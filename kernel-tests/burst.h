@@ -30,10 +30,6 @@
 #include "act.h"
 #include "stream.h"
 
-#ifndef __printf
-#define __printf(a, b)		__attribute__((format(printf, a, b)))
-#endif
-
 struct burst {
 	struct act		*act;
 	struct step_actor	native;

@@ -17,19 +17,13 @@
 #include "events.h"
 #include "steps.h"
 
-#ifndef __printf
-#define __printf(a, b)		__attribute__((format(printf, a, b)))
-#endif
-
 #define LIMIT_MS_DEFAULT	1000
 #define PAIRS_MAX		8
 #define LATER_MAX		8	/* events shown behind a wrong one */
 
 /* ------------------------------------------------------------------ text */
 
-/* Append to text, which has room for EVENTS_TEXT_MAX bytes; may cut. */
-__printf(2, 3)
-static void put(char *text, const char *format, ...)
+void events_put(char *text, const char *format, ...)
 {
 	size_t used = strlen(text);
 	va_list args;
@@ -42,18 +36,18 @@ static void put(char *text, const char *format, ...)
 /* Any bytes, on one line. */
 static void put_name(char *text, const char *name)
 {
-	put(text, " \"");
+	events_put(text, " \"");
 	for (; *name; name++) {
 		unsigned char c = *name;
 
 		if (c == '"' || c == '\\')
-			put(text, "\\%c", c);
+			events_put(text, "\\%c", c);
 		else if (c < 0x80 && isprint(c))
-			put(text, "%c", c);
+			events_put(text, "%c", c);
 		else
-			put(text, "\\x%02x", c);
+			events_put(text, "\\x%02x", c);
 	}
-	put(text, "\"");
+	events_put(text, "\"");
 }
 
 /* inotify and fanotify share these bits; bit 30 has two names. */
@@ -80,13 +74,13 @@ static void put_mask(char *text, bool fanotify, __u64 mask)
 		else if ((size_t)bit < sizeof(bit_names) / sizeof(*bit_names))
 			name = bit_names[bit];
 		if (name)
-			put(text, "%s%s%s", bar, prefix, name);
+			events_put(text, "%s%s%s", bar, prefix, name);
 		else
-			put(text, "%s%#llx", bar, 1ULL << bit);
+			events_put(text, "%s%#llx", bar, 1ULL << bit);
 		bar = "|";
 	}
 	if (!mask)
-		put(text, "no bit at all");
+		events_put(text, "no bit at all");
 }
 
 void events_put_inotify(char *text, __u32 mask, const char *name)
@@ -102,11 +96,11 @@ static void put_object(char *text, const struct events *events, int id)
 
 	for (i = 0; i < events->known; i++) {
 		if (events->objects[i].id == id) {
-			put(text, "%s", events->objects[i].path);
+			events_put(text, "%s", events->objects[i].path);
 			return;
 		}
 	}
-	put(text, "%s", id ? "(unknown object)" : "(no object)");
+	events_put(text, "%s", id ? "(unknown object)" : "(no object)");
 }
 
 static void put_event(char *text, const struct events *events,
@@ -116,17 +110,17 @@ static void put_event(char *text, const struct events *events,
 	if (event->name[0])
 		put_name(text, event->name);
 	if (event->to) {
-		put(text, " to");
+		events_put(text, " to");
 		put_name(text, event->to_name);
-		put(text, " in ");
+		events_put(text, " in ");
 		put_object(text, events, event->to);
 	}
 	if (event->cookie)
-		put(text, " cookie %u", event->cookie);
-	put(text, " on ");
+		events_put(text, " cookie %u", event->cookie);
+	events_put(text, " on ");
 	put_object(text, events, event->on);
 	if (event->child) {
-		put(text, " child ");
+		events_put(text, " child ");
 		put_object(text, events, event->child);
 	}
 }
@@ -138,19 +132,19 @@ static void put_want(char *text, const struct events *events,
 	if (want->name)
 		put_name(text, want->name);
 	if (want->to) {
-		put(text, " to");
+		events_put(text, " to");
 		put_name(text, want->to_name);
-		put(text, " in ");
+		events_put(text, " in ");
 		put_object(text, events, want->to);
 	}
 	if (want->pair)
-		put(text, " cookie of pair %d", want->pair);
-	put(text, " on ");
+		events_put(text, " cookie of pair %d", want->pair);
+	events_put(text, " on ");
 	put_object(text, events, want->on);
 	if (want->child == NO_CHILD) {
-		put(text, " without child");
+		events_put(text, " without child");
 	} else if (want->child) {
-		put(text, " child ");
+		events_put(text, " child ");
 		put_object(text, events, want->child);
 	}
 }
@@ -468,7 +462,7 @@ static long long bits_left(struct comparison *c, const struct want *want,
 static void put_before(char *text, const struct comparison *c)
 {
 	if (c->before[0])
-		put(text, "; before it came%s", c->before);
+		events_put(text, "; before it came%s", c->before);
 }
 
 static const char *no_event(struct comparison *c, const struct want *want,
@@ -479,7 +473,7 @@ static const char *no_event(struct comparison *c, const struct want *want,
 
 	rest.mask = open | (want->mask & IN_ISDIR);
 	text[0] = '\0';
-	put(text, "no event: waited %d ms for ", events_limit_ms());
+	events_put(text, "no event: waited %d ms for ", events_limit_ms());
 	put_want(text, c->events, &rest);
 	put_before(text, c);
 	return text;
@@ -493,15 +487,15 @@ static const char *wrong_event(struct comparison *c, const struct want *want,
 	int i;
 
 	text[0] = '\0';
-	put(text, "wrong event: came ");
+	events_put(text, "wrong event: came ");
 	put_event(text, c->events, event);
-	put(text, "; wanted ");
+	events_put(text, "; wanted ");
 	put_want(text, c->events, want);
 	put_before(text, c);
 	for (i = 0; i < LATER_MAX; i++) {
 		if (next_within(c->events, &later, 0) != 1)
 			break;
-		put(text, i ? ", " : "; behind it ");
+		events_put(text, i ? ", " : "; behind it ");
 		put_event(text, c->events, &later);
 	}
 	return text;
@@ -509,7 +503,7 @@ static const char *wrong_event(struct comparison *c, const struct want *want,
 
 static void remember(struct comparison *c, const struct event *event)
 {
-	put(c->before, c->before[0] ? ", " : " ");
+	events_put(c->before, c->before[0] ? ", " : " ");
 	put_event(c->before, c->events, event);
 }
 

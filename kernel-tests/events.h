@@ -19,6 +19,10 @@
 #include <linux/fanotify.h>
 #include <linux/types.h>
 
+#ifndef __printf
+#define __printf(a, b)		__attribute__((format(printf, a, b)))
+#endif
+
 /* Older user space headers lack these. */
 #ifndef FAN_REPORT_TARGET_FID
 #define FAN_REPORT_TARGET_FID			0x00001000
@@ -125,10 +129,10 @@ const char *events_expect(struct events *events, const struct want *wants,
 /* Nothing is there before the sentinels up to this number. */
 const char *events_expect_sentinel(struct events *events, unsigned int last);
 
-/*
- * Append to a text of EVENTS_TEXT_MAX bytes the bits of an inotify event and its
- * name, on one line whatever is in it.
- */
+/* Append to text, which has room for EVENTS_TEXT_MAX bytes; may cut. */
+__printf(2, 3)
+void events_put(char *text, const char *format, ...);
+/* The bits of an inotify event and its name, on one line whatever is in it. */
 void events_put_inotify(char *text, __u32 mask, const char *name);
 
 /* Name of sentinel number n. */

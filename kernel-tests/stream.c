@@ -18,10 +18,6 @@
 
 #include "stream.h"
 
-#ifndef __printf
-#define __printf(a, b)		__attribute__((format(printf, a, b)))
-#endif
-
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define SHOWN_MAX	12	/* events of a watch in a message */
 #define NONE		SIZE_MAX
@@ -32,17 +28,6 @@
 /* Of these one may stand for several: inotify itself joins equal neighbours. */
 #define REPEATABLE	(IN_OPEN | IN_ACCESS | IN_MODIFY | IN_ATTRIB |	\
 			 IN_CLOSE | IN_MOVE_SELF)
-
-__printf(2, 3)
-static void put(char *text, const char *format, ...)
-{
-	size_t used = strlen(text);
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text + used, EVENTS_TEXT_MAX - used, format, args);
-	va_end(args);
-}
 
 /* --------------------------------------------------------------- reading */
 
@@ -153,10 +138,11 @@ static const char *not_read(struct stream *stream, int ret)
 
 	text[0] = '\0';
 	if (ret)
-		put(text, "cannot read events: %s", strerror(-ret));
+		events_put(text, "cannot read events: %s", strerror(-ret));
 	else
-		put(text, "no event: waited %d ms for the last one, %zu came",
-		    events_limit_ms(), stream->count);
+		events_put(text,
+			   "no event: waited %d ms for the last one, %zu came",
+			   events_limit_ms(), stream->count);
 	return text;
 }
 
@@ -284,19 +270,19 @@ static void put_list(char *text, const char *who, const struct list *list,
 {
 	size_t shown = 0, i;
 
-	put(text, "; %s", who);
+	events_put(text, "; %s", who);
 	for (i = 0; i < list->count && shown < SHOWN_MAX; i++) {
 		const struct stream_event *event = list->events[i];
 
 		if (list->count > SHOWN_MAX && strcmp(event->name, name))
 			continue;
-		put(text, shown++ ? ", " : " ");
+		events_put(text, shown++ ? ", " : " ");
 		events_put_inotify(text, event->mask, event->name);
 	}
 	if (!shown)
-		put(text, " nothing");
+		events_put(text, " nothing");
 	if (shown < list->count)
-		put(text, ", and more: %zu in all", list->count);
+		events_put(text, ", and more: %zu in all", list->count);
 }
 
 /* Only the first difference is told; all are counted. */
@@ -308,10 +294,10 @@ static void differs(struct comparison *c, unsigned int *counter,
 	++*counter;
 	if (*text)
 		return;
-	put(text, "%s: ", what);
+	events_put(text, "%s: ", what);
 	events_put_inotify(text, mask, name);
-	put(text, " on %s", c->on < 0 ? "no watch" :
-	    c->wanted_stream->paths[c->on]);
+	events_put(text, " on %s", c->on < 0 ? "no watch" :
+		   c->wanted_stream->paths[c->on]);
 	put_list(text, "came", &c->came, name);
 	put_list(text, "wanted", &c->wanted, name);
 }
