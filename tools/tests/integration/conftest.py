@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from farwatch.guests.setting import Setting
 from farwatch.system.home import checkout_root
 from tests.integration.commands import GUEST_MARK
+from tests.integration.forged_stage import Stage
 
 os.environ[GUEST_MARK] = uuid.uuid4().hex
 
@@ -25,3 +27,9 @@ def own_checkout(tmp_path: Path) -> Path:
         (folder / name).symlink_to(checkout_root() / name)
     subprocess.run(["cp", "-r", checkout_root() / "patches", folder / "patches"], check=True)
     return folder
+
+
+@pytest.fixture
+def stage(setting: Setting, tmp_path: Path) -> Stage:
+    """Of the setting that the module of the test has."""
+    return Stage(setting, tmp_path)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,14 @@ def setting_of(revision: str, engine: str = "uml", flavor: str = FLAVOR) -> Sett
     app = App.here()
     wish = Wish((), engine=engine, edited=False, flavor=flavor)
     return setting_for(app, wish, app.catalog.revision(revision))
+
+
+def each_answered(forged: Sequence[Message], true: Callable[[bytes], Message]) -> Iterator[Message]:
+    """Behind each a true event, so that nothing is dropped but what is forged; "last" behind all."""
+    for number, entry in enumerate(forged):
+        yield entry
+        yield true(b"after-%d" % number)
+    yield true(b"last")
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,6 @@ def setting() -> Setting:
     return setting_of("v2")
 
 
-@pytest.fixture
-def stage(setting: Setting, tmp_path: Path) -> Stage:
-    return Stage(setting, tmp_path)
-
-
 def play(stage: Stage, script: str, steps: dict[str, Any] | None = None, **more: Any) -> Played:
     plan: dict[str, Any] = {"valid": HOUR, "nodes": NODES, "steps": steps or {}, "buf_size": 1024, **more}
     return stage.play(script=script, **plan)

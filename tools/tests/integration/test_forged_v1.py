@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
 from farwatch.guests.setting import Setting
-from tests.integration.forged_stage import Message, Stage, setting_of
+from tests.integration.forged_stage import Message, Stage, each_answered, setting_of
 
 pytestmark = pytest.mark.integration
 
@@ -76,19 +75,6 @@ def meaning(sent: Message) -> str | None:
 @pytest.fixture(scope="module")
 def setting() -> Setting:
     return setting_of("v1")
-
-
-@pytest.fixture
-def stage(setting: Setting, tmp_path: Path) -> Stage:
-    return Stage(setting, tmp_path)
-
-
-def each_answered(forged: Sequence[Message]) -> Iterator[Message]:
-    """Behind each a true event, so that nothing is dropped but what is forged; "last" behind all."""
-    for number, entry in enumerate(forged):
-        yield entry
-        yield message(name=b"after-%d" % number)
-    yield message(name=b"last")
 
 
 def wanted(sent: Sequence[Message]) -> list[str]:
@@ -154,7 +140,7 @@ FORGED: dict[str, Message] = {
 
 def test_what_is_forged_is_dropped_and_nothing_else(stage: Stage) -> None:
     assert [name for name, sent in FORGED.items() if meaning(sent)] == []
-    sent = list(each_answered(list(FORGED.values())))
+    sent = list(each_answered(list(FORGED.values()), lambda name: message(name=name)))
     played = stage.play(messages=sent)
     assert played.events == [*wanted(sent), "stat 0"]
     assert any("malformed notification" in line for line in played.console)

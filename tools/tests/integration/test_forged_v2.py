@@ -10,12 +10,11 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 
 from farwatch.guests.setting import Setting
-from tests.integration.forged_stage import Message, Stage, setting_of
+from tests.integration.forged_stage import Message, Stage, each_answered, setting_of
 
 pytestmark = pytest.mark.integration
 
@@ -144,19 +143,6 @@ def setting() -> Setting:
     return setting_of("v2")
 
 
-@pytest.fixture
-def stage(setting: Setting, tmp_path: Path) -> Stage:
-    return Stage(setting, tmp_path)
-
-
-def each_answered(forged: Sequence[Message]) -> Iterator[Message]:
-    """Behind each a true event, so that nothing is dropped but what is forged; "last" behind all."""
-    for number, entry in enumerate(forged):
-        yield entry
-        yield message(name=b"after-%d" % number)
-    yield message(name=b"last")
-
-
 def wanted(sent: Sequence[Message]) -> list[str]:
     """The events of all true messages; inotify merges one that is like the one before it."""
     lines: list[str] = []
@@ -246,7 +232,7 @@ def play(stage: Stage, sent: Sequence[Message]) -> list[str]:
 
 def test_what_is_forged_is_dropped_and_nothing_else(stage: Stage) -> None:
     assert [name for name, sent in FORGED.items() if meaning(sent)] == []
-    sent = list(each_answered(list(FORGED.values())))
+    sent = list(each_answered(list(FORGED.values()), lambda name: message(name=name)))
     played = stage.play(messages=sent, buf_size=4096)
     assert seen(played.events) == wanted(sent)
     assert any("malformed notification" in line for line in played.console)
