@@ -7,7 +7,7 @@ import hashlib
 import re
 import shutil
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from farwatch.cells.wish import Wish
 from farwatch.errors import unknown
 from farwatch.guests.companion import command_line
 from farwatch.guests.ground import recipe
-from farwatch.model import CellResult, Column, TestCase, hash_of
+from farwatch.model import CellResult, Column, ShareSetting, TestCase, hash_of
 from farwatch.results.store import Results
 from farwatch.system import venv
 
@@ -55,19 +55,23 @@ def plan(app: App, wishes: Sequence[Wish], results: Results) -> list[ColumnPlan]
     wishes: of the same revisions. What they make of one revision stands side by side, each column once.
     """
     columns: dict[Column, ColumnPlan] = {}
+    # a trial mounts what the setting wants: once for all the revisions
+    lacking = cache(lambda share_setting: lacking_for(app, share_setting))
     for revision in wishes[0].revisions:
         for wish in wishes:
             subject = subject_of(app, wish, revision)
             if subject.column() not in columns:
-                columns[subject.column()] = _plan_column(app, wish, results, subject)
+                columns[subject.column()] = _plan_column(app, wish, results, subject, lacking)
     return list(columns.values())
 
 
-def _plan_column(app: App, wish: Wish, results: Results, subject: Subject) -> ColumnPlan:
+def _plan_column(
+    app: App, wish: Wish, results: Results, subject: Subject, lacking: Callable[[ShareSetting], str]
+) -> ColumnPlan:
     tests = app.builder.tests(subject.linux)
     cases = select(tests.cases, wish.expression)
     made = plan_cases(app, results, subject, subject.column(), tests, cases, fresh=wish.fresh)
-    return replace(made, lacking=lacking_for(app, subject.share_setting)) if made.todo else made
+    return replace(made, lacking=lacking(subject.share_setting)) if made.todo else made
 
 
 def plan_cases(

@@ -69,8 +69,9 @@ def recipe(share_setting: ShareSetting) -> tuple[str, ...]:
 class Ground:
     """The file system of one guest's share, mounted."""
 
-    def __init__(self, run: Run, child: Child, enter: tuple[str, ...]) -> None:
+    def __init__(self, run: Run, share_setting: ShareSetting, child: Child, enter: tuple[str, ...]) -> None:
         self._run = run
+        self._share_setting = share_setting
         self._child = child
         self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._channel = Channel(self._answers.put_nowait, lambda: self._answers.put_nowait(None))
@@ -115,34 +116,34 @@ class Ground:
         finally:
             theirs.close()
         inside = (f"--target={child.pid}", "--mount", *(("--user", "--preserve-credentials") if user else ()))
-        ground = cls(run, child, ("nsenter", *inside))
+        ground = cls(run, share_setting, child, ("nsenter", *inside))
         await attach(ground._channel, ours)
         try:
-            await ground._await_ready(share_setting)
+            await ground._await_ready()
         except BaseException:
             await ground.stop()
             raise
         return ground
 
-    async def _await_ready(self, share_setting: ShareSetting) -> None:
+    async def _await_ready(self) -> None:
         said: list[bytes] = []
         try:
             async with asyncio.timeout(_LIMIT):
                 while (line := await self._answers.get()) != _READY:
                     if line is None:
-                        raise _cannot_mount(share_setting, said)
+                        raise _cannot_mount(self._share_setting, said)
                     said.append(line)
         except TimeoutError:
-            raise _cannot_mount(share_setting, [*said, b"it takes too long"]) from None
+            raise _cannot_mount(self._share_setting, [*said, b"it takes too long"]) from None
 
     def seen(self, path: Path) -> Path:
         """A path in the share as this process can reach it."""
         return Path(f"/proc/{self._child.pid}/root{path}")
 
-    async def make_folder(self, name: str, share_setting: ShareSetting) -> None:
+    async def make_folder(self, name: str) -> None:
         """The folder of a test, as the setting wants it; FarwatchError if it cannot be made."""
         self._channel.write(name.encode() + b"\n")
-        await self._await_ready(share_setting)
+        await self._await_ready()
 
     async def stop(self) -> None:
         """Unmount everything, once nobody uses it any more."""
@@ -200,7 +201,7 @@ async def _unfit(ground: Ground, share_setting: ShareSetting, share: Path) -> st
     folder = ground.seen(share)
     try:
         if share_setting.folder:
-            await ground.make_folder("trial", share_setting)
+            await ground.make_folder("trial")
             folder /= "trial"
         os.setxattr(folder, _ATTRIBUTE, b"trial")
     except FarwatchError as error:

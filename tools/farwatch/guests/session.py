@@ -232,7 +232,7 @@ class Session:
         """Make a test's folder where that is not the guest's to do."""
         share_setting = self._setting.share_setting
         if self._ground is not None and share_setting.folder:
-            await self._ground.make_folder(name, share_setting)
+            await self._ground.make_folder(name)
         elif share_setting.read_only:
             folder = self.share_from_here / name
             folder.mkdir()

@@ -68,7 +68,7 @@ def on_ground(home: Home, setting: ShareSetting, use: Callable[[Ground, Path], A
 @pytest.mark.parametrize("setting", KINDS, ids=lambda setting: setting.name)
 def test_what_is_mounted_is_seen_by_who_enters(home: Home, setting: ShareSetting) -> None:
     async def use(made: Ground, share: Path) -> None:
-        await made.make_folder("c1", setting)
+        await made.make_folder("c1")
         folder = share / "c1" if setting.folder else share
         done = subprocess.run(
             [*made.enter, "stat", "-fc%T", folder], capture_output=True, text=True, check=True
@@ -89,7 +89,7 @@ def test_what_is_killed_leaves_no_mount(home: Home) -> None:
         os.kill(made._child.pid, 9)
         await made._child.process.wait()
         with pytest.raises(FarwatchError, match="cannot mount what share setting mounts wants"):
-            await made.make_folder("c2", MOUNTS)
+            await made.make_folder("c2")
 
     on_ground(home, MOUNTS, use)
 
