@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import pytest
 
@@ -143,24 +144,28 @@ def setting() -> Setting:
     return setting_of("v2")
 
 
+def merged(lines: Iterable[str]) -> list[str]:
+    """As inotify merges an event with one that is like it, if that has not been read yet."""
+    return [line for line, _ in groupby(lines)]
+
+
 def wanted(sent: Sequence[Message]) -> list[str]:
-    """The events of all true messages; inotify merges one that is like the one before it."""
-    lines: list[str] = []
-    for line in (line for entry in sent for line in meaning(entry)):
-        if not lines or lines[-1] != line:
-            lines.append(line)
-    return [*lines, "stat 0"]
+    """The events of all true messages."""
+    return [*merged(line for entry in sent for line in meaning(entry)), "stat 0"]
 
 
 def seen(events: Sequence[str]) -> list[str]:
-    """Lines of guest.py with "c" for each cookie."""
+    """Lines of guest.py with "c" for each cookie.
+
+    What was not merged because it was read in between is merged here: when somebody reads is no part of this.
+    """
     lines = []
     for line in events:
         words = line.split(" ", 2)
         if len(words) == 3 and words[1] != "0":
             words[1] = "c"
         lines.append(" ".join(words))
-    return lines
+    return merged(lines)
 
 
 FORGED: dict[str, Message] = {
