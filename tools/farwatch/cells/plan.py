@@ -25,9 +25,12 @@ from farwatch.model import CellResult, Column, ShareSetting, TestCase, hash_of
 from farwatch.results.store import Results
 from farwatch.system import venv
 
-RUNS_CLIENTS = "program_test"
-"""The program of kernel-tests/ that runs what is installed, and which programs that is."""
-CLIENTS = ("inotifywait", "node", "gio")
+_TREE_TOOLS = ("sh", "chmod", "chown", "cp", "ln", "mkdir", "mv", "rm", "rmdir", "touch", "truncate", "dd")
+INSTALLED = {
+    "program_test": ("inotifywait", "node", "gio"),
+    "workload_test": ("git", "gzip", "python3", "tar", *_TREE_TOOLS),
+}
+"""Programs of kernel-tests/ that run what is installed, and what that is."""
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -123,14 +126,14 @@ def _column_key(app: App, subject: Subject) -> str:
 def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
     """The files that take part in a test, and its name."""
     program = next(path for path in tests.programs if path.name == case.program)
-    others = _clients() if case.program == RUNS_CLIENTS else ()
+    others = _installed(INSTALLED[case.program]) if case.program in INSTALLED else ()
     return (case.name, file_hash(program), file_hash(tests.agent), file_hash(tests.actor), *others)
 
 
 @cache
-def _clients() -> tuple[str, ...]:
-    """What the tests of real programs run; the Python environment is named by its lock."""
-    found = [shutil.which(name) for name in CLIENTS]
+def _installed(names: tuple[str, ...]) -> tuple[str, ...]:
+    """What tests run that is installed; the Python environment is named by its lock."""
+    found = [shutil.which(name) for name in names]
     return (str(venv.prefix()), *(file_hash(Path(path).resolve()) if path else "missing" for path in found))
 
 
