@@ -406,19 +406,60 @@ static void look_for_kinds(struct comparison *c)
 	}
 }
 
-/* The last thing that a stream says of a name: 0 if it says nothing. */
-static __u32 last_of(const struct list *list, const char *name)
+static const struct stream_event *partner_of(const struct stream *stream,
+					     const struct stream_event *event)
 {
 	size_t i;
 
-	for (i = list->count; i > 0; i--) {
-		const struct stream_event *event = list->events[i - 1];
+	for (i = 0; i < stream->count; i++) {
+		const struct stream_event *other = &stream->events[i];
 
-		if (event->mask & (APPEARS | DISAPPEARS) &&
-		    !strcmp(event->name, name))
-			return event->mask;
+		if (other != event && other->cookie == event->cookie &&
+		    (other->mask ^ event->mask) & IN_MOVE)
+			return other;
 	}
-	return 0;
+	return NULL;
+}
+
+static bool same_end(const struct stream_event *a, const struct stream_event *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->on == b->on && same_event(a, b);
+}
+
+/* The last thing that a stream says of a name before some place, or NULL. */
+static const struct stream_event *last_of(const struct list *list, size_t end,
+					  const char *name, __u32 mask)
+{
+	while (end-- > 0) {
+		const struct stream_event *event = list->events[end];
+
+		if (event->mask & mask && !strcmp(event->name, name))
+			return event;
+	}
+	return NULL;
+}
+
+/*
+ * Whether something has gone to where what has its name now came from: of the
+ * two halves of an exchange this is the second.
+ */
+static bool is_exchanged(const struct comparison *c,
+			 const struct stream_event *gone)
+{
+	const struct stream_event *before, *there;
+	size_t end = 0;
+
+	while (c->wanted.events[end] != gone)
+		end++;
+	before = last_of(&c->wanted, end, gone->name, APPEARS | DISAPPEARS);
+	there = partner_of(c->wanted_stream, gone);
+	if (!before || !there || !(before->mask & IN_MOVED_TO))
+		return false;
+	before = partner_of(c->wanted_stream, before);
+	return before && before->on == there->on &&
+	       !strcmp(before->name, there->name);
 }
 
 /* The first kind of a name: it stands for the name. */
@@ -434,20 +475,26 @@ static size_t find_name(const struct comparison *c, const char *name)
 
 static void look_for_lies(struct comparison *c)
 {
+	const struct stream_event *wanted, *came;
 	size_t i;
 
 	for (i = 0; i < c->count; i++) {
 		const char *name = c->kinds[i].name;
-		__u32 wanted, came;
 
 		/* Once for each name: at the kind that came first. */
 		if (!*name || find_name(c, name) != i)
 			continue;
-		wanted = last_of(&c->wanted, name);
-		came = last_of(&c->came, name);
-		if (wanted && came && !(wanted & APPEARS) != !(came & APPEARS))
+		wanted = last_of(&c->wanted, c->wanted.count, name,
+				 APPEARS | DISAPPEARS);
+		came = last_of(&c->came, c->came.count, name,
+			       APPEARS | DISAPPEARS);
+		if (!wanted || !came ||
+		    !(wanted->mask & APPEARS) == !(came->mask & APPEARS))
+			continue;
+		if (!(wanted->mask & IN_MOVED_FROM) ||
+		    !is_exchanged(c, wanted))
 			differs(c, &c->verdict->wrong_last, "wrong at the end",
-				came, name);
+				came->mask, name);
 	}
 }
 
@@ -589,28 +636,6 @@ static void look_at_names(struct comparison *c)
 
 /* ----------------------------------------------------------------- pairs */
 
-static const struct stream_event *partner_of(const struct stream *stream,
-					     const struct stream_event *event)
-{
-	size_t i;
-
-	for (i = 0; i < stream->count; i++) {
-		const struct stream_event *other = &stream->events[i];
-
-		if (other != event && other->cookie == event->cookie &&
-		    (other->mask ^ event->mask) & IN_MOVE)
-			return other;
-	}
-	return NULL;
-}
-
-static bool same_end(const struct stream_event *a, const struct stream_event *b)
-{
-	if (!a || !b)
-		return a == b;
-	return a->on == b->on && same_event(a, b);
-}
-
 /* Some wanted move has these two ends. */
 static bool is_wanted_move(const struct stream *wanted,
 			   const struct stream_event *event,
@@ -625,23 +650,32 @@ static bool is_wanted_move(const struct stream *wanted,
 	return false;
 }
 
+/* What tells in the end that something is there. */
+static bool closes(const struct comparison *c, const struct stream_event *event)
+{
+	return event->mask & IN_MOVED_TO &&
+	       last_of(&c->came, c->came.count, event->name,
+		       APPEARS | DISAPPEARS) == event;
+}
+
+static void look_at_pair(struct comparison *c, const struct stream_event *event)
+{
+	const struct stream_event *partner = partner_of(c->came_stream, event);
+
+	if (!partner && event->cookie && closes(c, event))
+		return;
+	if (!event->cookie || !is_wanted_move(c->wanted_stream, event, partner))
+		differs(c, &c->verdict->pairs, "not with its other half",
+			event->mask, event->name);
+}
+
 static void look_at_pairs(struct comparison *c)
 {
-	const struct stream *came = c->came_stream;
 	size_t i;
 
-	for (i = 0; i < came->count; i++) {
-		const struct stream_event *event = &came->events[i];
-
-		if (!(event->mask & IN_MOVE))
-			continue;
-		c->on = event->on;
-		if (!event->cookie ||
-		    !is_wanted_move(c->wanted_stream, event,
-				    partner_of(came, event)))
-			differs(c, &c->verdict->pairs, "not with its other half",
-				event->mask, event->name);
-	}
+	for (i = 0; i < c->came.count; i++)
+		if (c->came.events[i]->mask & IN_MOVE)
+			look_at_pair(c, c->came.events[i]);
 }
 
 /* ----------------------------------------------------------- both streams */
@@ -725,10 +759,11 @@ void stream_compare(const struct stream *wanted, const struct stream *came,
 			verdict->same = false;
 			compare_watch(&c, by_name);
 		}
+		/* Cookies may be wrong where all else is right. */
+		look_at_pairs(&c);
 		free(c.wanted.events);
 		free(c.came.events);
 		c.wanted.count = 0;
 		c.came.count = 0;
 	}
-	look_at_pairs(&c);
 }

@@ -97,6 +97,12 @@ ALLOWED = [
     ),
     # the halves of a move
     ("FROM f 1, TO g 1@1, FROM h 2", "FROM f 7, FROM h 8, TO g 7@1"),
+    # two names that are exchanged: the one of which it is told last that it has gone is there
+    (
+        ", ".join(f"FROM f {n}, TO g {n}@1, FROM g {n + 1}@1, TO f {n + 1}" for n in (1, 3, 5)),
+        "FROM f 1, TO g 1@1, FROM g 2@1, TO f 2, FROM f 3, TO g 3@1, FROM g 4@1, TO f 4, "
+        "FROM f 5, TO g 5@1, TO f 6",
+    ),
     # as often as on the other side
     ("CREATE f, OVERFLOW@-1", "CREATE f, OVERFLOW@-1"),
 ]
@@ -127,7 +133,11 @@ DIFFERENCES = [
     ("FROM e 1, TO d 1, OPEN f, ATTRIB d", "FROM e 1, TO d 1, ATTRIB d, OPEN f", "order"),
     ("DELETE f, CREATE f", "CREATE f, DELETE f", "last"),
     ("FROM f 1, TO f 2, FROM f 3", "FROM f 1, TO f 2", "last"),
+    ("FROM f 1, TO g 1@1, FROM g 2@1, TO f 2", "FROM g 2@1, TO f 2, FROM f 1, TO g 1@1", "order last"),
+    ("TO f 1, FROM f 2, TO g 2@1", "FROM f 2, TO g 2@1, TO f 1", "order last"),
     ("FROM f 1, TO g 1", "FROM f 1, TO g 2", "pairs"),
+    ("FROM f 1, TO g 1, FROM g 2", "FROM f 1, TO g 3, FROM g 2", "pairs"),
+    ("FROM g 1@1, TO f 1, FROM f 2", "TO f 3, FROM f 2, FROM g 1@1", "pairs"),
     ("FROM f 1, TO g 1", "FROM f, TO g", "pairs"),
     ("FROM f 1, TO g 1, FROM h 2, TO i 2", "FROM f 1, TO g 2, FROM h 2, TO i 1", "pairs"),
     ("CREATE f", "CREATE f, OVERFLOW@-1", "overflows"),
