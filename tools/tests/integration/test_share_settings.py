@@ -10,6 +10,7 @@ import json
 import os
 import random
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from farwatch.app import App
 from farwatch.cells.setting import lacking_for
 from farwatch.model import DEFAULT_SHARE
-from tests.integration.commands import farwatch, guests_left
+from tests.integration.commands import LONG_ENOUGH, command, environment, farwatch, guests_left
 
 pytestmark = pytest.mark.integration
 
@@ -58,6 +59,28 @@ def test_a_share_on_a_file_system_of_its_own_by_hand() -> None:
     if "cannot have share setting" in done.stderr:
         pytest.skip(done.stderr)
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
+
+
+def test_what_is_below_an_overlay_comes_up(tmp_path: Path) -> None:
+    """Copied up, hidden, and opaque; a folder of both layers has one link until its end, and then, too."""
+    overlay = App.here().catalog.share_settings()
+    if why := lacking_for(App.here(), next(setting for setting in overlay if setting.name == "on-overlay")):
+        pytest.skip(why)
+    (work := tmp_path / "work").mkdir()
+    user = ["--user", "--map-root-user"] if os.geteuid() else []
+    guest = command("boot", "v2", "--share", work / "guest", "--", "sh", "-c")
+    script = Path(__file__).with_name("overlay_share.sh")
+    words = ["unshare", *user, "--mount", "--propagation=private", "sh", str(script), str(work), *guest]
+    subprocess.run(words, check=True, timeout=LONG_ENOUGH, env=environment())
+    native, seen = (_seen_by_watch((tmp_path / f"seen-{who}").read_text()) for who in ("native", "guest"))
+    assert "DELETE_SELF" in native["gone/"] and seen == native, (tmp_path / "said").read_text()
+
+
+def _seen_by_watch(said: str) -> dict[str, set[str]]:
+    """What was said of each watch while things were done: which, as the same may come joined."""
+    lines = said.partition("CREATE ready\n")[2].partition("./ CREATE done")[0].splitlines()
+    events = [line.strip().partition(" ") for line in lines]
+    return {watch: {event for on, _, event in events if on == watch} for watch, _, _ in events}
 
 
 @pytest.mark.nightly
