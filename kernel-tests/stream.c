@@ -448,18 +448,20 @@ static const struct stream_event *last_of(const struct list *list, size_t end,
 static bool is_exchanged(const struct comparison *c,
 			 const struct stream_event *gone)
 {
-	const struct stream_event *before, *there;
+	const struct stream_event *before, *there, *from;
 	size_t end = 0;
 
 	while (c->wanted.events[end] != gone)
 		end++;
 	before = last_of(&c->wanted, end, gone->name, APPEARS | DISAPPEARS);
-	there = partner_of(c->wanted_stream, gone);
-	if (!before || !there || !(before->mask & IN_MOVED_TO))
+	if (!before || !(before->mask & IN_MOVED_TO))
 		return false;
-	before = partner_of(c->wanted_stream, before);
-	return before && before->on == there->on &&
-	       !strcmp(before->name, there->name);
+	there = partner_of(c->wanted_stream, gone);
+	from = partner_of(c->wanted_stream, before);
+	if (there && from)
+		return from->on == there->on && !strcmp(from->name, there->name);
+	/* Where nobody watches. What has gone is not what has come. */
+	return !there && !from && (gone->mask ^ before->mask) & IN_ISDIR;
 }
 
 /* The first kind of a name: it stands for the name. */
@@ -554,6 +556,15 @@ static bool is_on_moved(const struct comparison *c,
 	return false;
 }
 
+/* Half of a rename, which tells in the end that something is there. */
+static bool closes(const struct comparison *c, const struct stream_event *event)
+{
+	return event->mask & IN_MOVED_TO && event->cookie &&
+	       !partner_of(c->came_stream, event) &&
+	       last_of(&c->came, c->came.count, event->name,
+		       APPEARS | DISAPPEARS) == event;
+}
+
 /* An event that came: whether it is one of the wanted ones; and which. */
 static bool find_wanted(struct comparison *c, struct order *order,
 			const struct stream_event *event, size_t *place)
@@ -574,7 +585,7 @@ static bool find_wanted(struct comparison *c, struct order *order,
 	else if (event->mask & BOTH_ENDS && order->hidden)
 		order->hidden--;
 	else
-		return false;
+		return closes(c, event);
 	return true;
 }
 
@@ -650,19 +661,11 @@ static bool is_wanted_move(const struct stream *wanted,
 	return false;
 }
 
-/* What tells in the end that something is there. */
-static bool closes(const struct comparison *c, const struct stream_event *event)
-{
-	return event->mask & IN_MOVED_TO &&
-	       last_of(&c->came, c->came.count, event->name,
-		       APPEARS | DISAPPEARS) == event;
-}
-
 static void look_at_pair(struct comparison *c, const struct stream_event *event)
 {
 	const struct stream_event *partner = partner_of(c->came_stream, event);
 
-	if (!partner && event->cookie && closes(c, event))
+	if (closes(c, event))
 		return;
 	if (!event->cookie || !is_wanted_move(c->wanted_stream, event, partner))
 		differs(c, &c->verdict->pairs, "not with its other half",

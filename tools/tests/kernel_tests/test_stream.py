@@ -103,6 +103,14 @@ ALLOWED = [
         "FROM f 1, TO g 1@1, FROM g 2@1, TO f 2, FROM f 3, TO g 3@1, FROM g 4@1, TO f 4, "
         "FROM f 5, TO g 5@1, TO f 6",
     ),
+    (
+        "FROM f 1, TO f 2, FROM f 3, TO f 4, FROM f 5, TO f 6, ATTRIB g",
+        "FROM f 1, TO f 2, FROM f 3, TO f 4, ATTRIB g, TO f 5",
+    ),
+    (
+        "TO|DIR f 1, FROM f 2, TO f 3, FROM|DIR f 4, TO|DIR f 5, FROM f 6",
+        "TO|DIR f 1, FROM f 2, TO f 3, FROM|DIR f 4, TO|DIR f 5",
+    ),
     # as often as on the other side
     ("CREATE f, OVERFLOW@-1", "CREATE f, OVERFLOW@-1"),
 ]
@@ -134,6 +142,7 @@ DIFFERENCES = [
     ("DELETE f, CREATE f", "CREATE f, DELETE f", "last"),
     ("FROM f 1, TO f 2, FROM f 3", "FROM f 1, TO f 2", "last"),
     ("FROM f 1, TO g 1@1, FROM g 2@1, TO f 2", "FROM g 2@1, TO f 2, FROM f 1, TO g 1@1", "order last"),
+    ("TO f 1, FROM f 2", "FROM f 2, TO f 1", "order last"),
     ("TO f 1, FROM f 2, TO g 2@1", "FROM f 2, TO g 2@1, TO f 1", "order last"),
     ("FROM f 1, TO g 1", "FROM f 1, TO g 2", "pairs"),
     ("FROM f 1, TO g 1, FROM g 2", "FROM f 1, TO g 3, FROM g 2", "pairs"),
