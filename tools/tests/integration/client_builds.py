@@ -22,8 +22,12 @@ from farwatch.system.home import Home
 from farwatch.system.locks import locked
 
 SOURCES = Path(__file__).parent / "clients"
+RECIPE_VERSION = "1"
+"""Raise it when something here changes what is built from the same sources."""
 LIMIT = 900.0
 """Seconds that the build of one language may take."""
+Variables = dict[str, str | None]
+"""As tools.run_logged takes them: None takes one away."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,24 @@ class Recipe:
     tool: tuple[str, ...]
     """What prints the version of that which builds."""
     words: Callable[[Home], Sequence[str]]
-    env: Callable[[Home, Path], dict[str, str]] = lambda _home, _folder: {}
+    env: Callable[[Home, Path], Variables] = lambda _home, _folder: {}
 
 
-def _go(_home: Home, folder: Path) -> dict[str, str]:
-    caches = {"GOPATH": str(folder / "go"), "GOCACHE": str(folder / "cache")}
-    return {**caches, "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false", "CGO_ENABLED": "0"}
+def _go(_home: Home, folder: Path) -> Variables:
+    """No toolchain is fetched, and what is fetched can be removed."""
+    flags = "-mod=readonly -modcacherw -buildvcs=false"
+    places = {
+        "GOPATH": str(folder / "go"),
+        "GOCACHE": str(folder / "cache"),
+        "GOBIN": None,
+        "GOMODCACHE": None,
+    }
+    return {**places, "GOFLAGS": flags, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+
+
+def _cargo(home: Home, folder: Path) -> Variables:
+    target = {"CARGO_TARGET_DIR": str(folder / "target"), "CARGO_BUILD_TARGET": None, "RUSTFLAGS": None}
+    return {**cargo.environment(home), **target}
 
 
 QT = "g++ -O1 -fPIC $(pkg-config --cflags Qt6Core) -o use-qt main.cpp $(pkg-config --libs Qt6Core)"
@@ -50,7 +66,7 @@ RECIPES = {
     "rust": Recipe(
         ("cargo", "--version"),
         lambda home: ("cargo", *cargo.settings(home), "build", "--release", "--locked"),
-        lambda home, _: {**cargo.environment(home), "RUSTFLAGS": ""},
+        _cargo,
     ),
 }
 SCRAP = ("go", "cache", "target/release/build", "target/release/deps", "target/release/.fingerprint")
@@ -61,7 +77,7 @@ def built(home: Home, language: str) -> Path:
     """The folder of clients/ with what was built of it."""
     recipe = RECIPES[language]
     kind = f"clients-{language}"
-    key = hash_of(kind, _said(recipe.tool), *_contents(SOURCES / language))
+    key = hash_of(kind, RECIPE_VERSION, _said(recipe.tool), *_contents(SOURCES / language))
     with locked(home.objects / f"{kind}.lock"):
         if store.find(home, kind, key) is None:
             with store.fresh(home, kind, key, {"label": f"clients of {language}"}) as folder:

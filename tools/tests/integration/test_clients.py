@@ -21,10 +21,11 @@ from pathlib import Path
 import pytest
 
 from farwatch.app import App
+from farwatch.errors import FarwatchError
 from farwatch.guests.logs import LogSet
 from farwatch.guests.run import run_guests
 from farwatch.guests.session import Session
-from farwatch.guests.trace import Trace
+from farwatch.guests.trace import Limits, Trace
 from farwatch.system import bootstrap
 from farwatch.system.children import Run
 from tests.integration.client_builds import built
@@ -40,6 +41,8 @@ STAGE = Path(__file__).parent / "programs" / "stage.py"
 PACKAGES = "system-packages.clients.txt"
 MEMORY = 512
 """MB of a guest: Node and Emacs are large."""
+LIMITS = Limits(test=600.0, event=10.0, end=60.0)
+"""On the slowest machine."""
 Steps = tuple[tuple[str, ...], ...]
 """As steps.h has them, without numbers, deadline and actor."""
 
@@ -145,10 +148,24 @@ def watched(
 ) -> dict[str, Seen]:
     """Side -> what the client has seen there."""
     app = App.here()
-    bootstrap.ensure_extra(app.root / "tools" / PACKAGES, app.home)
     words = [there(spec_of(client, scenario, revision, folder)), *sides]
     said = run_guests(app.home, lambda run: played(run, revision, words, folder))
     return {told["side"]: has_seen(client, told) for told in map(json.loads, said)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed() -> None:
+    """The programs, and what builds the others."""
+    app = App.here()
+    try:
+        bootstrap.ensure_extra(app.root / "tools" / PACKAGES, app.home)
+    except FarwatchError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Limits, "measured", classmethod(lambda cls, boot: LIMITS))
 
 
 Table = dict[tuple[str, str, str], str]
