@@ -198,12 +198,11 @@ def fields(path: Path) -> list[str]:
 
 def threads(pid: int) -> list[list[str]]:
     """Of those that live."""
-    folder = Path(f"/proc/{pid}/task")
     try:
-        names = os.listdir(folder)  # noqa: PTH208: glob() stumbles over a process that ends meanwhile
-    except OSError:
+        folders = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:  # it has ended meanwhile
         return []
-    found = (fields(folder / name / "stat") for name in names)
+    found = (fields(folder / "stat") for folder in folders)
     return [stat for stat in found if stat and stat[0] not in "ZX"]
 
 
