@@ -14,8 +14,10 @@ from tests.integration.client_builds import SOURCES
 
 TOP = "w"
 """The folder that is watched."""
-END = f"{TOP}/end"
-"""A file in it that is there all the time, empty, and is written to at last."""
+LAST = f"{TOP}/last"
+"""A folder in it, of its own: a client that is told of something may look what else is new beside that."""
+END = f"{LAST}/end"
+"""A file that is there all the time, empty, and is written to at last."""
 END_TEXT = "end"
 
 Saying = Callable[[list[str]], list[str]]
@@ -39,12 +41,12 @@ def _of_watchdog(lines: list[str]) -> list[str]:
 def _of_entr(lines: list[str]) -> list[str]:
     """Each run of its command with what that found, up to the one for END; entr's own words are left out."""
     runs = " ".join(line for line in lines if not line.startswith("entr:")).split("run ")
-    return [re.sub(rf"\d+ 0 {END} ", "run ", found) for found in runs if f" 0 {END} " in found]
+    return ["run " + re.sub(rf"\d+ 0 {END} ", "", found) for found in runs if f" 0 {END} " in found]
 
 
 def _of_lsyncd(lines: list[str]) -> list[str]:
     """The paths that it hands to rsync."""
-    return [f"sync {TOP}{line}" for line in lines if line.startswith("/") and line not in ("/", "/end")]
+    return [f"sync {TOP}{line}" for line in lines if line.startswith("/") and line != "/"]
 
 
 def _of_gio(lines: list[str]) -> list[str]:

@@ -29,7 +29,7 @@ from farwatch.guests.trace import Limits, Trace
 from farwatch.system import bootstrap
 from farwatch.system.children import Run
 from tests.integration.client_builds import built
-from tests.integration.client_list import CLIENTS, END, END_TEXT, Client, there
+from tests.integration.client_list import CLIENTS, END, END_TEXT, LAST, TOP, Client, there
 from tests.integration.forged_stage import setting_of
 from tests.samples.client_rules import differences, seen
 
@@ -71,7 +71,7 @@ SETUP: Steps = (
     ("run", ".", "git_setup"),
     ("run", ".", "tree", "w/tree:10"),
     ("run", ".", "tree", "come:3"),
-    *script(f"create {END} 644"),
+    *script(f"mkdir {LAST} 755", f"create {END} 644"),
 )
 SCENARIOS = (
     Scenario(
@@ -142,13 +142,13 @@ Told = Mapping[str, list[str]]
 
 def said(client: Client, told: Told) -> list[str]:
     """What the client has said, but for the end, which comes everywhere."""
-    return [line for line in client.saying(told["said"]) if END not in line]
+    return [line for line in client.saying(told["said"]) if LAST not in line]
 
 
 def made(told: Told) -> list[str]:
     """What it has made of that."""
     lines = [f"{which}: {line}" for which in ("gone", "new") for line in told[which]]
-    return [line for line in lines if "/end" not in line]
+    return [line for line in lines if END.removeprefix(TOP) not in line]
 
 
 def watched(

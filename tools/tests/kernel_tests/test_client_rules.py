@@ -46,11 +46,21 @@ SAYINGS = {
         ["created w/a "],
     ),
     "entr": (
-        ["run", "1 0 w/end", "2 4 w/a", "entr: unable", "run", "1 0 w/end", "3 5 w/a", "run", "9 3 w/end"],
-        ["run 2 4 w/a ", "run 3 5 w/a "],
+        [
+            "run",
+            "2 4 w/a",
+            "1 0 w/last/end",
+            "entr: unable",
+            "run",
+            "1 0 w/last/end",
+            "3 5 w/z",
+            "run",
+            "9 3 w/last/end",
+        ],
+        ["run 2 4 w/a ", "run 3 5 w/z "],
     ),
     "lsyncd": (
-        ["22:04:14 Normal: Calling rsync", "/d/a", "/d/", "/", "/end", "/"],
+        ["22:04:14 Normal: Calling rsync", "/d/a", "/d/", "/"],
         ["sync w/d/a", "sync w/d/"],
     ),
     "GLib, gio monitor": (
