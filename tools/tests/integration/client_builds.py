@@ -59,13 +59,21 @@ def _cargo(home: Home, folder: Path) -> Variables:
 
 QT = "g++ -O1 -fPIC $(pkg-config --cflags Qt6Core) -o use-qt main.cpp $(pkg-config --libs Qt6Core)"
 NPM = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+CARGO = """
+mv Cargo.lock pinned
+cargo "$@" generate-lockfile
+registry=$(sed -n 's/^source = "\\(.*\\)"/\\1/p' Cargo.lock | sort -u)
+sed "s|@registry@|$registry|" pinned > Cargo.lock
+cargo "$@" build --release --locked
+"""
+"""What cargo calls the registry that it knows is in no file of ours."""
 RECIPES = {
     "go": Recipe(("go", "version"), lambda _: ("go", "build", "-o", "use-fsnotify"), _go),
     "node": Recipe(("npm", "--version"), lambda _: NPM),
     "qt": Recipe(("pkg-config", "--modversion", "Qt6Core"), lambda _: ("sh", "-ec", QT)),
     "rust": Recipe(
         ("cargo", "--version"),
-        lambda home: ("cargo", *cargo.settings(home), "build", "--release", "--locked"),
+        lambda home: ("sh", "-ec", CARGO, "sh", *cargo.settings(home)),
         _cargo,
     ),
 }
