@@ -1,28 +1,50 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Find the kernel's complaints (splats) in a console log.
 
-A splat is known by the first words of a printk message, so text that only
-mentions a BUG or a panic is none. The words are those of the kernel's format
-strings; the table RULES names the source file of each (7.3, older forms where
-they differ). Two runs of the same bug give the same title: addresses, pids,
-CPU numbers, times and offsets are taken out.
+A splat is known by the first words of a printk message (splat_rules.py), or by
+a stack that somebody dumped, whatever the words before it. Two runs of the
+same bug give the same title: addresses, pids, CPU numbers, times and offsets
+are taken out, and the function that it is about is named (stack.py).
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from farwatch.verdicts.lines import STAMP
+from farwatch.verdicts.printk import Message, message_of, messages_of
+from farwatch.verdicts.splat_rules import (
+    ASKED_FOR,
+    BEFORE_WARNING,
+    FATAL,
+    OPENERS,
+    RULES,
+    SANITIZERS,
+    Rule,
+    Where,
+)
+from farwatch.verdicts.stack import (
+    TRACE_HEADS,
+    Stack,
+    busy,
+    culprit,
+    frame_of,
+    plain_name,
+    stacks_of,
+    waiter,
+)
 
 MAX_SPLATS = 100
 MAX_LINES = 400
 """Longest report, in lines."""
 MAX_GAP = 5
 """This many lines in a row that are no part of any report end one."""
+DUMP_NEAR = 8
+"""A stack follows the line with the CPU within so many lines."""
 
 
 @dataclass(frozen=True)
@@ -40,120 +62,9 @@ class Splat:
     """The report as logged."""
 
 
-@dataclass(frozen=True)
-class _Rule:
-    kind: str
-    hint: str
-    """A literal that the line must contain: found fast in a large log."""
-    pattern: re.Pattern[str]
-    """Matched at the start of the message."""
-    title: str = r"\g<0>"
-
-
-def _rule(kind: str, hint: str, pattern: str, title: str = r"\g<0>") -> _Rule:
-    return _Rule(kind, hint, re.compile(pattern), title)
-
-
-_LOCKDEP = (
-    r"possible circular locking dependency detected|possible recursive locking detected"
-    r"|possible irq lock inversion dependency detected|possible unsafe locking scenario"
-    r"|\S+-safe -> \S+-unsafe lock order detected|inconsistent lock state|held lock freed!"
-    r"|suspicious RCU usage|bad unlock balance detected!|bad contention detected!"
-    r"|Nested lock was not taken|chain_key collision|lock held when returning to user space!"
-    r"|\S+/\d+ still has locks held!"
-)
-_AT = r"\S+?:\d+"
-_FUNCTION = r"(?P<function>[\w.]+)(?:\+0x\S+)?"
-
-_OPENERS = ("cut", "registers")
-"""Kinds that only begin a report; the first real complaint inside gives its kind and title."""
-
-RULES = (
-    # kernel/panic.c, lib/bug.c
-    _rule("cut", "[ cut here ]", r"-+\[ cut here \]-+"),
-    _rule("stack", "stack-protector:", r"Kernel panic - not syncing: (stack-protector: .*)", r"\1"),
-    _rule("panic", "Kernel panic - not", r"Kernel panic - not syncing.*"),
-    _rule("warning", "WARNING: ", rf"WARNING: (?P<at>{_AT}) at {_FUNCTION}", r"WARNING: \g<at> \g<function>"),
-    _rule("warning", "WARNING: ", rf"WARNING: at {_FUNCTION}, CPU#", r"WARNING: \g<function>"),
-    _rule(
-        "warning",
-        "WARNING: ",
-        rf"WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<at>{_AT}) {_FUNCTION}",
-        r"WARNING: \g<at> \g<function>",
-    ),
-    _rule("bug", "kernel BUG at", r"kernel BUG at .*"),
-    # mm/kasan, mm/kmsan, mm/kfence, kernel/kcsan, lib/ubsan.c
-    _rule("kasan", "KASAN: ", r"(?:BUG: )?KASAN: .*"),
-    _rule("kmsan", "KMSAN: ", r"BUG: KMSAN: .*"),
-    _rule("kfence", "KFENCE: ", r"BUG: KFENCE: .*"),
-    _rule("kcsan", "KCSAN: ", r"BUG: KCSAN: .*"),
-    _rule("ubsan", "UBSAN: ", r"UBSAN: .*"),
-    # kernel/locking/lockdep.c, kernel/sched/core.c
-    _rule("lockdep", "WARNING: ", rf"WARNING: (?:{_LOCKDEP})"),
-    _rule("lockdep", "INFO: ", rf"\[? ?INFO: (?:{_LOCKDEP}|trying to register non-static key)"),
-    _rule("lockdep", "[ BUG: ", r"\[ (BUG: .*?) \]", r"\1"),
-    _rule("atomic", "sleeping function", r"BUG: sleeping function called from invalid context at .*"),
-    _rule("atomic", "scheduling ", r"BUG: scheduling (?:while atomic|in a non-blocking section)"),
-    # kernel/hung_task.c, kernel/rcu, kernel/watchdog.c, kernel/workqueue.c
-    _rule("hung task", "INFO: task ", r"INFO: task .* blocked.* for more than .*"),
-    _rule(
-        "rcu stall", "INFO: ", r"(?:rcu: )?(INFO: rcu\w* (?:self-)?detected (?:expedited )?stalls?\b)", r"\1"
-    ),
-    _rule("lockup", "soft lockup", r"(?:(?:NMI )?watchdog: )?(BUG: soft lockup)", r"\1"),
-    _rule(
-        "lockup",
-        "hard LOCKUP",
-        r"(?:NMI )?(?:watchdog: )?(?:CPU\d+: )?(Watchdog detected hard LOCKUP)",
-        r"\1",
-    ),
-    _rule("lockup", "workqueue lockup", r"BUG: workqueue lockup"),
-    # lib/refcount.c, mm/kmemleak.c, lib/list_debug.c, fs/super.c, mm/usercopy.c
-    _rule("refcount", "refcount_t: ", r"refcount_t: .*"),
-    _rule(
-        "leak",
-        "new suspected memory leak",
-        r"(?:kmemleak: )?\d+ new suspected memory leak",
-        "kmemleak: new suspected memory leaks",
-    ),
-    _rule(
-        "leak",
-        "unreferenced object 0x",
-        r"(?:kmemleak: )?unreferenced object 0x.*",
-        "kmemleak: unreferenced object",
-    ),
-    _rule("list", "list_", r"list_(?:add|del)(?:_rcu)? (?:corruption|double add)"),
-    _rule("inodes", "Busy inodes", r"(?:VFS: )?Busy inodes after unmount of.*"),
-    _rule("usercopy", "usercopy: ", r"usercopy: Kernel memory (?:exposure|overwrite) attempt detected.*"),
-    # arch/x86 traps, arch/x86/mm/fault.c, other architectures
-    _rule("oops", "BUG: ", r"BUG: (?:unable to handle|kernel NULL pointer dereference).*"),
-    _rule("oops", "Unable to handle kernel", r"Unable to handle kernel .*"),
-    _rule("oops", "Oops", r"(?:Internal error: )?Oops(?: - [^:]*)?: .*"),
-    _rule("oops", "general protection", r"general protection fault\b.*"),
-    _rule(
-        "oops",
-        "[#",
-        r"(?:divide error|invalid opcode|stack segment|double fault|int3|alignment check)\b.*\[#\d+\].*",
-    ),
-    _rule("stack", "stack guard page", r"BUG: \S* ?stack guard page was hit\b.*"),
-    # arch/um/kernel/trap.c
-    _rule("oops", "Segfault with no mm", r"Segfault with no mm.*"),
-    _rule("oops", "Kernel mode fault", r"Kernel mode fault at addr.*"),
-    _rule("oops", "Kernel tried to access", r"Kernel tried to access user memory at.*"),
-    # mm/slub.c, and every other "BUG: "
-    _rule("slab", "BUG ", r"BUG \S+ \((?:Not tainted|Tainted)\b[^)]*\): .*"),
-    _rule("bug", "BUG: ", r"(?:(?:IPv6|rcu|BTRFS|EXT4-fs|XFS|watchdog): )?BUG: .*"),
-    _rule("registers", "Modules linked in:", r"Modules linked in:"),
-)
-
-_ANY = re.compile("|".join(f"(?:{re.sub(r'[?]P<[a-z]+>', '?:', rule.pattern.pattern)})" for rule in RULES))
-"""All rules at once: rejects an innocent line in one step."""
-
-_SANITIZERS = ("kasan", "kmsan", "kfence", "kcsan")
-_FATAL = ("oops", "bug", "kasan", "stack")
-"""A report of these kinds may go on with an Oops line."""
-
-_BEFORE_WARNING = ("refcount", "list", "inodes", "usercopy")
-"""Messages that a WARNING or BUG follows, which says only where the check is."""
+_NAMED_GROUP = re.compile(r"[?]P<[a-z]+>")
+_ANY = re.compile("|".join(f"(?:{_NAMED_GROUP.sub('?:', rule.pattern.pattern)})" for rule in RULES))
+"""All rules at once: rejects an innocent message in one step."""
 
 _BAR = re.compile(r"=={10,}\s*$")
 _END = re.compile(r"---\[ end ")
@@ -166,11 +77,22 @@ _BODY = re.compile(
     r"|The buggy|Memory state|>|\^|page|raw: |flags: |(?:Read|Write) of size|(?:read|write)\b.* to 0x"
     r"|value changed|Object |Redzone|Padding|Slab |INFO: |NMI|Rebooting|\[<|<[A-Z/]|#PF|PGD|Oops|RSP"
     r"|in_atomic|preempt_count|RCU nest|Preemption disabled|Dumping|Reported by|\(|rcu: |Kernel Offset"
-    r"|\"echo 0|Uninit |Local variable|Bytes? |Memory access|.*\+0x[0-9a-f]+/0x|.* tainted "
+    r"|\"echo 0|Uninit |Local variable|Bytes? |Memory access|[Bb]acktrace|PC is at|LR is at|(?:pc|sp|lr) :"
+    r"|[xr]\d+\s*: |pgd = |\[[0-9a-f]{8,16}\] |caller is |handlers:"
+    r"|Mem abort|Data abort|user pgtable|pstate|Sending NMI|Task dump|.* is trying to "
+    r"|.* takes:|.*\+0x[0-9a-f]+/0x|.* tainted |.* from \[?<?[0-9a-f]+>?\]? ?\("
 )
-_FAULT_AT = re.compile(
-    r"\s*(?:RIP: [0-9a-f]{4}:(?:\[<[0-9a-f]+>\]\s*(?:\[<[0-9a-f]+>\]\s*)?)?|pc : )([A-Za-z_][\w.]*)"
+_ACCESS = re.compile(r"(Read|Write) (?:of size|at addr)", re.MULTILINE)
+_ACQUIRES = re.compile(
+    r".*(?:is trying to (?:acquire|release) lock|\] takes:|is trying to lock:|contend lock)"
 )
+_TAKEN_AT = re.compile(r".*\bat:\s+(?:\[<[0-9a-f]+>\] )?([A-Za-z_][\w.]*)(?:\+0x|\s|$)")
+_TAKEN_BELOW = re.compile(r"\[<[0-9a-f]+>\] ([A-Za-z_][\w.]*)")
+_HELD_AT = re.compile(r"\s*#\d+:.*\bat: (?:\[<[0-9a-f]+>\] )?([A-Za-z_][\w.]*)")
+_CALLER_IS = re.compile(
+    r"caller is ([A-Za-z_][\w.]*)|.*\bworkfn=([A-Za-z_]\w*)|\s*last function: ([A-Za-z_]\w*)"
+)
+"""Where a report without a stack of the culprit names it: smp_processor_id.c, workqueue.c."""
 
 
 def scan(lines: Iterable[str]) -> list[Splat]:
@@ -182,29 +104,17 @@ def scan(lines: Iterable[str]) -> list[Splat]:
     splats: list[Splat] = []
     done = 0
     for index in _candidates(log):
-        rule = _rule_of(log[index]) if index >= done else None
-        if rule is None:
+        found = _rule_of(log[index]) if index >= done else None
+        if found is None:
             continue
         if len(splats) >= MAX_SPLATS:
             break
-        report = _Report(log, index, rule, done)
-        done = report.end
+        report = _Report(log, index, *found, done)
         if (splat := report.splat()) is not None:
             splats.append(splat)
+        if splat is not None or report.rule.kind != "dump":
+            done = report.end
     return splats
-
-
-def message_of(line: str) -> str:
-    """The message without what printk put before it.
-
-    A program's unfinished line may come first; then the last stamp counts.
-    """
-    if "[" not in line:
-        return line
-    start = 0
-    for stamp in STAMP.finditer(line):
-        start = stamp.end()
-    return line[start:]
 
 
 def normalise(text: str) -> str:
@@ -229,6 +139,8 @@ _VARYING = tuple(
         (r"\b(pid|PID|Pid)[: =]+\d+", r"\1"),
         (r"\bpfn:[0-9a-f]+", "pfn"),
         (r"\bsize \d+\b", "size N"),
+        (r"\b(unknown-block)\(\d+,\d+\)", r"\1(N,N)"),
+        (r"\s+\.\.\.$", ""),
     )
 )
 
@@ -251,52 +163,71 @@ def _candidates(log: Sequence[str]) -> list[int]:
     return sorted(hinted)
 
 
-def _rule_of(line: str) -> _Rule | None:
-    message = message_of(line)
-    if _ANY.match(message) is None:
-        return None
-    for rule in RULES:
-        if rule.hint in message and rule.pattern.match(message):
-            return rule
+def _rule_of(line: str) -> tuple[Rule, Message] | None:
+    """The rule for the first message of a line that has one."""
+    for message in messages_of(line):
+        text = message.text.lstrip()
+        if _ANY.match(text) is None:
+            continue
+        for rule in RULES:
+            if rule.hint in text and rule.pattern.match(text):
+                return rule, Message(text, message.caller)
     return None
 
 
 class _Report:
     """One report: from its first line, as far as it goes."""
 
-    def __init__(self, log: Sequence[str], index: int, rule: _Rule, floor: int) -> None:
+    def __init__(self, log: Sequence[str], index: int, rule: Rule, message: Message, floor: int) -> None:
         """floor: the lines before it belong to an earlier report."""
         self.log = log
         self.index = index
         self.rule = rule
+        self.message = message
         self.first = index
-        self.bar = index > floor and _BAR.match(message_of(log[index - 1])) is not None
+        self.floor = floor
+        self.bar = index > floor and _BAR.match(message_of(log[index - 1]).text) is not None
         if self.bar:
             self.first -= 1
-        self.dumped = any("sysrq: " in line for line in log[max(floor, index - 3) : index])
+        self.traced = False
+        self.stamped = STAMP.search(log[index]) is not None
+        self.asked = any(ASKED_FOR.search(line) for line in log[max(floor, index - 3) : index])
+        self.before = self._said_before() if rule.kind == "dump" else ""
         self.last = index
         self.end = self._run()
+
+    def _said_before(self) -> str:
+        """The message that a dumped stack belongs to: the one before it, by the same task. It comes first."""
+        for at in range(self.index - 1, max(self.floor, self.index - MAX_GAP) - 1, -1):
+            message = message_of(self.log[at])
+            if message.text.strip() and message.caller == self.message.caller:
+                if _STOP.match(message.text):
+                    return ""
+                self.first = at
+                return message.text
+        return ""
 
     def _run(self) -> int:
         """Walk to the end; returns the index of the first line behind the report."""
         gap = 0
         limit = min(len(self.log), self.index + MAX_LINES)
         for at in range(self.index + 1, limit):
-            message = message_of(self.log[at])
-            if _END.match(message):
+            text = message_of(self.log[at]).text
+            if _END.match(text):
                 return self._include(at)
-            if self.bar and self.rule.kind in _SANITIZERS and _BAR.match(message):
+            if self.bar and self.rule.kind in SANITIZERS and _BAR.match(text):
                 return self._include(at)
-            if _STOP.match(message):
+            if _STOP.match(text):
                 break
-            rule = _rule_of(self.log[at])
-            if rule is not None and not self._adopts(rule, at):
+            found = _rule_of(self.log[at])
+            if found is not None and not self._adopts(*found, at):
                 break
             named = self.rule.kind == "cut" and at == self.index + 1
-            if rule is not None or named or (message.strip() and _BODY.match(message)):
+            self.traced = self.traced or text.lstrip().startswith(TRACE_HEADS)
+            if found is not None or named or (text.strip() and _BODY.match(text)):
                 gap, self.last = 0, at
                 continue
-            gap += bool(message.strip())
+            gap += bool(text.strip()) and (not self.stamped or STAMP.search(self.log[at]) is not None)
             if gap > MAX_GAP:
                 break
         return self.last + 1
@@ -305,45 +236,127 @@ class _Report:
         self.last = at
         return at + 1
 
-    def _adopts(self, rule: _Rule, at: int) -> bool:
+    def _adopts(self, rule: Rule, message: Message, at: int) -> bool:
         """Whether a complaint inside the report belongs to it."""
-        if rule.kind == "registers":
+        if rule.kind in ("registers", "dump"):
             return True
-        if self.rule.kind in _OPENERS:
+        if self.rule.kind in OPENERS:
             if rule.kind != "cut":
-                self.rule, self.index = rule, at
+                self.rule, self.message, self.index = rule, message, at
             return rule.kind != "cut"
-        if self.rule.kind in _BEFORE_WARNING and rule.kind in ("cut", "warning", "bug"):
+        if self.rule.kind in BEFORE_WARNING and rule.kind in ("cut", "warning", "bug"):
             return at - self.index <= 3
-        if rule.kind == "kasan" and self.rule.kind == "oops":
-            return True
-        return rule.kind == "oops" and self.rule.kind in _FATAL
+        if rule.kind == self.rule.kind == "leak":
+            return at - self.index <= 1
+        return self._goes_on(rule)
+
+    def _goes_on(self, rule: Rule) -> bool:
+        """Whether a complaint is the next part of this one, which it follows at once or before its stack."""
+        own = self.rule.kind
+        if rule.kind == "panic":
+            return own != "panic" and not self.traced  # what panic_on_... adds
+        if own in (*BEFORE_WARNING, "stack") and rule.kind in ("oops", "stack"):
+            return not self.traced
+        return (rule.kind, own) == ("kasan", "oops") or (rule.kind == "oops" and own in FATAL)
 
     def splat(self) -> Splat | None:
-        """None when it was no complaint: registers that somebody asked for."""
-        if self.rule.kind == "registers" and (self.dumped or not self._has_registers()):
+        """None when it was no complaint: registers or a stack that somebody asked for."""
+        if self.rule.kind == "registers" and (self.asked or not self._has_registers()):
+            return None
+        if self.rule.kind == "dump" and (self.asked or not self._has_trace()):
             return None
         kind = {"cut": "warning"}.get(self.rule.kind, self.rule.kind)
         text = "\n".join(self.log[self.first : self.last + 1])
         return Splat(self._title(), kind, self.first + 1, self.last + 1, text)
 
     def _has_registers(self) -> bool:
-        return any(_FAULT_AT.match(message_of(line)) for line in self.log[self.index : self.last + 1])
+        frames = (frame_of(text) for text in self._texts(everybody=True))
+        return any(frame is not None and frame.fault for frame in frames)
+
+    def _has_trace(self) -> bool:
+        near = self.log[self.index : min(self.index + DUMP_NEAR, self.last + 1)]
+        return any(message_of(line).text.strip().startswith(TRACE_HEADS) for line in near)
+
+    def _texts(self, *, everybody: bool = False) -> list[str]:
+        """The report's other messages; those of other tasks left out where printk names the task."""
+        report = (*self.log[self.first : self.index], *self.log[self.index + 1 : self.last + 1])
+        rest = [message_of(line) for line in report]
+        caller = "" if everybody else self.message.caller
+        if self.rule.where is Where.LOOPS:
+            caller = ""  # other CPUs tell what they are at
+        return [message.text for message in rest if not caller or message.caller in ("", caller)]
+
+    # The title
 
     def _title(self) -> str:
-        message = message_of(self.log[self.index])
-        match = self.rule.pattern.match(message)
         if self.rule.kind == "cut":
-            follows = [message_of(line) for line in self.log[self.index + 1 : self.last + 1]]
-            return normalise(next((line for line in follows if line.strip()), "WARNING: cut off"))
-        if self.rule.kind == "registers":
-            return f"register dump{self._fault_at()}"
-        title = normalise(match.expand(self.rule.title) if match else message)
-        return title + self._fault_at() if self.rule.kind in ("oops", "bug") else title
+            follows = next((text for text in self._texts() if text.strip()), "")
+            return normalise(f"WARNING: {follows}" if follows else "WARNING: cut off")
+        match = self.rule.pattern.match(self.message.text)
+        template = self.rule.title
+        if self.rule.kind == "dump" and self.before:
+            template = f"{normalise(self.before)} in {{f}}".replace("\\", r"\\")
+        text = normalise(match.expand(template) if match else self.message.text)
+        function = self._function(match.groupdict() if match else {})
+        place = match.groupdict().get("at") if match else ""
+        if not function and place:
+            return text.replace(" in {f}", f" at {place}")
+        text = text.replace(" in {f}", f" in {function}" if function else "")
+        return text.replace("{access}", self._access())
 
-    def _fault_at(self) -> str:
-        """The function that faulted, for kinds whose first line does not name it."""
-        for line in self.log[self.index : self.last + 1]:
-            if found := _FAULT_AT.match(message_of(line)):
-                return f" in {found[1]}"
+    def _access(self) -> str:
+        found = _ACCESS.search("\n".join(self._texts()))
+        return f" {found[1]}" if found else ""
+
+    def _function(self, groups: dict[str, str | None]) -> str:
+        """The function of the title, as the rule says."""
+        where = self.rule.where
+        if where is Where.NOWHERE:
+            return ""
+        if where in (Where.WAITS, Where.LOOPS):
+            choose = waiter if where is Where.WAITS else busy
+            found = next(filter(None, (choose(stack.names()) for stack in self._stacks())), "")
+            return found or self._first_relevant()
+        named = [plain_name(name) for name in self._named(groups)]
+        if relevant := culprit(named):
+            return relevant
+        return self._first_relevant() or next(iter(named), "")
+
+    def _first_relevant(self) -> str:
+        leak = self.rule.kind == "leak"
+        for stack in self._stacks():
+            if relevant := culprit([name for name in stack.names() if not (leak and "alloc" in name)]):
+                return relevant
         return ""
+
+    def _named(self, groups: dict[str, str | None]) -> Iterator[str]:
+        """Functions that the report itself names, before any stack."""
+        function = groups.get("function") or ""
+        if re.match(r"[A-Za-z_$]", function):
+            yield function
+        texts = self._texts()
+        if self.rule.where is Where.TAKEN:
+            yield from _taken(texts)
+        if self.rule.where is Where.HELD:
+            yield from (found[1] for text in texts if (found := _HELD_AT.match(text)))
+        for text in texts:
+            if found := _CALLER_IS.match(text):
+                yield next(filter(None, found.groups()))
+
+    def _stacks(self) -> list[Stack]:
+        """Those that are about what this report is about, in order."""
+        stacks = list(stacks_of(self._texts()))
+        if self.rule.kind == "lockdep" and any(stack.head.startswith("stack back") for stack in stacks):
+            return [stack for stack in stacks if stack.head.startswith("stack back")]
+        return [stack for stack in stacks if not stack.elsewhere]
+
+
+def _taken(texts: Sequence[str]) -> Iterator[str]:
+    """Where the lock is taken (or released) that lockdep complains of."""
+    for at, text in enumerate(texts):
+        if not _ACQUIRES.match(text):
+            continue
+        for below in texts[at : at + 3]:
+            if found := _TAKEN_AT.match(below) or _TAKEN_BELOW.match(below):
+                yield found[1]
+                return

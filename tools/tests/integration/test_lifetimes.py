@@ -165,7 +165,7 @@ def test_the_server_is_killed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> 
         assert (scan(played.console), played.ended) == ([], "timeout")
         return
     # Stock User Mode Linux warns, too, for each queue whose call pipe has lost its other end
-    others = [splat.title for splat in scan(played.console) if UML_WARNS not in splat.title]
+    others = [splat.title for splat in scan(played.console) if UML_WARNS not in splat.text]
     assert others == []
     assert "watched" in played.lines and played.lines[-1] == "on"
 

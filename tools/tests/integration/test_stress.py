@@ -105,7 +105,7 @@ async def stress(run: Run, folder: Path, script: str, between: Between) -> Playe
         await session.close()
     assert not trace.guest_died, trace
     text = [path.read_text("utf-8", "replace") for path in sorted(folder.rglob("console.log"))]
-    splats = [splat.title for splat in scan("".join(text).splitlines())]
+    splats = [splat.text for splat in scan("".join(text).splitlines())]
     return Played([line.decode("utf-8", "replace") for line in trace.output], splats, left, trace)
 
 
@@ -156,6 +156,6 @@ def test_the_server_is_killed_in_the_middle(tmp_path: Path) -> None:
     played = play(
         tmp_path, WAIT + "$STRESS & for i in 1 2 3; do timeout 1 yes > /dev/null; done; echo on", kill
     )
-    assert [title for title in played.splats if UML_WARNS not in title] == []
+    assert [text for text in played.splats if UML_WARNS not in text] == []
     assert played.lines[-1] == "on"
     assert played.trace.stuck in ("", "a process survived SIGKILL")

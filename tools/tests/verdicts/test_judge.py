@@ -274,7 +274,7 @@ def test_a_real_panic() -> None:
     verdict, title, _ = judge(replace(PASS, console=console, guest_died="panicked"))
     assert (verdict, title) == (
         Verdict.CRASH,
-        "Kernel panic - not syncing: Attempted to kill init! exitcode=ADDR",
+        "kernel panic: Attempted to kill init!",
     )
 
 

@@ -29,13 +29,13 @@ def console(name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "title", "lines"),
     [
-        ("uml-init-exits", "Kernel panic - not syncing: Attempted to kill init! exitcode=ADDR", (60, 79)),
+        ("uml-init-exits", "kernel panic: Attempted to kill init!", (60, 79)),
         (
             "uml-no-init",
-            "Kernel panic - not syncing: Requested init /nonexistent/init failed (error -2).",
+            "kernel panic: Requested init /nonexistent/init failed (error -2).",
             (60, 72),
         ),
-        ("uml-sysrq-crash", "Kernel panic - not syncing: sysrq triggered crash", (62, 89)),
+        ("uml-sysrq-crash", "kernel panic: sysrq triggered crash", (62, 89)),
     ],
 )
 def test_real_panics(name: str, title: str, lines: tuple[int, int]) -> None:
@@ -47,7 +47,7 @@ def test_real_panics(name: str, title: str, lines: tuple[int, int]) -> None:
 
 def test_real_panic_without_root() -> None:
     (splat,) = scan(console("uml-no-root"))
-    assert splat.title.startswith("Kernel panic - not syncing: No working init found.")
+    assert splat.title.startswith("kernel panic: No working init found.")
 
 
 def test_a_healthy_boot_with_every_dump_is_silent() -> None:
@@ -125,6 +125,46 @@ def test_registers_that_somebody_asked_for() -> None:
 def test_a_message_behind_an_unfinished_line() -> None:
     (splat,) = scan(["login: wai[    1.234567] BUG: scheduling while atomic: cat/7/0x2"])
     assert splat.title == "BUG: scheduling while atomic"
+
+
+TORN = "BUG: kernel NULL pointer dereference, address: 0000000000000008"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"[   92.396607] {TORN}[   92.400000] audit: x",
+        f"login: wai[    9.000000][  T12] {TORN}[   92.400000][   C1] audit: x",
+        f"** 12 printk messages dropped ** [    9.000000] {TORN}",
+        f"[    9.000000][   C4]  {TORN}",
+    ],
+)
+def test_each_message_of_a_torn_line_counts(line: str) -> None:
+    (splat,) = scan([line])
+    assert (splat.title, splat.kind) == ("BUG: unable to handle kernel NULL pointer dereference", "oops")
+
+
+def test_stacks_that_are_no_complaint() -> None:
+    dump = ["CPU: 0 UID: 0 PID: 7 Comm: cat Not tainted 7.3.4 #1", "Call Trace:", " f+0x1/0x2"]
+    for said in (
+        "FAULT_INJECTION: forcing a failure.",
+        "cat invoked oom-killer: gfp_mask=0x0, order=0, oom_score_adj=0",
+        "cat: page allocation failure: order:4, mode:0x0",
+        "NMI backtrace for cpu 0",
+        "sysrq: Show backtrace of all active CPUs",
+    ):
+        assert scan([said, *dump]) == []
+    assert [splat.title for splat in scan(["what nobody knows", *dump])] == ["what nobody knows in f"]
+    assert scan(dump[:1]) == []
+
+
+def test_other_tasks_do_not_speak_for_a_report() -> None:
+    """With CONFIG_PRINTK_CALLER the stacks of two tasks that crash at once can be told from each other."""
+    lines = ["BUG: scheduling while atomic: cat/7/0x2", "Call Trace:", " fuse_x+0x1/0x2"]
+    other = ["Call Trace:", " fuse_other+0x1/0x2"]
+    mixed = [f"[    1.000000][   T7] {lines[0]}", *(f"[    1.000000][   T8] {line}" for line in other)]
+    mixed += [f"[    1.000000][   T7] {line}" for line in lines[1:]]
+    assert [splat.title for splat in scan(mixed)] == ["BUG: scheduling while atomic in fuse_x"]
 
 
 def test_two_reports_stay_two() -> None:
