@@ -134,8 +134,12 @@ _TOTALS = re.compile(
     r"# Totals: pass:([0-9]{1,9}) fail:([0-9]{1,9}) xfail:([0-9]{1,9})"
     r" xpass:([0-9]{1,9}) skip:([0-9]{1,9}) error:([0-9]{1,9})\s*"
 )
-_SUBTEST = re.compile(r"# Subtest:.*")
+_SUBTEST = re.compile(r"[ \t]*# Subtest\b:?(.*)")
+_QUOTED = re.compile(r"[ \t]*#[# \t]*(not ok)(?:[ \t]+(?:[0-9]{1,9}\b)?(.*))?")
+"""A failure that is nested with hashes, whatever opened that level, or did not."""
 _KNOWN_VERSIONS = ("TAP 13", "TAP 14", "KTAP 1")
+_FAILING = ("", "TIMEOUT", "ERROR")
+"""What may stand behind "not ok" (nothing, or a directive), and it is a failure."""
 _BAD = (Outcome.FAIL, Outcome.TIMEOUT, Outcome.ERROR, Outcome.NO_RESULT)
 
 
@@ -148,6 +152,8 @@ class _Group:
     version: str | None = None
     announced: bool = False
     """TAP 14 opens a nested document with a "# Subtest" comment instead of a version line."""
+    title: str = ""
+    """The name in that comment, which the result line must have, too."""
     plan: int | None = None
     plan_after: int = 0
     """How many results came before the plan."""
@@ -159,6 +165,8 @@ class _Group:
     since: int = 0
     running: dict[str, int] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict)
+    quoted: list[tuple[int, str]] = field(default_factory=list)
+    """Failures in comments since the last result: of a nested run that printed no header."""
     sums: tuple[str, int, int] | None = None
     totals: tuple[int, ...] | None = None
 
@@ -179,6 +187,7 @@ class _KtapParser:
         self.bail_out: str | None = None
         self.truncated = False
         self.subtest_line = False
+        self.subtest_title = ""
 
     def feed(self, line: StreamLine) -> None:
         self.truncated = not line.complete
@@ -226,7 +235,8 @@ class _KtapParser:
             self._pop()
         if self.stack[-1].prefix != prefix:
             announced = self.subtest_line and (self.root.version or "").startswith("TAP")
-            self.stack.append(_Group(prefix, line.number, announced=announced))
+            title = self.subtest_title if self.subtest_line else ""
+            self.stack.append(_Group(prefix, line.number, announced=announced, title=title))
         return self.stack[-1]
 
     def _may_open(self, depth: int, prefix: str, body: str, line: StreamLine) -> bool:
@@ -316,8 +326,14 @@ class _KtapParser:
         good = test.outcome in (Outcome.PASS, Outcome.SKIP, Outcome.XPASS)
         if (claim == "OK" and test.outcome in _BAD) or (claim == "FAIL" and good):
             self._problem(test.last_line, f"'{test.status}' contradicts the harness's '{claim}': {test.name}")
+        quoted, group.quoted = group.quoted, []
         if test.outcome not in (Outcome.PASS, Outcome.SKIP, Outcome.XPASS):
             return
+        for line, text in quoted:
+            self._problem(line, f"{test.status}, although a nested result is not: {text.strip()}")
+        for inner in pending:
+            if inner.title and inner.title != test.name:
+                self._problem(test.last_line, f"result of {inner.title} expected, not of: {test.name}")
         if any(inner.outcome in _BAD for inner in test.subtests):
             self._problem(test.last_line, f"ok, although a subtest is not: {test.name}")
         if test.outcome is Outcome.PASS and any(not inner.tests for inner in pending):
@@ -329,7 +345,7 @@ class _KtapParser:
         group, rest = self._owner(line.text)
         if line.foreign:
             group.note(line.number, rest)
-        elif rest.startswith("#"):
+        elif rest.startswith("#") or _SUBTEST.fullmatch(rest) or _QUOTED.fullmatch(rest):
             self._comment(group, rest, line)
         elif rest.strip() or group.diagnostics:
             self._unknown(group, rest, line)
@@ -344,8 +360,12 @@ class _KtapParser:
 
     def _comment(self, group: _Group, text: str, line: StreamLine) -> None:
         group.note(line.number, text)
-        if _SUBTEST.fullmatch(text):
-            self.subtest_line = True
+        if subtest := _SUBTEST.fullmatch(text):
+            self.subtest_line, self.subtest_title = True, subtest[1].strip()
+            if group is not self.root and group.plan is None and not group.tests:
+                group.title = self.subtest_title
+        elif (quoted := _QUOTED.fullmatch(text)) and _described(quoted[2] or "")[1] in _FAILING:
+            group.quoted.append((line.number, text))
         elif run := _RUN.fullmatch(text):
             group.running[run[1]] = line.number
         elif claim := _CLAIM.fullmatch(text):
@@ -368,6 +388,8 @@ class _KtapParser:
         here = group.tests[-1].last_line if group.tests else group.first_line
         if group.version is None and not group.announced:
             self._problem(group.first_line, "no version line")
+        for at, text in group.quoted:
+            self._problem(at, f"a nested result that belongs to no test is not ok: {text.strip()}")
         self._check_plan(group, here)
         self._check_sums(group, here)
         for name, line in group.running.items():

@@ -391,3 +391,39 @@ def test_real_logs_cut_anywhere(name: str) -> None:
     for i, line in enumerate(lines):
         if not line.lstrip().startswith(b"#"):
             assert not all_passed(parse(b"".join(lines[:i] + lines[i + 1 :]))), line
+
+
+NESTED_WITHOUT_HEADER = HEAD + "1..1\n# selftests: x: test_x\n# ok 1 a\n{line}\n{result}\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["# not ok 2 b", "# # not ok 2 b", "  # not ok 2", "# not ok", "# not ok b # TIMEOUT"]
+)
+@pytest.mark.parametrize("result", ["ok 1 x", "ok 1 x # SKIP y"])
+def test_a_failure_in_a_nested_run_without_a_header_is_no_comment(line: str, result: str) -> None:
+    assert "although a nested result is not" in texts(
+        parse(NESTED_WITHOUT_HEADER.format(line=line, result=result))
+    )
+
+
+def test_a_nested_failure_that_is_meant_or_told_is_none() -> None:
+    for line in ("# not ok 2 b # SKIP why", "# not ok 2 b # XFAIL why", "# not okay", "# it is not ok 2"):
+        assert all_passed(parse(NESTED_WITHOUT_HEADER.format(line=line, result="ok 1 x")))
+    assert parse(NESTED_WITHOUT_HEADER.format(line="# not ok 2 b", result="not ok 1 x")).problems == ()
+
+
+def test_a_nested_failure_behind_the_last_result() -> None:
+    assert "belongs to no test" in texts(parse(HEAD + "1..1\nok 1 x\n# not ok 1 y\n"))
+
+
+@pytest.mark.parametrize("indent", ["    ", "  ", "\t"])
+def test_tap_14_names_a_nested_document_inside_it(indent: str) -> None:
+    """As TAP 14 shows it, and as KUnit printed it up to 5.19."""
+    lines = ["# Subtest: s", "1..2", "ok 1 a", "ok 2 b"]
+    nested = "".join(f"{indent}{line}\n" for line in lines)
+    document = parse(f"TAP version 14\n1..1\n{nested}ok 1 s\n")
+    assert all_passed(document)
+    assert [test.name for test in document.walk()] == ["s", "a", "b"]
+    bad = parse(f"TAP version 14\n1..1\n{nested.replace('ok 2', 'not ok 2')}ok 1 s\n")
+    assert "although a subtest is not" in texts(bad)
+    assert "result of s expected" in texts(parse(f"TAP version 14\n1..1\n{nested}ok 1 other\n"))
