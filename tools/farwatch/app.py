@@ -34,7 +34,9 @@ class App:
 
     @cached_property
     def catalog(self) -> Catalog:
-        return Catalog.load(self.root).with_stand_ins(self.stand_ins)
+        from farwatch.engines.registry import ENGINES
+
+        return Catalog.load(self.root, ENGINES).with_stand_ins(self.stand_ins)
 
     @cached_property
     def reporter(self) -> Reporter:

@@ -110,7 +110,8 @@ class Expectation:
     """A recorded "this test fails here, because ...".
 
     tests:   shell patterns over test names
-    settings: names of the share settings that it is about; none: all of them
+    engines, bases, flavors, settings: names of those that it is about (bases of linux, share settings);
+             none of a kind: all of them
     says:    a regular expression that the cell's detail must contain: the right reason
     race:    who wins is left open by the design, so a pass now and then is no surprise, and no proof either;
              with verdict "pass": a failure now and then, if it says so
@@ -121,13 +122,23 @@ class Expectation:
     reason: str
     says: str = ""
     race: bool = False
+    engines: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+    flavors: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
 
-    def covers(self, test: str, share_setting: str) -> bool:
-        return self.is_about(share_setting) and any(fnmatchcase(test, pattern) for pattern in self.tests)
+    def covers(self, test: str, column: Column) -> bool:
+        return self.is_about(column) and any(fnmatchcase(test, pattern) for pattern in self.tests)
 
-    def is_about(self, share_setting: str) -> bool:
-        return not self.settings or share_setting in self.settings
+    def is_about(self, column: Column) -> bool:
+        """Whether each of its conditions holds in a column."""
+        conditions = (
+            (self.engines, column.engine),
+            (self.bases, column.base),
+            (self.flavors, column.flavor),
+            (self.settings, column.share_setting),
+        )
+        return all(not names or name in names for names, name in conditions)
 
     def met_by(self, verdict: Verdict, detail: str) -> bool:
         if self.race and verdict is Verdict.PASS:
@@ -219,10 +230,10 @@ class Revision:
         """The series of one component, in order; empty when there is none."""
         return tuple(sorted((self.folder / component).glob("[0-9]*.patch")))
 
-    def expectation(self, test: str, share_setting: str = DEFAULT_SHARE.name) -> Expectation | None:
-        """The last one that covers the test: later entries refine earlier ones."""
+    def expectation(self, test: str, column: Column) -> Expectation | None:
+        """The last one that covers the test in a column: later entries refine earlier ones."""
         for entry in reversed(self.expectations):
-            if entry.covers(test, share_setting):
+            if entry.covers(test, column):
                 return entry
         return None
 

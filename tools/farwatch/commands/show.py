@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, app: App) -> int:
 def _print_rule(app: App, column: Column, test: str) -> None:
     """The recorded expectation, if there is one."""
     try:
-        expectation = app.catalog.revision(column.revision).expectation(test, column.share_setting)
+        expectation = app.catalog.revision(column.revision).expectation(test, column)
     except FarwatchError:
         return
     if expectation is not None:

@@ -17,7 +17,8 @@
                    "change": "fixes" | "breaks" | "still fails" | null,
                    "differs": { engine that says something else: its verdict },
                    "expectation": { "verdict", "reason", "says": str, "race": bool,
-                                    "settings": [ share setting ... ], none: all } or null,
+                                    "engines", "bases", "flavors", "settings": [ name ... ],
+                                    none of a kind: all } or null,
                    "result": { "title", "detail", "inputs", "logs", "run": str, "duration": seconds,
                                "started": Unix time, "attempts": int, "cached": bool } or null } ] } ] }
 """
@@ -99,7 +100,7 @@ def _expectation(expectation: Expectation) -> dict[str, Any]:
         "reason": expectation.reason,
         "says": expectation.says,
         "race": expectation.race,
-        "settings": list(expectation.settings),
+        **{key: list(getattr(expectation, key)) for key in ("engines", "bases", "flavors", "settings")},
     }
 
 

@@ -282,7 +282,7 @@ def _row(
         left = _left(place, columns, revisions)
         result = found.get((column, test))
         before = found.get((columns[left], test)) if left is not None else None
-        expectation = revision.expectation(test, column.share_setting) if revision else None
+        expectation = revision.expectation(test, column) if revision else None
         change = None
         if before and result:
             left_revision = revisions.get(before.column.revision)
@@ -310,7 +310,7 @@ def _differs(
 
 def _settled(result: CellResult, revision: Revision | None) -> Verdict:
     """What a result counts as against others."""
-    expectation = revision.expectation(result.test, result.column.share_setting) if revision else None
+    expectation = revision.expectation(result.test, result.column) if revision else None
     if expectation and expectation.race and expectation.met_by(result.verdict, _said(result)):
         return expectation.verdict
     return result.verdict
@@ -421,9 +421,9 @@ def _setting(columns: Sequence[Column]) -> str:
 
 def _idle(columns: Sequence[Column], revisions: dict[str, Revision], tests: Sequence[str]) -> Iterable[str]:
     for name in dict.fromkeys(column.revision for column in columns):
-        settings = {column.share_setting for column in columns if column.revision == name}
+        own = [column for column in columns if column.revision == name]
         for entry in revisions[name].expectations if name in revisions else ():
-            asked = [setting for setting in settings if entry.is_about(setting)]
+            asked = [column for column in own if entry.is_about(column)]
             if asked and not any(entry.covers(test, asked[0]) for test in tests):
                 yield f"{name}: {', '.join(entry.tests)}"
 

@@ -140,7 +140,10 @@ def _expected(revision: Revision) -> list[str]:
 def _expectation_lines(entry: Expectation) -> Iterator[str]:
     says = f', saying "{entry.says}"' if entry.says else ""
     race = ", or pass by a race" if entry.race else ""
-    where = f" (share settings {', '.join(entry.settings)})" if entry.settings else ""
+    named = {"engines": entry.engines, "bases": entry.bases, "flavors": entry.flavors}
+    named["share settings"] = entry.settings
+    conditions = "; ".join(f"{kind} {', '.join(names)}" for kind, names in named.items() if names)
+    where = f" ({conditions})" if conditions else ""
     yield f"{', '.join(entry.tests)}{where}: {entry.verdict}{says}{race}"
     yield f"    because {entry.reason}"
 

@@ -45,6 +45,19 @@ NAME = re.compile(r"(?!.*\.lock$)[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*")  # also a v
 DEFAULT_ORDER = 10
 
 
+_FLAVORS = "kernel-tests/guest/config.flavor."
+"""The Kconfig fragments that are flavors, from the root of the checkout."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The names of one kind that there are."""
+
+    what: str
+    names: tuple[str, ...]
+    hint: str
+
+
 @dataclass(frozen=True)
 class Catalog:
     """The bases and revisions of one checkout.
@@ -57,17 +70,21 @@ class Catalog:
     _bases: dict[str, dict[str, Base]]
     _defaults: dict[str, str]
     _share_settings: dict[str, ShareSetting]
+    _engines: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, root: Path) -> Catalog:
-        """Read `root`/patches, `root` being a checkout of farwatch. Revisions are read when asked for."""
+    def load(cls, root: Path, engines: Iterable[str] = ()) -> Catalog:
+        """Read `root`/patches, `root` being a checkout of farwatch. Revisions are read when asked for.
+
+        engines: those that there are; an expectation may name no other
+        """
         patches = root / "patches"
         bases: dict[str, dict[str, Base]] = {}
         defaults: dict[str, str] = {}
         top = TomlDocument.read(patches / BASES_FILE).table()
         for component in top.names():
             bases[component], defaults[component] = _component(top.table(component), component)
-        return cls(patches, bases, defaults, read_share_settings(patches))
+        return cls(patches, bases, defaults, read_share_settings(patches), tuple(engines))
 
     def with_stand_ins(self, bases: Iterable[Base]) -> Catalog:
         """The same, but under the name of a pinned base is the one given that stands for it."""
@@ -162,9 +179,7 @@ class Catalog:
             folder=folder,
             share=cast(ShareKind, table.choice("share", ("virtiofs", "tmpfs"), "virtiofs")),
             bases=self._bases_of(table.table("bases"), folder),
-            expectations=tuple(
-                _expectation(entry, list(self._share_settings)) for entry in table.tables("expect")
-            ),
+            expectations=tuple(_expectation(entry, self._conditions()) for entry in table.tables("expect")),
             order=table.integer("order", DEFAULT_ORDER),
             waivers=tuple(_waiver(entry) for entry in table.tables("waive")),
             claims=_claims(table),
@@ -172,6 +187,19 @@ class Catalog:
             adoption=_adoption(table),
             server_options=_server_options(table),
         )
+
+    def _conditions(self) -> dict[str, _Known]:
+        """What an expectation may be limited to: key -> the names that there are."""
+        flavors = self.patches.parent.glob(f"{_FLAVORS}*")
+        named = {path.name.removeprefix(Path(_FLAVORS).name) for path in flavors}
+        return {
+            "engines": _Known("engine", self._engines, "see `farwatch list`"),
+            "bases": _Known("base of linux", tuple(self._bases.get("linux", ())), f"see {BASES_FILE}"),
+            "flavors": _Known(
+                "flavor", ("plain", *sorted(named - {"plain"})), f"a flavor is a {_FLAVORS}NAME"
+            ),
+            "settings": _Known("share setting", tuple(self._share_settings), f"see {SETTINGS_FILE}"),
+        }
 
     def _postings(self, table: TomlTable) -> dict[str, Posting]:
         """[send.COMPONENT]: to, cc, prefixes"""
@@ -248,24 +276,27 @@ def _absolute(path: str, folder: Path) -> str:
     return str((folder / Path(path).expanduser()).resolve())
 
 
-def _expectation(table: TomlTable, share_settings: Sequence[str]) -> Expectation:
-    table.only(("tests", "settings", "verdict", "reason", "says", "race"))
+def _expectation(table: TomlTable, conditions: dict[str, _Known]) -> Expectation:
+    table.only(("tests", *conditions, "verdict", "reason", "says", "race"))
     return Expectation(
         tests=table.texts("tests"),
         verdict=Verdict(table.choice("verdict", [str(verdict) for verdict in Verdict])),
         reason=" ".join(table.text("reason").split()),
         says=_pattern(table, "says"),
         race=table.flag("race"),
-        settings=_known_settings(table, share_settings),
+        **{key: _condition(table, key, known) for key, known in conditions.items()},
     )
 
 
-def _known_settings(table: TomlTable, known: Sequence[str]) -> tuple[str, ...]:
-    names = table.texts("settings") if "settings" in table.names() else ()
+def _condition(table: TomlTable, key: str, known: _Known) -> tuple[str, ...]:
+    """The names of one kind that an expectation is limited to; each must exist."""
+    if key not in table.names():
+        return ()
+    names = table.texts(key)
     for name in names:
-        if name not in known:
-            error = unknown("share setting", name, known)
-            raise table.error("settings", error.what, cause=error.cause, hint=f"see {SETTINGS_FILE}")
+        if name not in known.names:
+            error = unknown(known.what, name, known.names)
+            raise table.error(key, error.what, cause=error.cause, hint=known.hint)
     return names
 
 

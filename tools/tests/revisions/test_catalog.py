@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from farwatch.engines.registry import ENGINES
 from farwatch.errors import FarwatchError
-from farwatch.model import Verdict
+from farwatch.model import Column, Verdict
 from farwatch.revisions.catalog import Catalog, natural_key
 from farwatch.system.home import checkout_root
 
@@ -99,10 +101,10 @@ def test_reads_a_revision(tmp_path: Path) -> None:
     revision = catalog.revision("v1")
     assert (revision.name, revision.share, revision.order) == ("v1", "virtiofs", 10)
     assert revision.bases == {"linux": "1.0"}
-    first = revision.expectation("a:x")
+    first = revision.expectation("a:x", Column("v1", "1.0"))
     assert first is not None and first.verdict is Verdict.FAIL and first.says == "no event"
     assert first.reason == "because of [[expect]] this" and not first.race
-    second = revision.expectation("c:x")
+    second = revision.expectation("c:x", Column("v1", "1.0"))
     assert second is not None and second.race
     assert catalog.base_of(revision, "linux").name == "1.0"
     assert catalog.base_of(revision, "virtiofsd").name == "1.0"
@@ -207,12 +209,43 @@ def test_missing_patches_folder(tmp_path: Path) -> None:
 
 def test_the_catalog_of_this_checkout_loads_quickly() -> None:
     start = time.monotonic()
-    catalog = Catalog.load(checkout_root())
+    catalog = Catalog.load(checkout_root(), ENGINES)
     names = [revision.name for revision in catalog.revisions()]
     assert time.monotonic() - start < 0.2
     assert names[:2] == ["reference", "baseline"]
-    baseline = catalog.revision("baseline").expectation("inotify:local_remote.remote.create")
+    column = Column("baseline", "7.3")
+    baseline = catalog.revision("baseline").expectation("inotify:local_remote.remote.create", column)
     assert baseline is not None and baseline.met_by(Verdict.FAIL, "no event within 500 ms")
+
+
+def test_an_expectation_with_conditions(tmp_path: Path) -> None:
+    conditions = 'engines = ["vng-stock"]\nbases = ["2.0"]\nflavors = ["kasan"]\n'
+    entry = f'[[expect]]\ntests = ["a:*"]\nverdict = "crash"\nreason = "r"\n{conditions}'
+    root = tree(tmp_path, v1=REVISION + entry)
+    (root / "kernel-tests/guest").mkdir(parents=True)
+    (root / "kernel-tests/guest/config.flavor.kasan").write_text("")
+    revision = Catalog.load(root, ENGINES).revision("v1")
+    met = Column("v1", "2.0", "vng-stock", "kasan")
+    assert (found := revision.expectation("a:x", met)) and found.verdict is Verdict.CRASH
+    for other in (replace(met, base="1.0"), replace(met, engine="uml"), replace(met, flavor="plain")):
+        assert (found := revision.expectation("a:x", other)) and found.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ('engines = ["vng-stok"]', "did you mean 'vng-stock'?"),
+        ('bases = ["1.1"]', "unknown base of linux '1.1'"),
+        ('flavors = ["kassan"]', "unknown flavor 'kassan'"),
+        ("engines = []", "at least one"),
+        ('engine = ["uml"]', "unknown key 'engine'"),
+    ],
+)
+def test_a_condition_that_can_never_hold(tmp_path: Path, condition: str, says: str) -> None:
+    entry = f'[[expect]]\ntests = ["a:*"]\nverdict = "fail"\nreason = "r"\n{condition}\n'
+    with pytest.raises(FarwatchError) as caught:
+        Catalog.load(tree(tmp_path, v1=REVISION + entry), ENGINES).revision("v1")
+    assert "revision.toml:" in caught.value.what and says in str(caught.value)
 
 
 def test_what_the_mails_say_and_who_adopted(tmp_path: Path) -> None:
