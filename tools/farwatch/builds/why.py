@@ -7,24 +7,25 @@ the same Kconfig files (6 s for a kernel) and answers why.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import io
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import kconfiglib as kc
 
+from farwatch.builds.tool_tests import environment, failing_tests
 from farwatch.errors import FarwatchError
 
 _DEPTH = 8
 """Dependencies are followed this far down."""
 _LISTED = 6
 """Selectors and alternatives named before "and N more"."""
+
+_NO_TOOL = "what this compiler or architecture does not have"
 
 _LEVEL = {"n": 0, "m": 1, "y": 2}
 
@@ -50,7 +51,8 @@ class Explainer:
         self._arch = arch
         self._origins = dict(origins or {})
         config = config.resolve()
-        with _environment({**kconfig_environ(tree.resolve(), arch), **(environ or {})}):
+        self._variables = {**kconfig_environ(tree.resolve(), arch), **(environ or {})}
+        with environment(self._variables):
             try:
                 self._kconf = _Kconfig("Kconfig", warn=False)
                 self._kconf.load_config(str(config))
@@ -185,7 +187,10 @@ class Explainer:
         seen = {sym} if seen is None else seen
         nodes = [node for node in sym.nodes if node.prompt is not None]
         reasons = [self._unmet(node.prompt[1], level, depth + 1, seen) for node in nodes]
-        return min(reasons, key=len, default=[])
+        shortest = min(reasons, key=len, default=[])
+        if not any(_NO_TOOL in line for line in shortest):
+            return shortest
+        return [*shortest, *(_indent(depth + 2, line) for line in self._asked_tools(sym))]
 
     def _unmet(self, expr: Any, level: int, depth: int, seen: set[Any]) -> list[str]:
         """Why an expression is less than `level`."""
@@ -196,17 +201,42 @@ class Explainer:
         operator = expr[0]
         if operator == kc.AND:
             parts = (self._unmet(part, level, depth, seen) for part in kc.split_expr(expr, kc.AND))
-            return list(dict.fromkeys(line for lines in parts for line in lines))
+            return [line for lines in dict.fromkeys(map(tuple, parts)) for line in lines]
         if operator == kc.OR:
             return self._alternatives(kc.split_expr(expr, kc.OR), level, depth, seen)
         if operator == kc.NOT:
             return self._has_to_be_off(expr[1], depth, seen)
-        return [_indent(depth, f"needs {kc.expr_str(expr)}; {_values(expr)}")]
+        return self._compared(expr, depth, seen)
+
+    def _compared(self, expr: Any, depth: int, seen: set[Any]) -> list[str]:
+        """A comparison that does not hold; with y, m or n it says what the option has to be."""
+        operator, left, right = expr
+        wanted = _LEVEL.get(right.name) if right.is_constant else None
+        if wanted is None or left.is_constant or operator not in (kc.EQUAL, kc.UNEQUAL) or not left.nodes:
+            return [_indent(depth, f"needs {kc.expr_str(expr)}; {_values(expr)}")]
+        if (operator, wanted) in ((kc.EQUAL, 0), (kc.UNEQUAL, 2)) and left.tri_value:
+            return self._has_to_be_off(left, depth, seen)
+        if operator == kc.UNEQUAL:
+            return self._has_to_be_on(left, 1, depth, seen)
+        if left.tri_value < wanted:
+            return [*self._modules_for(wanted, depth), *self._has_to_be_on(left, wanted, depth, seen)]
+        head = f"needs {left.name}={right.name}, but {left.name}={left.str_value}{self._origin(left)}"
+        return [_indent(depth, f"{head}; set CONFIG_{left.name}={right.name}")]
+
+    def _modules_for(self, wanted: int, depth: int) -> list[str]:
+        modules = self._kconf.modules
+        if wanted != 1 or modules.tri_value:
+            return []
+        return [_indent(depth, f"needs {modules.name}=y, but {modules.name}=n; set CONFIG_{modules.name}=y")]
 
     def _alternatives(self, parts: list[Any], level: int, depth: int, seen: set[Any]) -> list[str]:
         lines = [_indent(depth, "needs one of:")]
         for part in parts[:_LISTED]:
-            lines += self._unmet(part, level, depth + 1, set(seen))
+            unmet = [one for one in kc.split_expr(part, kc.AND) if kc.expr_value(one) < level]
+            if len(unmet) > 1:
+                lines += [_indent(depth + 1, "all of:"), *self._unmet(part, level, depth + 2, set(seen))]
+            else:
+                lines += self._unmet(part, level, depth + 1, set(seen))
         return lines + [_indent(depth, text) for text in _more(parts)]
 
     def _has_to_be_on(self, item: Any, level: int, depth: int, seen: set[Any]) -> list[str]:
@@ -218,9 +248,7 @@ class Explainer:
                 *(line for node in nodes for line in self._unmet(node.prompt[1], level, depth + 1, seen)),
             ]
         if item.is_constant:
-            return [
-                _indent(depth, "needs what this compiler or architecture does not have (the test gave n)")
-            ]
+            return [_indent(depth, f"needs {_NO_TOOL} (the test gave n)")]
         if not item.nodes:
             return [_indent(depth, f"needs {item.name}, which does not exist for ARCH={self._arch}")]
         wanted = "y" if item.orig_type == kc.BOOL else kc.TRI_TO_STR[level]
@@ -282,6 +310,8 @@ class Explainer:
     def _selectors(self, sym: Any, depth: int, seen: set[Any]) -> list[str]:
         """Who could select a symbol without a prompt, and what one of them lacks; or its defaults."""
         selectors = _possible_selectors(self._kconf, sym)
+        if not selectors and (asked := self._asked_tools(sym)):
+            return [_indent(depth + 1, line) for line in asked]
         if not selectors:
             defaults = _default_lines(sym) or [
                 "nothing selects it and it has no default: it is for another architecture"
@@ -294,6 +324,15 @@ class Explainer:
         if first in seen or depth > _DEPTH:
             return [head]
         return [head, *self._has_to_be_on(first, 2, depth + 1, seen)]
+
+    def _asked_tools(self, sym: Any) -> list[str]:
+        """What a definition asks of the machine's tools that fails, with what they say to it."""
+        lines = []
+        for node in sym.nodes:
+            for command in failing_tests(self._tree, node.filename, node.linenr, self._variables):
+                lines.append(f"this machine lacks what {node.filename} tests: {command.text}")
+                lines += [f"  it says: {line}" for line in command.says]
+        return lines
 
     def _default_unmet(self, sym: Any, depth: int, seen: set[Any]) -> list[str]:
         if depth > _DEPTH:
@@ -402,19 +441,6 @@ def _kernel_version(makefile: Path) -> str:
         re.search(rf"^{name} = (\d+)$", text, re.MULTILINE) for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL")
     )
     return ".".join(match[1] if match else "0" for match in found)
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Run with further variables, in an empty folder: Kconfig's compiler tests write to where they are."""
-    before = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="farwatch-kconfig-") as folder, contextlib.chdir(folder):
-        os.environ.update(variables)
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
 
 def _free(sym: Any, wanted: str) -> str:

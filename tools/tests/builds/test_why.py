@@ -75,6 +75,17 @@ config COMPILER
 	bool "compiler"
 	depends on $(success,false)
 
+config HAVE_COOK
+	def_bool $(success,echo "no cook: in the $(ARCH) kitchen" >&2; false)
+
+config COOK
+	bool "cook"
+	depends on HAVE_COOK
+
+config BOTH_OR_BOTH
+	bool "two alternatives of two"
+	depends on USER=y && A || B=y && USER=m
+
 config EITHER
 	bool "either"
 	depends on A || SLUB_NONE
@@ -233,6 +244,37 @@ def test_a_conditional_dependency(tree: Path) -> None:
 
 def test_what_the_compiler_cannot_do(tree: Path) -> None:
     assert "does not have (the test gave n)" in _explain(tree, "", "COMPILER")
+
+
+def test_the_test_that_the_compiler_fails_is_quoted(tree: Path) -> None:
+    assert "this machine lacks what Kconfig tests: $(success,false)" in _explain(tree, "", "COMPILER")
+
+
+def test_a_missing_tool_is_named_in_its_own_words(tree: Path) -> None:
+    """Two options away, as RUST_IS_AVAILABLE is from RUST."""
+    text = _explain(tree, "", "COOK")
+    assert "needs HAVE_COOK=y, but HAVE_COOK=n, which has no prompt" in text
+    assert "it says: no cook: in the um kitchen" in text
+
+
+def test_an_and_inside_an_or_needs_all_of_its_parts(tree: Path) -> None:
+    lines = [line.strip() for line in _explain(tree, "CONFIG_MODULES=y\n", "BOTH_OR_BOTH").split("\n")]
+    start = lines.index("needs one of:")
+    first, second = (at for at, line in enumerate(lines) if line == "all of:")
+    assert start < first < second
+    assert lines[first + 1 : second] == [
+        "needs USER=y, but USER=n; set CONFIG_USER=y",
+        "needs A=y, but A=n; set CONFIG_A=y",
+    ]
+    assert lines[second + 1] == "needs B=y, but B=n"
+    assert lines[-1] == "needs USER=m, but USER=n; set CONFIG_USER=m"
+
+
+def test_a_comparison_is_followed(tree: Path) -> None:
+    text = _explain(tree, "CONFIG_USER=y\nCONFIG_A=y\n", "BOTH_OR_BOTH")
+    assert "nothing in Kconfig forbids y" in text
+    text = _explain(tree, "CONFIG_A=y\n", "BOTH_OR_BOTH")
+    assert "needs MODULES=y, but MODULES=n; set CONFIG_MODULES=y" in text
 
 
 def test_nothing_in_the_way(tree: Path) -> None:
