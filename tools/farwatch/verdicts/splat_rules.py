@@ -115,6 +115,7 @@ RULES = (
     _rule("warning", "WARNING: ", rf"WARNING: (?:CPU: \d+ PID: \d+ )?at (?:\[.*\] )?(?P<at>{_AT}) {_F}.*", r"WARNING in {f}", _LINE),
     _rule("warning", "WARNING: ", rf"WARNING: (?:CPU: \d+ PID: \d+ )?at {_F}.*", r"WARNING in {f}", _LINE),
     _rule("bug", "BUG: failure at", r"BUG: failure at (?P<at>\S+?:\d+)/(?P<function>\w+)\(\)!.*", "kernel BUG in {f}", _LINE),
+    _rule("bug", "kernel BUG at", rf"kernel BUG at {_F} \[verbose debug info unavailable\].*", "kernel BUG in {f}", _LINE),
     _rule("bug", "kernel BUG at", r"(?:BUG: )?kernel BUG at (?P<at>\S+?:\d+).*", r"kernel BUG in {f}", _STACK),
     # rust/kernel: a panic of Rust code, before its BUG()
     _rule("bug", "rust_kernel: panicked", r"rust_kernel: panicked at .*", "kernel BUG in {f}", _STACK),
@@ -156,15 +157,16 @@ RULES = (
     _rule("bug", "BUG: ", r"BUG: (spinlock|rwlock) (bad magic|recursion|wrong owner|wrong CPU|already unlocked|lockup suspected|cpu recursion|uninitialized).*", r"BUG: \1 \2 in {f}", _STACK),
     _rule("bug", "BUG: workqueue leaked", r"BUG: workqueue leaked .*", "BUG: workqueue leaked lock or atomic in {f}", _STACK),
     # kernel/hung_task.c, kernel/rcu, kernel/watchdog.c, kernel/workqueue.c, kernel/time/clocksource.c
-    _rule("hung task", "INFO: task ", rf"INFO: task {_WHO} blocked\b.* for more than .*", "INFO: task hung in {f}", _WAITS),
+    _rule("hung task", "INFO: task ", rf"INFO: task {_WHO} blocked.* for more than .*", "INFO: task hung in {f}", _WAITS),
     _rule("hung task", "blocked", r".*?:\d+ blocked(?: in I/O wait)? for more than \d+ seconds\.", "INFO: task hung in {f}", _WAITS),
+    _rule("hung task", "waiting for writeback", rf"INFO: The task {_WHO} has been waiting for writeback completion for more than .*", "INFO: task waits for writeback in {f}", _WAITS),
     _rule("hung task", "can't die", rf"INFO: task {_WHO} can't die for more than .*", "INFO: task can't die in {f}", _WAITS),
     _rule("rcu stall", "stall", r"(?:rcu: )?INFO: rcu\w* (?:self-)?detected (?:expedited )?stalls?\b.*", "INFO: rcu detected stall in {f}", _LOOPS),
     _rule("rcu stall", "rcu_tasks", r"(?:rcu: )?INFO: rcu_tasks\w* detected stalls? on tasks.*", "INFO: rcu detected stall in {f}", _LOOPS),
     _rule("lockup", "soft lockup", r"(?:(?:NMI )?watchdog: )?BUG: soft lockup.*", "BUG: soft lockup in {f}", _LOOPS),
     _rule("lockup", "hard LOCKUP", r"(?:NMI )?(?:watchdog: )?(?:CPU\d+: )?Watchdog detected hard LOCKUP.*", "BUG: hard lockup in {f}", _LOOPS),
     _rule("lockup", "workqueue lockup", r"BUG: workqueue lockup.*", "BUG: workqueue lockup"),
-    _rule("lockup", "csd: ", r"(?:smp: )?csd: (?:Re-detected|Detected) .*non-responsive CSD lock.*", "csd: non-responsive CSD lock"),
+    _rule("lockup", "csd: ", r"(?:smp: )?csd: .*non-responsive CSD lock.*", "csd: non-responsive CSD lock"),
     # lib/refcount.c, lib/debugobjects.c, mm/kmemleak.c, lib/list_debug.c, fs/super.c, fs/open.c, mm/usercopy.c, lib/string_helpers.c
     _rule("refcount", "refcount_t: ", r"refcount_t: .*", "WARNING: refcount bug in {f}", _STACK),
     _rule("objects", "ODEBUG: ", r"ODEBUG: (?:activate|deactivate|free|init|assert_init|destroy|active)\w* .*", "WARNING: ODEBUG bug in {f}", _STACK),
@@ -176,7 +178,7 @@ RULES = (
     _rule("inodes", "Busy inodes", r"(?:VFS: )?Busy inodes after unmount.*", "VFS: Busy inodes after unmount (use-after-free)"),
     _rule("inodes", "file count is", r"VFS: Close: file count is (?:0|zero).*", "VFS: Close: file count is zero (use-after-free)"),
     _rule("dentry", "still in use", r"BUG: Dentry .* still in use.*", "BUG: Dentry still in use in {f}", _STACK),
-    _rule("usercopy", "usercopy: ", r"usercopy: [Kk]ernel memory (?:exposure|overwrite) attempt detected.*", "BUG: bad usercopy in {f}", _STACK),
+    _rule("usercopy", "usercopy: ", r"usercopy: [Kk]ernel memory .*?attempt detected.*", "BUG: bad usercopy in {f}", _STACK),
     _rule("usercopy", "Bad or missing usercopy", r"Bad or missing usercopy whitelist\?.*", "WARNING: bad usercopy in {f}", _STACK),
     _rule("fortify", "buffer overflow", r"(?:detected|strn?len|mem\w+|str\w+): (?:detected )?buffer overflow.*|memcpy: detected field-spanning \w+.*", "kernel BUG in {f}", _STACK),
     # lib/kobject.c, fs/sysfs/dir.c, fs/proc/generic.c
@@ -193,7 +195,7 @@ RULES = (
     _rule("page", "BUG: Bad page", r"BUG: (Bad page (?:state|map|cache)).*", r"BUG: \1 in {f}", _STACK),
     _rule("page", "Bad rss-counter", r"BUG: Bad (rss-counter state).*", r"BUG: Bad \1"),
     _rule("page", "non-zero", r"BUG: (non-zero [\w ]+) on freeing mm.*", r"BUG: \1 on freeing mm"),
-    _rule("slab", "BUG ", r"BUG (?P<cache>.+?) \((?:Not tainted|Tainted)\b[^)]*\): (?P<what>.*)", r"BUG: \g<what> in slab \g<cache>"),
+    _rule("slab", "BUG ", r"BUG (?P<cache>.+?) \([^)]*\): (?P<what>.*)", r"BUG: \g<what> in slab \g<cache>"),
     _rule("slab", "Slab", r"Slab (0x\S+|cache \S+).*(?:corrupt|invalid).*", "BUG: corrupted slab"),
     # arch/x86 traps, arch/x86/mm/fault.c, other architectures
     _rule("oops", "NULL pointer dereference", r"(?:BUG: )?(?:[Uu]nable to handle )?kernel NULL pointer dereference.*", "BUG: unable to handle kernel NULL pointer dereference in {f}", _STACK),
@@ -220,7 +222,13 @@ RULES = (
     _rule("oops", "Segfault with no mm", r"(Segfault with no mm).*", r"\1 in {f}", _STACK),
     _rule("oops", "Kernel mode fault", r"(Kernel mode fault) at addr.*", r"\1 in {f}", _STACK),
     _rule("oops", "Kernel tried to access", r"(Kernel tried to access user memory) at.*", r"\1 in {f}", _STACK),
-    # net/core/dev.c
+    # kernel/exit.c, fs/kernfs/mount.c, lib/test_*.c, mm/vmalloc.c
+    _rule("oops", "recursive fault", r"Fixing recursive fault but reboot is needed!", "recursive fault in {f}", _STACK),
+    _rule("bug", "BUG ", r"BUG (?:in|at) \S+: ?.*", "kernel BUG in {f}", _STACK),
+    _rule("page", "tree is corrupted", r"tree is corrupted: .*", "vmalloc: tree is corrupted in {f}", _STACK),
+    # net/core/dev.c, net/core/neighbour.c, net/core/page_pool.c
+    _rule("device", "neighbour leakage", r"(?:neighbour: )?neighbour leakage", "neighbour leakage"),
+    _rule("device", "page_pool refcnt", r"(\w+)\(\) page_pool refcnt -?\d+ violation", r"page_pool refcnt violation in \1"),
     _rule("device", "unregister_netdevice", r"unregister_netdevice: waiting for \S+ to become free.*", "unregister_netdevice: waiting for DEV to become free"),
     # every other "BUG: "
     _rule("bug", "BUG: ", r"(?:[\w -]{1,24}: )?(BUG: .*)", r"\1 in {f}", _STACK),
