@@ -55,9 +55,13 @@ class Explainer:
         with environment(self._variables):
             try:
                 self._kconf = _Kconfig("Kconfig", warn=False)
-                self._kconf.load_config(str(config))
+                self.read(config)
             except (kc.KconfigError, OSError) as error:
                 raise FarwatchError(f"cannot read the Kconfig files of {tree}", cause=str(error)) from error
+
+    def read(self, config: Path) -> None:
+        """Take the values of another .config of the same tree."""
+        self._kconf.load_config(str(config))
 
     def why(self, symbol: str) -> str:
         """State, origin, and what would have to change, as several lines."""
