@@ -22,7 +22,7 @@ from farwatch.mail.scratch import Scratch, bare_scratch
 from farwatch.mail.sink import sink
 from farwatch.revisions.identity import Identity
 from farwatch.system import commits, git
-from farwatch.trees.apply import tidy
+from farwatch.trees.patch_mail import tidy
 
 _READER = Identity("reader", "reader@localhost.invalid")
 _SETTINGS = (

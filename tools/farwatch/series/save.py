@@ -22,10 +22,10 @@ from farwatch.system import git
 from farwatch.system.atomic import rewritten
 from farwatch.system.locks import locked
 from farwatch.trees import resolutions
-from farwatch.trees.apply import tidy
 from farwatch.trees.history import Recorded, above
 from farwatch.trees.merge import PatchCommit
 from farwatch.trees.mover import stale_line
+from farwatch.trees.patch_mail import tidy
 from farwatch.trees.trees import Trees
 from farwatch.trees.worktree import changed_names, is_worktree, operation, require_repository, shown
 

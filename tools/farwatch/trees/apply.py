@@ -18,28 +18,10 @@ from pathlib import Path
 
 from farwatch.errors import FarwatchError
 from farwatch.system import commits, git
+from farwatch.trees.patch_mail import PatchMail, not_a_patch, read_patch
 
-_PREFIX = re.compile(rb"^\[[^\]]*PATCH[^\]]*\]\s*", re.IGNORECASE)
-_DIFF = re.compile(rb"^(?:diff -|--- [^\s]|Index: )", re.MULTILINE)
 _ORIGIN = re.compile(rb"^(?:rename|copy) from (?P<name>.+?)\r?$", re.MULTILINE)
-_SEPARATOR = re.compile(rb"^---\s*$")
-_STAT = re.compile(
-    rb"^ .* \| +(?:\d+|Bin|Unmerged)\b.*$|^ \d+ files? changed\b.*$"
-    rb"|^ (?:create|delete|rename|copy|rewrite|mode change) .*$|^\s*$"
-)
 _REFUSED = re.compile(r"^error: patch failed: (?P<file>.+):(?P<line>\d+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class PatchMail:
-    """What a patch file says."""
-
-    path: Path
-    author: str
-    email: str
-    date: str
-    message: bytes
-    diff: bytes
 
 
 @dataclass(frozen=True)
@@ -54,45 +36,17 @@ class Target:
     hint: str
 
 
-def read_patch(path: Path, repository: Path) -> PatchMail:
-    """Read a patch in mail form; FarwatchError when it is none."""
-    raw = path.read_bytes()
-    with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
-        folder = Path(name)
-        done = git.run(
-            "mailinfo",
-            "-k",
-            "--encoding=UTF-8",
-            str(folder / "msg"),
-            str(folder / "diff"),
-            cwd=repository,
-            stdin=raw,
-        )
-        if done.returncode != 0:
-            raise _not_a_patch(path, f"git mailinfo cannot read it ({len(raw)} bytes)")
-        body, rest = (folder / "msg").read_bytes(), (folder / "diff").read_bytes()
-    info = _fields(done.stdout)
-    missing = [field for field in ("Author", "Email", "Date", "Subject") if not info.get(field)]
-    if missing:
-        raise _not_a_patch(
-            path, f"it has no {missing[0].replace('Author', 'From').replace('Email', 'From')} line"
-        )
-    start = _DIFF.search(rest)
-    if start is None:
-        raise _not_a_patch(path, "it changes nothing: there is no diff in it")
-    if re.search(rb"^From [0-9a-f]{40} ", rest[start.start() :], re.MULTILINE):
-        raise _not_a_patch(path, "it holds more than one patch")
-    message = _message(info["Subject"], body, _notes(rest[: start.start()]))
-    return PatchMail(path, info["Author"], info["Email"], info["Date"], message, rest)
-
-
 def apply_series(target: Target, patches: Sequence[Path]) -> list[str]:
     """Commit ids, one a patch, each on top of the one before; none of them has a ref yet.
 
     FarwatchError for the first patch that does not apply: which file, which hunk, what to do. A hunk
     must match with all its context, though it may have moved.
     """
-    mails = [read_patch(path, target.repository) for path in patches]
+    return apply_mails(target, [read_patch(path, target.repository) for path in patches])
+
+
+def apply_mails(target: Target, mails: Sequence[PatchMail]) -> list[str]:
+    """As apply_series(), of patches that are read already."""
     if not mails:
         return []
     commits: list[str] = []
@@ -118,7 +72,7 @@ def _trees(target: Target, mails: Sequence[PatchMail]) -> list[str]:
 
 def _touched(target: Target, mail: PatchMail) -> set[bytes]:
     """Names of the files that a patch reads or writes."""
-    done = git.run("apply", "--numstat", "-z", "-p1", "-", cwd=target.repository, stdin=mail.diff)
+    done = git.run("apply", "--numstat", "-z", f"-p{mail.strip}", "-", cwd=target.repository, stdin=mail.diff)
     if done.returncode != 0:
         raise _does_not_apply(target, mail, done.stderr.decode("utf-8", "replace"))
     names = {line.split(b"\t", 2)[2] for line in done.stdout.split(b"\0") if line}
@@ -200,7 +154,7 @@ def private_index(repository: Path, tree: str) -> Iterator[dict[str, str]]:
 
 
 def _apply(target: Target, patch: PatchMail, env: dict[str, str]) -> None:
-    strict = ("--cached", "--whitespace=nowarn", "-p1", "-")
+    strict = ("--cached", "--whitespace=nowarn", f"-p{patch.strip}", "-")
     settings = ("-c", "apply.ignoreWhitespace=no")
     done = git.run(*settings, "apply", *strict, cwd=target.repository, stdin=patch.diff, env=env)
     if done.returncode != 0:
@@ -213,42 +167,7 @@ def _commit(target: Target, patch: PatchMail, tree: str, parent: str) -> str:
     try:
         return commits.write(made, target.repository)
     except FarwatchError as error:
-        raise _not_a_patch(patch.path, error.cause) from error
-
-
-def tidy(message: bytes) -> bytes:
-    """A message as git commit cleans it: no blanks at ends of lines, no runs of empty lines."""
-    lines = [line.rstrip(b" \t\r\f\v") for line in message.split(b"\n")]
-    kept = [line for place, line in enumerate(lines) if line or (place and lines[place - 1])]
-    return b"\n".join(kept).strip(b"\n") + b"\n"
-
-
-def _fields(info: bytes) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for line in info.decode("utf-8", "replace").splitlines():
-        name, colon, value = line.partition(": ")
-        if colon:
-            fields[name] = f"{fields[name]} {value}" if name in fields else value
-    return fields
-
-
-def _message(subject: str, body: bytes, notes: bytes) -> bytes:
-    title = _PREFIX.sub(b"", subject.encode(), count=1)
-    message = tidy(title + b"\n\n" + body)
-    if not notes:
-        return message
-    # an empty line ends the subject, so there must be one if nothing else does
-    return tidy(message + (b"" if body.strip() else b"\n") + b"---\n" + notes)
-
-
-def _notes(head: bytes) -> bytes:
-    """What stands between the message and the diff, without the separators and the statistics."""
-    lines = head.split(b"\n")
-    last = max((place for place, line in enumerate(lines) if _SEPARATOR.match(line)), default=-1)
-    first = next((place for place, line in enumerate(lines) if _SEPARATOR.match(line)), -1)
-    before = lines[first + 1 : last]
-    after = [line for line in lines[last + 1 :] if not _STAT.match(line)]
-    return tidy(b"\n".join([*before, *after])).strip(b"\n")
+        raise not_a_patch(patch.path, error.cause) from error
 
 
 def _does_not_apply(target: Target, patch: PatchMail, stderr: str) -> FarwatchError:
@@ -256,7 +175,9 @@ def _does_not_apply(target: Target, patch: PatchMail, stderr: str) -> FarwatchEr
     reasons = [line.removeprefix("error: ") for line in stderr.splitlines() if line.startswith("error: ")]
     cause = "\n".join(found + [line for line in reasons if not line.startswith("patch failed: ")])
     what = f"{target.series}: {patch.path.name} does not apply to {target.base_label}"
-    return FarwatchError(what, cause=f"{patch.path}\n{cause or stderr.strip()}", hint=target.hint)
+    return FarwatchError(
+        what, cause=f"{patch.path}: {patch.subject}\n{cause or stderr.strip()}", hint=target.hint
+    )
 
 
 def _hunk(patch: PatchMail, file: str, line: int) -> str:
@@ -270,10 +191,3 @@ def _hunk(patch: PatchMail, file: str, line: int) -> str:
             if text.startswith((f"@@ -{line},", f"@@ -{line} ")):
                 return f"{file}: hunk {count}, at line {number} of the patch: {text}"
     return f"{file}: at line {line}"
-
-
-def _not_a_patch(path: Path, reason: str) -> FarwatchError:
-    hint = (
-        "a patch file is what `git format-patch` writes: From, Date and Subject lines, a message and a diff"
-    )
-    return FarwatchError(f"{path} is not a patch that can be applied", cause=reason, hint=hint)

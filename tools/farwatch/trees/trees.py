@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +21,11 @@ from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
 from farwatch.system.locks import locked
-from farwatch.trees.apply import Target, apply_series
+from farwatch.trees.apply import Target, apply_mails, apply_series
 from farwatch.trees.checkouts import Checkouts
 from farwatch.trees.merge import PatchCommit, patches_of
 from farwatch.trees.mover import Mover, Stop, stale_line
+from farwatch.trees.patch_mail import read_foreign_patch
 from farwatch.trees.resolutions import Memory, Resolution
 from farwatch.trees.spares import Spares
 from farwatch.trees.worktree import add_worktree, force, is_worktree, require_repository
@@ -220,6 +221,13 @@ class Trees:
     def apply(self, revision: Revision, component: str, base: Base, patches: tuple[Path, ...]) -> list[str]:
         """Commits of these patch files on a base; nothing remembers them yet."""
         return apply_series(self._target(revision, component, base, self.base_commit(base)), patches)
+
+    def apply_foreign(
+        self, revision: Revision, component: str, base: Base, patches: Sequence[tuple[Path, int]]
+    ) -> list[str]:
+        """As apply(), of mails that somebody else wrote, each with its -p (git apply)."""
+        mails = [read_foreign_patch(path, self.repository(component), strip) for path, strip in patches]
+        return apply_mails(self._target(revision, component, base, self.base_commit(base)), mails)
 
     def remember(self, base: Base, patches: tuple[Path, ...], commits: list[str]) -> None:
         """Keep the commits that apply() gave for patch files which are now a revision's."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from farwatch.errors import FarwatchError
 from farwatch.series.save import Saved, save
 from farwatch.system import atomic, git
-from farwatch.trees.apply import tidy
+from farwatch.trees.patch_mail import tidy
 from tests.samples.tree import TEXT, Desk, commit, desk
 
 
