@@ -8,25 +8,9 @@ It is imported by the first call: that takes half a second.
 from __future__ import annotations
 
 import argparse
-import email.parser
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from farwatch.errors import FarwatchError
-
-if TYPE_CHECKING:
-    from b4 import LoreMessage as LoreMessage  # noqa: PLC0414 - others take the type from here
-
-
-def read_mail(data: bytes) -> tuple[LoreMessage, bool]:
-    """A mail as b4 reads it, and whether it has a Message-ID; one that has none is given one."""
-    import b4
-
-    message = email.parser.BytesParser(policy=b4.emlpolicy).parsebytes(data)
-    named = b4.LoreMessage.get_clean_msgid(message) is not None
-    if not named:
-        del message["Message-Id"]
-        message["Message-Id"] = b4.make_msgid()
-    return b4.LoreMessage(message), named
 
 
 def read_settings() -> None:

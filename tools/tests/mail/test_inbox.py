@@ -12,6 +12,7 @@ import pytest
 
 from farwatch.errors import FarwatchError
 from farwatch.mail import scratch
+from farwatch.mail.choice import Wish
 from farwatch.mail.inbox import import_series
 from farwatch.mail.letters import Draft, Letter, Recipients, write_letters
 from farwatch.mail.trailers import collect
@@ -86,7 +87,7 @@ def imported(
 ) -> list[tuple[str, ...]]:
     """Import; author, subject and tree of each commit."""
     app = app_of(posted.bench)
-    revision = import_series(app, source, name, version=version)
+    revision = import_series(app, source, name, Wish(version=version))
     return contents(posted.bench, revision.name)
 
 
@@ -116,7 +117,7 @@ def test_an_mbox_of_a_thread(posted: Posted, tmp_path: Path, capsys: pytest.Capt
     posted.bench.checkout("v9")
     assert not save(posted.bench.again(), posted.bench.revision("v9"), "thing", posted.bench.base).changed
     assert before == {path: path.read_bytes() for path in (folder / "thing").iterdir()}
-    assert "left out: 1 other mail" in capsys.readouterr().err
+    assert "left out: 1 reply" in capsys.readouterr().err
 
 
 def test_what_b4_am_writes(posted: Posted, tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_one_version_of_several(posted: Posted, tmp_path: Path) -> None:
     both = mbox(tmp_path / "mbox", *data(posted.letters), *data(posted.version(2, "Another title")))
     with pytest.raises(FarwatchError, match="more than one series") as caught:
         imported(posted, both)
-    assert "Another title" in caught.value.cause and caught.value.hint == "--version N"
+    assert "Another title" in caught.value.cause and "--version N" in caught.value.hint
     assert imported(posted, both, version=2) == contents(posted.bench, "v1")
     assert posted.bench.revision("v9").title == "Another title"
 
@@ -181,7 +182,7 @@ def test_foreign_mails(posted: Posted, tmp_path: Path, capsys: pytest.CaptureFix
     ]
     with pytest.raises(FarwatchError, match="more than one series") as caught:
         imported(posted, mbox(tmp_path / "two", *data(posted.letters), *foreign))
-    assert "Foreign title" in caught.value.cause and "one series only" in caught.value.hint
+    assert "Foreign title" in caught.value.cause and "--map thing=NUMBER" in caught.value.hint
     assert not (posted.bench.root / "patches/v9").exists()
     part = mbox(tmp_path / "part", *data(posted.letters), *foreign[:2])
     assert imported(posted, part) == contents(posted.bench, "v1")
@@ -192,7 +193,6 @@ def test_foreign_mails(posted: Posted, tmp_path: Path, capsys: pytest.CaptureFix
     ("keep", "says"),
     [
         ((0, 2), "patch 1 of 2 is missing"),
-        ((0, 1, 1, 2), "more than one patch 1 of 2"),
         ((0,), "none of its 1 mails is a patch"),
     ],
 )
