@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.errors import FarwatchError
 from farwatch.mail.letters import Draft, Recipients, make_prep_branch
+from farwatch.mail.replies import Discussion, stood_in, write_maildir
 from farwatch.mail.scratch import BASE, SERIES, Scratch, scratch
 from farwatch.model import Revision
 from farwatch.revisions.identity import NEUTRAL, Identity
@@ -21,6 +21,7 @@ from farwatch.system.commits import read
 if TYPE_CHECKING:
     from farwatch.app import App
 
+_BY = re.compile(r"\s*[\w-]+-by:\s*\S", re.IGNORECASE)
 _SETTINGS = (
     ("user.name", NEUTRAL.name),
     ("user.email", NEUTRAL.email),
@@ -37,6 +38,8 @@ class Collected:
     after: list[Words]
     remarks: list[str]
     """What b4 did not take, and why."""
+    by_subject: tuple[str, ...] = ()
+    """Patches that would change if subjects alone had to fit."""
 
     @property
     def changed(self) -> bool:
@@ -53,15 +56,34 @@ class Collected:
 
 
 def collect(
-    app: App, revision: Revision, component: str, mbox: Path, *, fuzzy: bool = False, sloppy: bool = False
+    app: App,
+    revision: Revision,
+    component: str,
+    found: Discussion,
+    *,
+    fuzzy: bool = False,
+    sloppy: bool = False,
 ) -> Collected:
     """Let b4 look for replies with trailers; nothing is written.
 
-    fuzzy:  also for patches that have changed since they were mailed: by subject
+    fuzzy:  also for patches that have changed since they were mailed, or are not there: by subject
     sloppy: also those whose sender is not the one they name
     """
-    if not mbox.exists():
-        raise FarwatchError(f"there is no {mbox}", hint="an mbox file, or a maildir")
+    before = words(app, revision, component)
+    if not found.given:
+        return Collected(component, before, before, [])
+    made = _asked(app, revision, component, found, fuzzy=fuzzy, sloppy=sloppy)
+    if fuzzy or _all_there(found, made.after):
+        return made
+    more = _asked(app, revision, component, found, fuzzy=True, sloppy=sloppy)
+    both = zip(made.after, more.after, strict=True)
+    return replace(made, by_subject=tuple(one.subject for one, other in both if one != other))
+
+
+def _asked(
+    app: App, revision: Revision, component: str, found: Discussion, *, fuzzy: bool, sloppy: bool
+) -> Collected:
+    """What b4 makes of it."""
     base = app.catalog.base_of(revision, component)
     commits = app.trees.commits(revision, component, base)
     start = app.trees.base_commit(base)
@@ -70,10 +92,28 @@ def collect(
         # b4 rewrites none but its user's own commits
         repo.git("update-ref", f"refs/heads/{SERIES}", _as_ours(repo, commits, start))
         make_prep_branch(repo, Draft(revision.title, "", 1, "farwatch-trailers-0", NEUTRAL, Recipients()))
+        if fuzzy:
+            found = stood_in(found, _changes(repo, before, commits), revision.title)
+        maildir = write_maildir(found.mails, repo.path / ".git" / "thread")
         options = ["--fuzzy"] * fuzzy + ["--sloppy-trailers"] * sloppy
-        said = repo.b4("trailers", "--update", "-m", mbox.absolute(), *options)
+        said = repo.b4("trailers", "--update", "-m", maildir, *options)
         after = _read(repo)
     return Collected(component, before, after, _remarks(said))
+
+
+def _changes(repo: Scratch, before: Sequence[Words], commits: Sequence[str]) -> dict[str, str]:
+    """Subject -> what the patch changes."""
+    shown = (repo.git("show", "--format=", "--binary", commit) for commit in commits)
+    return {one.subject: text.decode("utf-8", "replace") for one, text in zip(before, shown, strict=True)}
+
+
+def _all_there(found: Discussion, after: Sequence[Words]) -> bool:
+    """Whether each reply with trailers has some of them in a patch."""
+    whole = b"\n".join(one.message for one in after).decode("utf-8", "replace").lower()
+    return all(
+        any(line.strip().lower() in whole for line in mail.body.splitlines() if _BY.match(line))
+        for mail in found.given
+    )
 
 
 def _as_ours(repo: Scratch, commits: Sequence[str], parent: str) -> str:

@@ -15,6 +15,8 @@ from farwatch.mail import scratch
 from farwatch.mail.choice import Wish
 from farwatch.mail.inbox import import_series
 from farwatch.mail.letters import Draft, Letter, Recipients, write_letters
+from farwatch.mail.mailbox import read_mailbox
+from farwatch.mail.replies import Discussion, discussion
 from farwatch.mail.trailers import collect
 from farwatch.revisions.catalog import Catalog
 from farwatch.series.reword import reword
@@ -97,6 +99,10 @@ def contents(bench: Desk, name: str) -> list[tuple[str, ...]]:
     form = "--format=%an%x00%B%x00%T"
     where = bench.trees.repository("thing")
     return [tuple(git.line("log", "-1", form, found, cwd=where).split("\0")) for found in commits]
+
+
+def read(source: Path) -> Discussion:
+    return discussion(read_mailbox(source))
 
 
 def data(letters: list[Letter]) -> list[bytes]:
@@ -230,7 +236,7 @@ def test_trailers_go_to_their_patches(posted: Posted, tmp_path: Path) -> None:
     )
     app, bench = app_of(posted.bench), posted.bench
     before = contents(bench, "v1")
-    found = collect(app, app.catalog.revision("v1"), "thing", thread)
+    found = collect(app, app.catalog.revision("v1"), "thing", read(thread))
     assert contents(bench, "v1") == before, "nothing is written"
     assert found.shown() == (
         "thing: fs: change a line\n  + Reviewed-by: Rita <rita@penguins.zz>\n"
@@ -252,9 +258,9 @@ def test_trailers_go_to_their_patches(posted: Posted, tmp_path: Path) -> None:
     tip = bench.again().tip(bench.revision(), "thing", bench.base).commit
     path = bench.again().work_path(bench.revision(), "thing", bench.base)
     assert git.line("rev-parse", "HEAD", cwd=path) == tip
-    again = collect(app_of(bench), bench.revision(), "thing", thread)
+    again = collect(app_of(bench), bench.revision(), "thing", read(thread))
     assert not again.changed
-    sloppy = collect(app_of(bench), bench.revision(), "thing", thread, sloppy=True)
+    sloppy = collect(app_of(bench), bench.revision(), "thing", read(thread), sloppy=True)
     assert sloppy.shown() == "thing: fs: rename a file\n  + Acked-by: Other <o@penguins.zz>"
 
 
@@ -266,14 +272,15 @@ def test_a_patch_that_has_changed_takes_fuzzy(posted: Posted, tmp_path: Path) ->
     )
     app = app_of(posted.bench)
     revision = app.catalog.revision("v1")
-    assert not collect(app, revision, "thing", thread).changed
-    found = collect(app, revision, "thing", thread, fuzzy=True)
+    assert not collect(app, revision, "thing", read(thread)).changed
+    found = collect(app, revision, "thing", read(thread), fuzzy=True)
     assert "+ Reviewed-by: Rita" in found.shown() and any("subject" in remark for remark in found.remarks)
-    with pytest.raises(FarwatchError, match="there is no"):
-        collect(app, revision, "thing", tmp_path / "none")
+    assert collect(app, revision, "thing", read(thread)).by_subject == ("fs: change a line",)
 
 
-def test_the_command_line(posted: Posted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line(
+    posted: Posted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from farwatch.cli import main
 
     monkeypatch.setattr("farwatch.app.checkout_root", lambda: posted.bench.root)
@@ -287,3 +294,18 @@ def test_the_command_line(posted: Posted, tmp_path: Path, monkeypatch: pytest.Mo
     assert main(["trailers", "v9", str(whole), "--write"]) == 0
     assert "Acked-by" in contents(posted.bench, "v9")[0][1]
     assert main(["import", str(tmp_path / "none"), "v10"]) == 2
+    for number, (mails, says) in enumerate(
+        (
+            (data(posted.letters), "has no replies with trailers"),
+            (
+                [reply(posted.letters[1], "Acked-by: R <r@x.zz>\n")],
+                "what they answer is not there; next: b4 mbox",
+            ),
+            ([whole.read_bytes()], "has no trailers that v9 does not have"),
+        )
+    ):
+        assert main(["trailers", "v9", str(mbox(tmp_path / str(number), *mails))]) == 0
+        assert says in capsys.readouterr().out
+    (tmp_path / "folder").mkdir()
+    assert main(["trailers", "v9", str(tmp_path / "folder")]) == 2
+    assert "has no mails" in capsys.readouterr().err

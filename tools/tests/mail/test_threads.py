@@ -23,9 +23,8 @@ def mail(name: str, subject: str, to: str = "", body: str | None = None, sender:
     """A patch, unless its subject says that it is a cover letter or a reply."""
     said = Subject.read(subject)
     if body is None:
-        body = (
-            STAT if not said.number else "Reviewed-by: R <r@x.org>" if said.reply else DIFF.format("a", name)
-        )
+        patch = DIFF.format("a", name) if said.number else STAT
+        body = "Reviewed-by: R <r@x.org>" if said.reply else patch
     above = f"In-Reply-To: <{to}>\nReferences: <{to}>\n" if to else ""
     text = f"From: A <{sender}>\nSubject: {subject}\nMessage-Id: <{name}>\n{above}\n{body}\n"
     return read_mail(text.encode(), name)
