@@ -142,7 +142,7 @@ def _named(box: Mailbox, whole: Sequence[Series], which: str) -> Series:
         if all(0 < number <= len(whole) for number in numbers):
             return _joined([whole[number - 1] for number in numbers])
         fitting = []
-    elif "@" in which:
+    elif "@" in which or which.startswith("<"):
         name = which.strip("<>")
         fitting = [one for one in whole if any(mail.message_id == name for mail in one.mails)]
     else:

@@ -12,7 +12,7 @@ _MADE = re.compile(
     re.MULTILINE,
 )
 _OURS = re.compile(r"For \S+ \S+(?: \([^\n]*\))?\.$|Goes together with \d+ patch")
-_TRAILERS = re.compile(r"(?:[A-Za-z][\w-]*: \S.*(?:\n[ \t].*)*\n?)+")
+_TRAILERS = re.compile(r"(?:(?:To|Cc|Bcc|[A-Z][\w-]*-by): \S.*(?:\n[ \t].*)*\n?)+", re.IGNORECASE)
 
 
 def written(body: str) -> tuple[str, str]:
@@ -25,6 +25,6 @@ def written(body: str) -> tuple[str, str]:
 def _without_ours(part: str) -> str:
     """Without what `send` says of bases and companions, and whom b4's To: and Cc: name."""
     paragraphs = [one for one in re.split(r"\n\s*\n", part) if not _OURS.match(one)]
-    while paragraphs and _TRAILERS.fullmatch(paragraphs[-1]) and "Changes in" not in paragraphs[-1]:
+    while paragraphs and _TRAILERS.fullmatch(paragraphs[-1]):
         paragraphs.pop()
     return "\n\n".join(paragraphs).strip()
