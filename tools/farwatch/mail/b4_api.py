@@ -8,9 +8,45 @@ It is imported by the first call: that takes half a second.
 from __future__ import annotations
 
 import argparse
+import email
+import email.utils
+from dataclasses import dataclass
 from typing import Any
 
 from farwatch.errors import FarwatchError
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands above a mail's text, as b4 reads it."""
+
+    people: dict[str, list[tuple[str, str]]]
+    """From, To, Cc, Reply-To -> names and addresses."""
+    subject: str
+    message_id: str
+    in_reply_to: str
+    references: tuple[str, ...]
+    date: str
+    """Seconds since 1970."""
+
+
+def read_heading(mail: bytes) -> Heading:
+    """A mail's header as `b4 am` and `b4 trailers` read it."""
+    import b4
+
+    message = b4.LoreMessage(email.message_from_bytes(mail, policy=b4.emlpolicy))
+    people = {}
+    for name in ("From", "To", "Cc", "Reply-To"):
+        values = [b4.LoreMessage.clean_header(str(value)) for value in message.msg.get_all(name, [])]
+        people[name] = email.utils.getaddresses(values)
+    return Heading(
+        people=people,
+        subject=message.full_subject,
+        message_id=message.msgid,
+        in_reply_to=message.in_reply_to or "",
+        references=tuple(message.references),
+        date=str(message.date.timestamp()),
+    )
 
 
 def read_settings() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from farwatch.errors import FarwatchError
 from farwatch.mail.scratch import BASE, SERIES, Scratch
 from farwatch.review.maintainers import SCRIPT, read_answer, script_options
-from farwatch.revisions.identity import Identity
+from farwatch.revisions.identity import Identity, in_header
 
 _TEMPLATE = """\
 ${cover}
@@ -39,7 +39,7 @@ Best regards,
 ${signature}
 """
 _ASK_LIMIT = 120.0
-_LONGEST = 998
+LONGEST = 998
 """Bytes that a line of a mail may have (RFC 5321, 4.5.3.1.6)."""
 _ENCODING = re.compile(rb"^Content-Transfer-Encoding:.*$", re.IGNORECASE | re.MULTILINE)
 _COUNTER = re.compile(r"\b(?P<number>\d+)/\d+\]")
@@ -113,7 +113,7 @@ def write_letters(repo: Scratch, draft: Draft, folder: Path) -> list[Letter]:
     template.write_text(_TEMPLATE % ("\n${range_diff}" if draft.earlier else ""))
     # a server is named only so that b4 does not choose the kernel's web endpoint
     settings = ["-c", f"b4.prep-cover-template={template}", "-c", "sendemail.smtpserver=localhost"]
-    settings += ["-c", f"sendemail.from={draft.sender}"]
+    settings += ["-c", f"sendemail.from={in_header(draft.sender.name, draft.sender.email)}"]
     if draft.same_thread:
         settings += ["-c", "b4.send-same-thread=yes"]
     options = ["--no-sign", "-o", str(folder)]
@@ -258,14 +258,7 @@ def _line(head: Message, name: str) -> str:
 
 def _addresses(head: Message, name: str) -> tuple[str, ...]:
     pairs = email.utils.getaddresses([str(value) for value in head.get_all(name, [])])
-    return tuple(_address(_decoded(who), address) for who, address in pairs if address)
-
-
-def _address(name: str, address: str) -> str:
-    """Name and address for people to read."""
-    if re.search(r"[^\w\s.'-]", name):
-        name = f'"{email.utils.quote(name)}"'
-    return f"{name} <{address}>" if name else address
+    return tuple(in_header(_decoded(who), address) for who, address in pairs if address)
 
 
 def _decoded(text: str) -> str:
@@ -298,7 +291,7 @@ def _fit(data: bytes) -> bytes:
     if not body.isascii():  # b4 looks before it puts the author's name in
         head = _ENCODING.sub(b"Content-Transfer-Encoding: 8bit", head)
     lines = body.split(b"\n")
-    if all(len(line) <= _LONGEST and not line.startswith(b"From ") for line in lines):
+    if all(len(line) <= LONGEST and not line.startswith(b"From ") for line in lines):
         return head + b"\n\n" + body
     quoted = re.sub(rb"^From ", b"=46rom ", binascii.b2a_qp(body, istext=True), flags=re.MULTILINE)
     return _ENCODING.sub(b"Content-Transfer-Encoding: quoted-printable", head) + b"\n\n" + quoted

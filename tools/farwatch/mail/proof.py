@@ -3,7 +3,7 @@
 
 The mails go to an SMTP server on this machine. What that server got is read as a maintainer would: by
 `git am`, on the base, and by `b4 am`. Every commit must come out with the tree, author, subject, body and
-trailers that it has here.
+trailers that it has here; every header (headings.py) must say what was meant.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from farwatch.errors import FarwatchError
 from farwatch.mail.delivery import door_to
-from farwatch.mail.letters import Letter
+from farwatch.mail.headings import Difference, difference
+from farwatch.mail.letters import Letter, Recipients
 from farwatch.mail.scratch import Scratch, bare_scratch
 from farwatch.mail.sink import sink
 from farwatch.revisions.identity import Identity
@@ -46,27 +46,6 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Something that does not arrive as it was written."""
-
-    reader: str
-    number: int
-    """Of the patch."""
-    subject: str
-    part: str
-    written: str
-    read: str
-
-    def error(self, series: str) -> FarwatchError:
-        return FarwatchError(
-            f"{series}: patch {self.number} ({self.subject}) would not arrive as it was written",
-            cause=f"its {self.part} changes, read by {self.reader}\n"
-            f"written: {self.written}\nread:    {self.read}",
-            hint="reword the commit (farwatch checkout, git rebase -i, farwatch save), then send again",
-        )
-
-
-@dataclass(frozen=True)
 class Proof:
     """Outcome of a round trip."""
 
@@ -77,16 +56,25 @@ class Proof:
 
 
 def prove(
-    repository: Path, base: str, commits: Sequence[str], letters: Sequence[Letter], sender: Identity
+    repository: Path,
+    base: str,
+    commits: Sequence[str],
+    letters: Sequence[Letter],
+    sender: Identity,
+    recipients: Recipients | None = None,
 ) -> Proof:
-    """Send the letters to a server of our own, read them back, compare them with the commits."""
+    """Send the letters to a server of our own, read them back, compare them with the commits.
+
+    recipients: who must be among those that each letter is for
+    """
     received = sent_and_received(letters, sender)
     with bare_scratch(repository, _SETTINGS) as repo, tempfile.TemporaryDirectory(prefix="farwatch-") as name:
         written = _reduced(repo, [base, *commits])
         repo.git("reset", "--quiet", "--hard", written[0])
         files = _stored(received, Path(name), cover=len(letters) > len(commits))
-        difference = _by_git(repo, written, files)
-        return Proof(difference) if difference else _by_b4(repo, received, files)
+        found = _by_git(repo, written, files)
+        found = found or difference(repo, received, letters, sender, recipients or Recipients())
+        return Proof(found) if found else _by_b4(repo, received, files)
 
 
 def _reduced(repo: Scratch, commits: Sequence[str]) -> list[str]:
@@ -230,7 +218,7 @@ def _mailinfo(repo: Scratch, mail: Path) -> Content:
     """A mail as git takes it apart; the patch stands for the tree."""
     with tempfile.TemporaryDirectory(dir=mail.parent.parent) as name:
         message, patch = Path(name) / "message", Path(name) / "patch"
-        words = ("mailinfo", "--encoding=UTF-8", str(message), str(patch))
+        words = ("mailinfo", str(message), str(patch))
         done = git.run(*words, cwd=repo.path, stdin=mail.read_bytes(), env=repo.environment())
         fields = dict(re.findall(r"^(\w+): (.*)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE))
         text = f"{fields.get('Subject', '')}\n\n".encode() + message.read_bytes()

@@ -248,7 +248,8 @@ def _proven(app: App, wish: Sending, parcels: Sequence[Parcel]) -> list[Proof]:
 
     def one(parcel: Parcel) -> Proof:
         repository = app.trees.repository(parcel.component)
-        return prove(repository, parcel.base_commit, parcel.commits, parcel.letters, parcel.draft.sender)
+        sender, recipients = parcel.draft.sender, parcel.draft.recipients
+        return prove(repository, parcel.base_commit, parcel.commits, parcel.letters, sender, recipients)
 
     with ThreadPoolExecutor() as pool:
         proofs = list(pool.map(one, parcels))

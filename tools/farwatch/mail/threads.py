@@ -106,7 +106,8 @@ def _in_order(mails: Sequence[Mail], patches: Sequence[Mail]) -> Series:
     """Files without numbers: the order of the files is that of the series."""
     before = mails[: mails.index(patches[0])]
     cover = next((mail for mail in before if not mail.has_diff and (mail.is_cover or mail.has_stat)), None)
-    return Series(patches[0].subject.version, len(patches), tuple(patches), cover, ordered=True)
+    version = max(mail.subject.version for mail in patches)
+    return Series(version, len(patches), tuple(patches), cover, ordered=True)
 
 
 def _distinct(found: Iterable[Series]) -> list[Series]:

@@ -7,12 +7,15 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
-from email.utils import parseaddr
+from email.utils import parseaddr, quote, unquote
 from pathlib import Path
 
 from farwatch.errors import FarwatchError
 
 _RESERVED = re.compile(r"(?:^|\.)(?:example|invalid|localhost|test|example\.(?:com|net|org))$|^localhost$")
+
+
+_WRITTEN = re.compile(r"(?P<name>[^<>]*?) *<(?P<email>[^<>]*)>")
 
 
 def is_nobody(address: str) -> bool:
@@ -41,8 +44,16 @@ NEUTRAL = Identity("farwatch", "farwatch@farwatch.invalid")
 
 
 def parse(text: str) -> Identity:
-    """ "A Person <person@example.org>" """
-    return Identity(*parseaddr(text))
+    """ "A Person <person@example.org>", as git writes it: a comma or a bracket in a name needs no quotes."""
+    found = _WRITTEN.fullmatch(text.strip())
+    return Identity(unquote(found["name"]), found["email"]) if found else Identity(*parseaddr(text))
+
+
+def in_header(name: str, email: str) -> str:
+    """Name and address for the header of a mail, or for people: quoted where it must be (RFC 5322, 3.2.3)."""
+    if re.search(r"[^\w\s.'-]", name):
+        name = f'"{quote(name)}"'
+    return f"{name} <{email}>" if name else email
 
 
 def person(root: Path) -> Identity | None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from farwatch.errors import FarwatchError
 from farwatch.mail import scratch
+from farwatch.mail.headings import Difference
 from farwatch.mail.letters import Draft, Letter, Recipients, finished, write_letters
-from farwatch.mail.proof import Difference, Proof, prove
+from farwatch.mail.proof import Proof, prove
 from farwatch.series.save import save
 from farwatch.system import git
 from tests.fakes import warm_b4

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import email
+import email.policy
 import json
 import re
 import shutil
@@ -16,7 +17,7 @@ import pytest
 from farwatch.app import App
 from farwatch.errors import FarwatchError
 from farwatch.mail import delivery, gate, proof, scratch
-from farwatch.mail.letters import finished
+from farwatch.mail.letters import Letter, finished
 from farwatch.mail.proof import Proof
 from farwatch.mail.record import SentSeries, read_sent
 from farwatch.mail.send import Mode, Parcel, Sending, make_parcel, send
@@ -495,3 +496,68 @@ def test_git_takes_the_mails_as_they_are(ready: Desk, tmp_path: Path) -> None:
     git.git("am", "--quiet", *files, cwd=am, env=who)
     tip = ready.again().tip(ready.revision(), "thing", ready.base)
     assert git.line("rev-parse", "HEAD^{tree}", cwd=am) == tip.tree
+
+
+# What stands above the text
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Test, Jr", "Test [work]", 'Te"s"t', "Ana Müller", "Müller, Ana (work)", "李 小龍", "Ω" * 40, "a.b"],
+)
+def test_any_name_of_a_sender(once: Ready, name: str) -> None:
+    """From: has the whole name and the address, for Python, git and b4; the proof would say if not."""
+    bench, sender = once.bench, Identity(name, "sender@penguins.zz")
+    app = app_of(bench)
+    to = ('"Wilcox (Oracle), M." <willy@example.org>', "Zoë <z@example.org>", "list@example.org")
+    wish = Sending(app.catalog.revision("v1"), ("thing",), Mode.DRY_RUN, bench.root, to=to)
+    parcel = make_parcel(app, wish, sender, "thing")
+    for letter in parcel.letters:
+        read = email.message_from_bytes(letter.data, policy=email.policy.default)
+        [who] = read["From"].addresses
+        assert (who.display_name, who.addr_spec) == (name, sender.email)
+    letters, repository = finished(parcel.letters, {}, {}), bench.trees.repository("thing")
+
+    def proven(made: list[Letter]) -> Proof:
+        return proof.prove(
+            repository, parcel.base_commit, parcel.commits, made, sender, parcel.draft.recipients
+        )
+
+    assert proven(letters).difference is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        (rb"^From: .*$", b"From: Jane", "From"),
+        (rb"^From: .*$", b"From: Jane Doe <other@penguins.zz>", "From"),
+        (rb"^To: .*$", b"To: Other <list@example.org>", "To and Cc"),
+        (rb"^To: .*\n", b"", "To and Cc"),
+        (rb"^Subject: .*$", b"Subject: [PATCH 0/2] other", "Subject"),
+        (rb"^Message-Id: .*$", b"Message-Id: <other@x>", "Message-ID"),
+        (rb"^Date: .*$", b"Date: yesterday", "Date"),
+        (rb"charset=.*$", b"charset=us-ascii", "charset"),
+        (rb"^MIME-Version: ", "X-Name: Zoë\nMIME-Version: ".encode(), "charset"),
+    ],
+)
+def test_a_header_that_says_something_else_is_noticed(once: Ready, old: bytes, new: bytes, part: str) -> None:
+    parcel, repository = once.parcel, once.bench.trees.repository("thing")
+    first, *others = finished(parcel.letters, {}, {})
+    body = "Zoë ".encode() if part == "charset" and b"us-ascii" in new else b""
+    data = re.sub(old, lambda match: new, first.data, count=1, flags=re.MULTILINE | re.IGNORECASE)
+    changed = replace(first, data=data.replace(b"\n\n", b"\n\n" + body, 1))
+    recipients = parcel.draft.recipients
+    found = proof.prove(
+        repository, parcel.base_commit, parcel.commits, [changed, *others], PERSON, recipients
+    ).difference
+    assert found and found.part == part, found
+
+
+def test_an_answer_to_something_else_is_noticed(once: Ready) -> None:
+    parcel, repository = once.parcel, once.bench.trees.repository("thing")
+    letters = finished(parcel.letters, {}, {})
+    for name in ("In-Reply-To", "References"):
+        data = re.sub(rb"(?m)^%b: .*$" % name.encode(), b"%b: <other@x>" % name.encode(), letters[1].data)
+        changed = [letters[0], replace(letters[1], data=data), *letters[2:]]
+        found = proof.prove(repository, parcel.base_commit, parcel.commits, changed, PERSON).difference
+        assert found and found.part == name, found
