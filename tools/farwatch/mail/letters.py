@@ -19,7 +19,6 @@ from pathlib import Path
 
 from farwatch.errors import FarwatchError
 from farwatch.mail.scratch import BASE, SERIES, Scratch
-from farwatch.review.maintainers import SCRIPT, read_answer, script_options
 from farwatch.revisions.identity import Identity, in_header
 
 _TEMPLATE = """\
@@ -126,25 +125,14 @@ def write_letters(repo: Scratch, draft: Draft, folder: Path) -> list[Letter]:
     return sorted(found, key=lambda letter: letter.number)
 
 
-def maintainers(repo: Scratch) -> Recipients:
-    """Whom the tree's own get_maintainer.pl names for the series; nobody where there is none.
-
-    As b4 has it, people are To and lists are Cc. It asks twice for each patch; one question about all of
-    them has the same answers, in a tenth of the time. Commands of a person's own settings are taken instead.
-    """
+def own_recipients(repo: Scratch) -> Recipients | None:
+    """Whom the commands of a person's own settings name (b4.send-auto-to-cmd, -cc-cmd); None without such."""
     own = dict(repo.settings)
     commands = [own[key] for key in ("b4.send-auto-to-cmd", "b4.send-auto-cc-cmd") if key in own]
-    script = repo.path / SCRIPT
-    if not commands and not os.access(script, os.X_OK):
-        return Recipients()
-    for folder in repo.line("ls-tree", "-d", "--name-only", BASE).splitlines():
-        (repo.path / folder).mkdir(exist_ok=True)  # it looks whether this is a kernel tree
+    if not commands:
+        return None
     change = repo.git("log", "--reverse", "--format=", "-p", f"{BASE}..{SERIES}")
-    if commands:
-        return Recipients(*(_answer(_start(repo, shlex.split(command)), change) for command in commands))
-    answer = read_answer("\n".join(_answer(_start(repo, [SCRIPT, *script_options(script)]), change)))
-    people = tuple(found.who for found in answer if not found.is_list)
-    return Recipients(people, tuple(found.who for found in answer if found.is_list))
+    return Recipients(*(_answer(_start(repo, shlex.split(command)), change) for command in commands))
 
 
 def _start(repo: Scratch, command: list[str]) -> subprocess.Popen[bytes]:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 from farwatch.errors import FarwatchError
 from farwatch.mail.delivery import Door, Undelivered, personal_door, signed
 from farwatch.mail.gate import require_fit, require_unsent
-from farwatch.mail.letters import Draft, Earlier, Letter, Recipients, finished, maintainers, write_letters
+from farwatch.mail.letters import Draft, Earlier, Letter, Recipients, finished, own_recipients, write_letters
 from farwatch.mail.proof import Proof, prove
 from farwatch.mail.record import SentLetter, SentSeries, read_sent, write_sent
 from farwatch.mail.scratch import Scratch, personal_settings, scratch
 from farwatch.model import CHANGELOG, COVER, Base, Posting, Revision
+from farwatch.review import maintainers
 from farwatch.revisions.identity import NEUTRAL, Identity, person, require_person
 from farwatch.system import git
 from farwatch.system.locks import locked
@@ -128,7 +129,7 @@ def _draft(app: App, wish: Sending, sender: Identity, base: Base, repo: Scratch)
     change_id = own.change_id if own else next((r.change_id for r in records.values()), "")
     recipients = Recipients(wish.to, wish.cc)
     if not wish.to:
-        found = maintainers(repo)
+        found = own_recipients(repo) or _maintainers(app, revision, base)
         recipients = Recipients((*found.to, *special.to), (*found.cc, *special.cc, *wish.cc))
     return Draft(
         subject=subject,
@@ -143,6 +144,15 @@ def _draft(app: App, wish: Sending, sender: Identity, base: Base, repo: Scratch)
         history={record.version: record.head for record in records.values()},
         same_thread=wish.same_thread,
     )
+
+
+def _maintainers(app: App, revision: Revision, base: Base) -> Recipients:
+    """Whom the tree names for the series, as lint says. As b4 has it, people are To and lists are Cc."""
+    tip = app.trees.tip(revision, base.component, base)
+    answer = maintainers.ask(app, base, tip, revision.patches(base.component)) or {}
+    found = list(dict.fromkeys(one for some in answer.values() for one in some))
+    people = tuple(one.who for one in found if not one.is_list)
+    return Recipients(people, tuple(one.who for one in found if one.is_list))
 
 
 def _version(revision: Revision) -> int:
@@ -279,6 +289,8 @@ def _shown(wish: Sending, parcel: Parcel, proof: Proof) -> str:
         f"  {name}: {printable(', '.join(who) or 'nobody')}"
         for name, who in (("To", head.to), ("Cc", head.cc))
     ]
+    if not parcel.letters[0].recipients:
+        lines.append(f"  {maintainers.instead(wish.revision.name, parcel.component)}")
     lines.append(f"  proven: read back by git am and b4 am, {len(parcel.commits)} commits are what they were")
     lines += [f"  note: {printable(note)}" for note in proof.notes]
     return "\n".join(lines)
@@ -305,7 +317,8 @@ def _mail(app: App, wish: Sending, parcels: Sequence[Parcel], ask: Ask) -> None:
         if not all(letter.recipients for letter in parcel.letters):
             file = wish.revision.folder / "revision.toml"
             hint = f"--to ADDRESS, or [send.{parcel.component}] to = [...] in {file}"
-            raise FarwatchError(f"nobody is to get the series of {parcel.component}", hint=hint)
+            cause = maintainers.instead(wish.revision.name, parcel.component)
+            raise FarwatchError(f"nobody is to get the series of {parcel.component}", cause=cause, hint=hint)
     name = wish.revision.name
     count = len({address for parcel in parcels for letter in parcel.letters for address in letter.recipients})
     answer = ask(f"really send {name} to {count} addresses? Type {name} to do it: ")

@@ -61,8 +61,16 @@ class PatchRecipients:
     addresses: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Instead:
+    """What is done with the series of a component whose tree does not say who gets it."""
+
+    component: str
+    text: str
+
+
 ENGINE = "uml"
-Outcome = Finding | NotRun | PatchRecipients
+Outcome = Finding | NotRun | PatchRecipients | Instead
 
 
 @dataclass(frozen=True)

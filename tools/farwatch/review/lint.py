@@ -16,6 +16,7 @@ from farwatch.model import Revision, Waiver
 from farwatch.review import compile_rules, kernel_rules, rust_rules, text_rules
 from farwatch.review.findings import (
     Finding,
+    Instead,
     NotRun,
     Outcome,
     PatchRecipients,
@@ -65,6 +66,8 @@ class LintReport:
     not_run: tuple[NotRun, ...]
     idle: tuple[Waiver, ...]
     """Waivers that nothing needs (of rules that were looked at)."""
+    instead: tuple[str, ...] = ()
+    """What is done with a series where the tree does not say who gets it."""
 
     @property
     def ok(self) -> bool:
@@ -142,7 +145,8 @@ def _report(review: Review, outcomes: Sequence[Outcome]) -> LintReport:
         _waived(review.revision, found) for found in outcomes if isinstance(found, NotRun)
     )
     idle = [waiver for waiver in review.revision.waivers if not _needed(waiver, [*findings, *not_run])]
-    return LintReport(review.revision.name, tuple(lines), tuple(not_run), tuple(idle))
+    instead = tuple(found.text for found in outcomes if isinstance(found, Instead))
+    return LintReport(review.revision.name, tuple(lines), tuple(not_run), tuple(idle), instead)
 
 
 def _waived(revision: Revision, found: _Found) -> _Found:

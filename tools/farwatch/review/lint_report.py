@@ -18,7 +18,7 @@ def lint_text(report: LintReport) -> str:
         list(_table(report.lines)),
         list(_findings("wrong:", report.lines, waived=False)),
         list(_findings("waived:", report.lines, waived=True)),
-        list(_recipients(report.lines)),
+        list(_recipients(report)),
         list(_not_run(report.not_run)),
         [
             f"idle waiver: {printable(waiver.rule)} for {printable(', '.join(waiver.patches))}"
@@ -67,18 +67,21 @@ def _said(finding: Finding) -> str:
     return f"{finding.rule}: {place}{finding.message}"
 
 
-def _recipients(lines: Sequence[LintLine]) -> Iterator[str]:
-    """Who would get what; the names that get everything are said once."""
-    known = {line.name: line.recipients for line in lines if line.recipients}
-    if not known:
-        return
-    everything = [name for name in next(iter(known.values())) if all(name in got for got in known.values())]
-    yield "would get it (get_maintainer):"
-    yield f"  every patch: {printable(', '.join(everything) or 'nobody')}"
-    for name, got in known.items():
-        more = [address for address in got if address not in everything]
-        if more:
-            yield f"  {printable(name)}: {printable(', '.join(more))}"
+def _recipients(report: LintReport) -> Iterator[str]:
+    """Who would get what, by component; the names that get everything of it are said once."""
+    known = {line.name: line.recipients for line in report.lines if line.recipients}
+    if known:
+        yield "would get it:"
+    for component in dict.fromkeys(name.partition("/")[0] for name in known):
+        series = {name: got for name, got in known.items() if name.startswith(f"{component}/")}
+        first = next(iter(series.values()))
+        everything = [address for address in first if all(address in got for got in series.values())]
+        yield f"  every patch of {component}: {printable(', '.join(everything) or 'nobody')}"
+        for name, got in series.items():
+            more = [address for address in got if address not in everything]
+            if more:
+                yield f"  {printable(name)}: {printable(', '.join(more))}"
+    yield from (f"  {printable(text)}" for text in report.instead)
 
 
 def _verdict(report: LintReport) -> str:

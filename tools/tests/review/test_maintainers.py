@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from farwatch.mail.letters import Recipients
+from farwatch.mail.send import _maintainers
+from farwatch.review import kernel_rules
+from farwatch.review.findings import Instead, PatchRecipients, Review, read_patches
 from farwatch.review.maintainers import Maintainer, read_answer, script_options
+from farwatch.revisions.catalog import Catalog
+from tests.samples.mail import app_of, write_series
+from tests.samples.tree import FILES, desk, sha256, write_tar
 
 
 @pytest.mark.parametrize(
@@ -46,3 +53,39 @@ def test_a_script_is_asked_for_what_it_knows(tmp_path: Path) -> None:
     assert "--no-git-chief-penguins" in script_options(script)
     script.write_text("'git!' => \\$email_git,\n")
     assert script_options(script) == ["--no-git", "--no-git-fallback", "--rolestats"]
+
+
+SCRIPT = b"""\
+use strict; my $path = "MAINTAINERS"; # mpath
+for (@ARGV) { $path = $1 if /^--mpath=(.*)/ }
+-d "fs" or die "no tree\\n";
+for my $file ($path, ".mailmap") { open(my $in, "<", $file) or next; print while <$in>; }
+"""
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_lint_and_send_have_one_answer(tmp_path: Path, has_it: bool) -> None:
+    """Of any component, with its own .mailmap; one without a script says what is done instead."""
+    more = {".mailmap": b"M <mapped@x.org> (maintainer:Y)\n", "MAINTAINERS": b"l@x.org (open list:X)\n"}
+    files = {**FILES, **more}
+    bench = desk(tmp_path)
+    archive = tmp_path / "thing-1.0.tar.xz"
+    before = sha256(archive)
+    write_tar(archive, files={**files, "scripts/get_maintainer.pl": SCRIPT} if has_it else files)
+    bases = bench.root / "patches/bases.toml"
+    bases.write_text(bases.read_text().replace(before, sha256(archive)))
+    bench.catalog = Catalog.load(bench.root)
+    bench.trees = bench.again()
+    write_series(bench)
+    app = app_of(bench)
+    revision = app.catalog.revision("v1")
+    [one, _] = read_patches(app, revision, "thing", bench.base)
+    review = Review(app, revision, {"thing": bench.base}, (one,), False, None)
+    outcomes = list(kernel_rules._maintainers(review))
+    said = _maintainers(app, revision, bench.base)
+    if has_it:
+        assert outcomes == [PatchRecipients(one.name, ("l@x.org", "M <mapped@x.org>"))]
+        assert (said.to, said.cc) == (("M <mapped@x.org>",), ("l@x.org",))
+    else:
+        assert [type(found) for found in outcomes] == [PatchRecipients, Instead] and said == Recipients()
+        assert "send v1 thing --branch" in outcomes[1].text  # type: ignore[union-attr]
