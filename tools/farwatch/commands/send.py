@@ -8,6 +8,7 @@ from pathlib import Path
 
 from farwatch.app import App
 from farwatch.commands import common
+from farwatch.errors import FarwatchError
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +18,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     mode.add_argument("--dry-run", action="store_true", help="write the mails to a folder (the default)")
     mode.add_argument("--reflect", action="store_true", help="send them to yourself only")
     mode.add_argument("--really", action="store_true", help="send them, after asking once more")
+    mode.add_argument(
+        "--branch",
+        nargs="?",
+        const="",
+        metavar="CLONE",
+        help="no mails: a branch to push, with the cover letter as its description; in CLONE, on the "
+        "project's own commit (default: in a new repository below DIR)",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -38,9 +47,18 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.mail.send import Mode, Sending, send
+    from farwatch.mail.send import Mode, Sending, prepare_branch, send
 
     revision = app.catalog.revision(args.revision)
+    folder = (args.output or app.home.root / "mail" / revision.name).absolute()
+    if args.branch is not None:
+        components = common.with_patches(app, revision, args.component)
+        if len(components) > 1:
+            what = f"{revision.name} has series for {', '.join(components)}: a branch is for one of them"
+            raise FarwatchError(what, hint=f"farwatch send {revision.name} COMPONENT --branch")
+        clone = Path(args.branch).absolute() if args.branch else None
+        prepare_branch(app, revision, components[0], folder, clone)
+        return 0
     mode = Mode.REALLY if args.really else Mode.REFLECT if args.reflect else Mode.DRY_RUN
     send(
         app,
@@ -48,7 +66,7 @@ def run(args: argparse.Namespace, app: App) -> int:
             revision,
             common.with_patches(app, revision, args.component),
             mode,
-            (args.output or app.home.root / "mail" / revision.name).absolute(),
+            folder,
             tuple(args.to),
             tuple(args.cc),
             args.same_thread,

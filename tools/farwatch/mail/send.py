@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.errors import FarwatchError
+from farwatch.mail.branch import make_branch
 from farwatch.mail.delivery import Door, Undelivered, personal_door, signed
 from farwatch.mail.gate import require_fit, require_unsent
 from farwatch.mail.letters import Draft, Earlier, Letter, Recipients, finished, own_recipients, write_letters
@@ -99,6 +100,29 @@ def send(app: App, wish: Sending, ask: Ask) -> None:
             _reflect(app, parcels, sender)
         elif wish.mode is Mode.REALLY:
             _mail(app, wish, parcels, ask)
+
+
+def prepare_branch(app: App, revision: Revision, component: str, folder: Path, clone: Path | None) -> None:
+    """A branch to push instead of mails; nothing leaves this machine."""
+    base = app.catalog.base_of(revision, component)
+    records = {name: one for name, one in _before(app, revision, component).items() if one is not None}
+    subject, body = _cover(revision, component)
+    notes = [note.removeprefix("---\n") for note in _notes(app, revision, base, records)]
+    text = "\n\n".join(part for part in (subject, body, *notes) if part)
+    for other, record in read_sent(revision).items():
+        text = text.replace(_stand_in(other), record.head)
+    for other in app.catalog.components():
+        text = text.replace(f"Message-ID: <{_stand_in(other)}>", "(not posted yet)")
+    made = make_branch(app, revision, component, text + "\n", folder / f"{component}-branch", clone)
+    patches = "1 commit" if made.count == 1 else f"{made.count} commits"
+    print(f"{revision.name} {component}: branch {made.name} in {made.place}: {patches} on {made.base}")
+    print(f"  its description: git -C {made.place} config branch.{made.name}.description")
+    if clone is None:
+        print(f"  on the project's own commit: farwatch send {revision.name} {component} --branch CLONE")
+    if revision.adoption is None:
+        print(f"  before you push it: farwatch adopt {revision.name}")
+    else:
+        print(f"  next: git -C {made.place} push REMOTE {made.name}, and a merge request")
 
 
 # The mails
