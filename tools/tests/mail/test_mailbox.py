@@ -4,6 +4,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,9 @@ def test_compressed_or_not(tmp_path: Path, pack: object) -> None:
     assert names(tmp_path / "t") == ["x", "y"]
 
 
-@pytest.mark.parametrize("data", [pack(MBOX)[:90] for pack in WAYS])
-def test_damaged(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "t.gz").write_bytes(data)
+@pytest.mark.parametrize("pack", WAYS)
+def test_damaged(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "t.gz").write_bytes(pack(MBOX)[:90])
     with pytest.raises(FarwatchError, match="is compressed, and damaged") as caught:
         read_mailbox(tmp_path / "t.gz")
     assert caught.value.hint == "fetch it again"
