@@ -39,10 +39,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.mail.choice import Wish
+    from farwatch.mail.choice import ImportWish
     from farwatch.mail.inbox import import_series
 
-    wish = Wish(args.component, args.base, args.version, _mapping(args.map or "", app))
+    wish = ImportWish(args.component, args.base, args.version, _mapping(args.map or "", app))
     revision = import_series(app, args.source, args.revision, wish)
     for component in app.catalog.components():
         if count := len(revision.patches(component)):

@@ -17,7 +17,7 @@ from farwatch.errors import FarwatchError
 
 
 @dataclass(frozen=True)
-class Heading:
+class MailHeading:
     """What stands above a mail's text, as b4 reads it."""
 
     people: dict[str, list[tuple[str, str]]]
@@ -30,7 +30,7 @@ class Heading:
     """Seconds since 1970."""
 
 
-def read_heading(mail: bytes) -> Heading:
+def read_heading(mail: bytes) -> MailHeading:
     """A mail's header as `b4 am` and `b4 trailers` read it."""
     import b4
 
@@ -39,7 +39,7 @@ def read_heading(mail: bytes) -> Heading:
     for name in ("From", "To", "Cc", "Reply-To"):
         values = [b4.LoreMessage.clean_header(str(value)) for value in message.msg.get_all(name, [])]
         people[name] = email.utils.getaddresses(values)
-    return Heading(
+    return MailHeading(
         people=people,
         subject=message.full_subject,
         message_id=message.msgid,

@@ -32,7 +32,7 @@ _NAMES = re.compile(
 
 
 @dataclass(frozen=True)
-class Wish:
+class ImportWish:
     """What `import` was told of what it is to take."""
 
     component: str | None = None
@@ -51,7 +51,7 @@ class Chosen:
     base: Base
 
 
-def choose(app: App, box: Mailbox, wish: Wish) -> list[Chosen]:
+def choose(app: App, box: Mailbox, wish: ImportWish) -> list[Chosen]:
     """The series that are meant, in the order of the catalog's components; FarwatchError where in doubt."""
     found = all_series(box.mails, ordered=box.ordered, quilt=box.quilt)
     found = [one for one in found if wish.version in (None, one.version)]
@@ -166,7 +166,7 @@ def _joined(parts: Sequence[Series]) -> Series:
 
 
 def _of_several(
-    app: App, box: Mailbox, whole: Sequence[Series], meant: Sequence[Series], wish: Wish
+    app: App, box: Mailbox, whole: Sequence[Series], meant: Sequence[Series], wish: ImportWish
 ) -> list[Chosen]:
     """One for each component, where that is clear."""
     versions = {one.version for one in meant}
@@ -217,7 +217,7 @@ def _base_of(app: App, component: str, name: str | None, count: int) -> Base:
     return named if named.component == component else app.catalog.base(component)
 
 
-def _base(app: App, series: Series, wish: Wish) -> Base:
+def _base(app: App, series: Series, wish: ImportWish) -> Base:
     """The base that was named, or the default one of the component that has the files."""
     if wish.component is not None:
         return app.catalog.base(wish.component, wish.base)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.errors import FarwatchError
-from farwatch.mail.choice import Chosen, Wish, choose
+from farwatch.mail.choice import Chosen, ImportWish, choose
 from farwatch.mail.cover_text import written
 from farwatch.mail.incoming import Mail
 from farwatch.mail.mailbox import Mailbox, read_mailbox
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from farwatch.app import App
 
 
-def import_series(app: App, source: Path, name: str, wish: Wish) -> Revision:
+def import_series(app: App, source: Path, name: str, wish: ImportWish) -> Revision:
     """Make the revision `name` of the series in an mbox, a maildir or a folder of patch files.
 
     FarwatchError, and nothing is made, when there is no whole series or it is not clear which one is meant,

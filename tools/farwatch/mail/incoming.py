@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import email
+import email.parser
 import email.utils
 import hashlib
 import re
@@ -25,7 +26,7 @@ _ID = re.compile(r"<([^<>\s]+)>")
 
 
 @dataclass(frozen=True)
-class Subject:
+class SubjectLine:
     """A subject line. What stands in brackets in front of it is no part of the title."""
 
     full: str
@@ -40,7 +41,7 @@ class Subject:
     numbered: bool = False
 
     @classmethod
-    def read(cls, text: str) -> Subject:
+    def read(cls, text: str) -> SubjectLine:
         """As b4 has it, and as patchwork writes it: `[v2,1/3]`."""
         full = rest = " ".join(text.split())
         reply, inside = False, ""
@@ -73,7 +74,7 @@ class Mail:
     data: bytes
     place: str
     """Where it is from, for messages."""
-    subject: Subject
+    subject: SubjectLine
     message_id: str
     """Without angle brackets; made up, from the content, for what has none."""
     named: bool
@@ -120,7 +121,11 @@ def read_mail(data: bytes, place: str, strip: int = 1) -> Mail:
     data = re.sub(rb"\A>?From [^\n]*\n", b"", data)
     if data.partition(b"\n")[0].endswith(b"\r"):  # as mail is on its way; no line's own end
         data = data.replace(b"\r\n", b"\n")
-    message = email.message_from_bytes(data)
+    try:
+        message = email.message_from_bytes(data)
+        body = _body(message)
+    except RecursionError:  # parts in parts in parts: no person writes such a mail
+        message, body = email.parser.BytesHeaderParser().parsebytes(data), ""
     name, address = email.utils.parseaddr(_header(message, "From"))
     ids = _ID.findall(_header(message, "Message-Id"))
     references = _ID.findall(_header(message, "References"))
@@ -128,7 +133,7 @@ def read_mail(data: bytes, place: str, strip: int = 1) -> Mail:
     return Mail(
         data=data,
         place=place,
-        subject=Subject.read(_header(message, "Subject")),
+        subject=SubjectLine.read(_header(message, "Subject")),
         message_id=ids[0] if ids else f"{hashlib.sha256(data).hexdigest()[:32]}@unnamed.invalid",
         named=bool(ids),
         in_reply_to=above[0] if above else references[-1] if references else "",
@@ -136,7 +141,7 @@ def read_mail(data: bytes, place: str, strip: int = 1) -> Mail:
         sender=name or address,
         address=address,
         date=_header(message, "Date"),
-        body=_body(message),
+        body=body,
         strip=strip,
     )
 

@@ -7,6 +7,7 @@ import email
 import os
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -91,7 +92,8 @@ def _mailinfo(path: Path, repository: Path, option: str) -> tuple[dict[str, byte
         words = ("mailinfo", option, str(folder / "msg"), str(folder / "diff"))
         done = git.run(*words, cwd=repository, stdin=raw)
         if done.returncode != 0 and b"cannot convert" in done.stderr:
-            done = git.run(*words, cwd=repository, stdin=recoded(raw))
+            with suppress(RecursionError):  # too many parts in parts: git's word stands
+                done = git.run(*words, cwd=repository, stdin=recoded(raw))
         if done.returncode != 0:
             raise not_a_patch(path, f"git mailinfo cannot read it ({len(raw)} bytes)")
         body, rest = (folder / "msg").read_bytes(), (folder / "diff").read_bytes()

@@ -9,7 +9,7 @@ import pytest
 
 from farwatch.app import App
 from farwatch.errors import FarwatchError
-from farwatch.mail.choice import Wish
+from farwatch.mail.choice import ImportWish
 from farwatch.mail.inbox import import_series
 from farwatch.mail.incoming import Mail
 from farwatch.model import Revision
@@ -53,7 +53,7 @@ def take(bench: Desk, mails: list[Mail], **wish: object) -> tuple[App, Revision]
     path = bench.root.parent / "mbox"
     path.write_bytes(b"".join(b"From x Thu Jan  1 00:00:00 2026\n" + one.data for one in mails))
     app = app_of(bench)
-    return app, import_series(app, path, "v9", Wish(**wish))  # type: ignore[arg-type]
+    return app, import_series(app, path, "v9", ImportWish(**wish))  # type: ignore[arg-type]
 
 
 def counts(app: App, revision: Revision) -> list[int]:
@@ -132,7 +132,7 @@ def test_what_does_not_apply_is_kept(bench: Desk) -> None:
     assert caught.value.hint.endswith(f"farwatch import {kept.parent} v9")
     kept.write_bytes(kept.read_bytes().replace(b"-7", b"-2"))
     app = app_of(bench)
-    revision = import_series(app, kept.parent, "v9", Wish())
+    revision = import_series(app, kept.parent, "v9", ImportWish())
     assert counts(app, revision) == [2, 0] and revision.title == "thing: all"
 
 
@@ -145,6 +145,6 @@ def test_a_date_that_cannot_be_read(bench: Desk) -> None:
         b"From x Thu Jan  1 00:00:00 2026\n".join([b"", mails[0].data, mails[2].data, spam, text])
     )
     with pytest.raises(FarwatchError) as caught:
-        import_series(app_of(bench), path, "v9", Wish())
+        import_series(app_of(bench), path, "v9", ImportWish())
     assert "invalid date format: Mon, 99 Feb" in caught.value.cause and "0001-thing-1" in caught.value.what
     assert "farwatch import" in caught.value.hint

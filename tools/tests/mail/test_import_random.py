@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from farwatch.errors import FarwatchError
 from farwatch.mail import scratch
-from farwatch.mail.choice import Wish
+from farwatch.mail.choice import ImportWish
 from farwatch.mail.inbox import import_series
 from farwatch.system import git
 from tests.fakes import warm_b4
@@ -99,7 +99,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 def imported(reader: Reader, source: Path, version: int) -> list[list[bytes]]:
     app = app_of(reader.bench)
-    revision = import_series(app, source, "v9", Wish(version=version))
+    revision = import_series(app, source, "v9", ImportWish(version=version))
     repository = app.trees.repository("thing")
     return reader.commits(app.trees.commits(revision, "thing", reader.bench.base)[-1], repository)
 

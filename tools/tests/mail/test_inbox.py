@@ -12,7 +12,7 @@ import pytest
 
 from farwatch.errors import FarwatchError
 from farwatch.mail import scratch
-from farwatch.mail.choice import Wish
+from farwatch.mail.choice import ImportWish
 from farwatch.mail.inbox import import_series
 from farwatch.mail.letters import Draft, Letter, Recipients, write_letters
 from farwatch.mail.mailbox import read_mailbox
@@ -89,7 +89,7 @@ def imported(
 ) -> list[tuple[str, ...]]:
     """Import; author, subject and tree of each commit."""
     app = app_of(posted.bench)
-    revision = import_series(app, source, name, Wish(version=version))
+    revision = import_series(app, source, name, ImportWish(version=version))
     return contents(posted.bench, revision.name)
 
 

@@ -6,12 +6,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from farwatch.errors import FarwatchError
 from farwatch.mail import choice
-from farwatch.mail.incoming import Mail, Subject, read_mail
+from farwatch.mail.incoming import Mail, SubjectLine, read_mail
 from farwatch.mail.mailbox import Mailbox
+from farwatch.mail.replies import discussion
 from farwatch.mail.threads import Series, all_series
+from farwatch.trees.patch_mail import recoded
 
 DIFF = (
     "---\n a | 2 +-\n 1 file changed\n\ndiff --git a/{0} b/{0}\n--- a/{0}\n+++ b/{0}\n@@ -1 +1 @@\n-1\n+{1}\n"
@@ -21,7 +25,7 @@ STAT = "Blurb.\n\nA (3):\n  x\n\n a | 6 +++---\n 1 file changed\n"
 
 def mail(name: str, subject: str, to: str = "", body: str | None = None, sender: str = "a@x.org") -> Mail:
     """A patch, unless its subject says that it is a cover letter or a reply."""
-    said = Subject.read(subject)
+    said = SubjectLine.read(subject)
     if body is None:
         patch = DIFF.format("a", name) if said.number else STAT
         body = "Reviewed-by: R <r@x.org>" if said.reply else patch
@@ -64,9 +68,9 @@ def ids(one: Series) -> str:
     ],
 )
 def test_subjects(text: str, title: str, version: int, number: int, total: int) -> None:
-    found = Subject.read(text)
+    found = SubjectLine.read(text)
     assert (found.title, found.version, found.number, found.total) == (title, version, number, total)
-    assert not found.reply and Subject.read(f"Re: {text}").reply
+    assert not found.reply and SubjectLine.read(f"Re: {text}").reply
 
 
 # What is in one thread
@@ -176,3 +180,46 @@ def test_a_patch_sent_as_a_reply_counts_where_there_is_no_other() -> None:
     answer = mail("r", "Re: [PATCH] x", "1", body=DIFF.format("a", 1))
     assert [ids(one) for one in meant([answer])] == ["r"]
     assert [ids(one) for one in meant([mail("1", "[PATCH] x"), answer])] == ["1"]
+
+
+BITS = [
+    b"\0",
+    b"\xff",
+    b"\r\n",
+    b"\n\n",
+    b"=?utf-7?q?+2AA-?=",
+    b"=?x?b?",
+    b"?=",
+    b"<",
+    b">",
+    b"[",
+    b'From: "',
+]
+BITS += [b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", b"Content-Type: message/rfc822\n\n"]
+BITS += [b"Content-Type: text/plain; charset*0*=utf-8''%00\n", b'charset="\0"', b"charset=idna\n"]
+BITS += [
+    b"Content-Transfer-Encoding: base64\n",
+    b"Content-Transfer-Encoding: x-uuencode\n",
+    b"Message-Id: <>\n",
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 300), st.sampled_from(BITS) | st.binary(max_size=9)), min_size=1))
+def test_no_mail_is_too_odd_to_be_read(changes: list[tuple[int, bytes]]) -> None:
+    data = posted()[1].data
+    for place, what in changes:
+        data = data[:place] + what + data[place:]
+    odd = read_mail(data, "odd")
+    (odd.subject.title + odd.body + odd.sender + odd.label).encode()
+    recoded(data)
+    found = discussion(Mailbox(Path("mbox"), (*posted()[2:], odd), ordered=False))
+    assert len(found.mails) == 3
+
+
+@pytest.mark.parametrize("part", [b"multipart/mixed; boundary=x%d\n\n--x%d\n", b"message/rfc822\n\n"])
+def test_parts_in_parts_in_parts(part: bytes) -> None:
+    part = b"Content-Type: " + part
+    many = b"".join(part % ((number,) * part.count(b"%d")) for number in range(3000))
+    found = read_mail(b"From: A <a@x.org>\nSubject: [PATCH] x\n" + many, "odd")
+    assert (found.subject.title, found.body, found.address) == ("x", "", "a@x.org")
