@@ -41,6 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.mail.choice import ImportWish
     from farwatch.mail.inbox import import_series
+    from farwatch.terminal.escape import printable
 
     wish = ImportWish(args.component, args.base, args.version, _mapping(args.map or "", app))
     revision = import_series(app, args.source, args.revision, wish)
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace, app: App) -> int:
         if count := len(revision.patches(component)):
             base = revision.bases[component]
             patches = "1 patch" if count == 1 else f"{count} patches"
-            print(f"{revision.name}: {patches} for {component} {base}: {revision.title}")
+            print(f"{revision.name}: {patches} for {component} {base}: {printable(revision.title)}")
     return 0
 
 

@@ -53,8 +53,9 @@ def import_series(app: App, source: Path, name: str, wish: ImportWish) -> Revisi
 def _write(app: App, chosen: Sequence[Chosen], name: str, folder: Path) -> None:
     first = chosen[0]
     bases = {one.base.component: one.base.name for one in chosen}
-    revision = Revision(name, first.series.title, folder, "virtiofs", bases)
-    text = edit.fresh(first.series.title, first.base.component, first.base.name)
+    title = first.series.title or name
+    revision = Revision(name, title, folder, "virtiofs", bases)
+    text = edit.fresh(title, first.base.component, first.base.name)
     (folder / REVISION_FILE).write_text(text, encoding="utf-8")
     for one in chosen:
         _write_cover(one, folder if one is first else folder / one.base.component, folder / CHANGELOG)

@@ -148,3 +148,11 @@ def test_a_date_that_cannot_be_read(bench: Desk) -> None:
         import_series(app_of(bench), path, "v9", ImportWish())
     assert "invalid date format: Mon, 99 Feb" in caught.value.cause and "0001-thing-1" in caught.value.what
     assert "farwatch import" in caught.value.hint
+
+
+def test_a_patch_without_a_subject(bench: Desk) -> None:
+    """The first line of its text is what git am takes."""
+    [_, one, _] = series("thing")
+    app, revision = take(bench, [mail("1", "", "", one.body)])
+    assert counts(app, revision) == [1, 0] and revision.title == "v9"
+    assert revision.patches("thing")[0].name == "0001-Text.patch"
