@@ -27,6 +27,7 @@ from farwatch.model import CellResult, TestCase, Verdict
 from farwatch.results.names import column_name
 from farwatch.system.children import Run
 from farwatch.verdicts.judge import End, EndKind, Evidence, judge
+from farwatch.verdicts.symbols import with_lines
 
 BOOT_TRIES = 2
 """After that many failed boots in a row a column's remaining tests get the boot's verdict."""
@@ -99,6 +100,8 @@ class Runner:
         """Nothing more can come: judge it."""
         work, job, started = self._jobs.pop(trace.number)
         verdict, title, detail = judge(evidence(trace, job.case))
+        if verdict is Verdict.CRASH:
+            detail = with_lines(detail, work.setting.image)
         attempts = work.attempts[job.case.name] = work.attempts.get(job.case.name, 0) + 1
         if verdict is Verdict.ERROR and attempts < TRIES:
             work.jobs.append(job)

@@ -25,6 +25,7 @@ from farwatch.guests.setting import Setting
 from farwatch.guests.stdin import StandardInput
 from farwatch.system.children import Run
 from farwatch.verdicts.splat import scan
+from farwatch.verdicts.symbols import symbols_of
 
 BOOT_LIMIT = 60.0
 DEBUGGED_LIMIT = 24 * 3600.0
@@ -55,8 +56,9 @@ async def converse(run: Run, setting: Setting, share: Path | None, command: Sequ
 
 def attach_line(session: Session, setting: Setting) -> str:
     """What a person types elsewhere to debug the kernel of this guest."""
-    symbols = setting.image.with_name("vmlinux")  # the image itself, unless that is packed
-    return shlex.join(["gdb", str(symbols), "-ex", f"target remote {session.debugger_socket}"])
+    return shlex.join(
+        ["gdb", str(symbols_of(setting.image)), "-ex", f"target remote {session.debugger_socket}"]
+    )
 
 
 def _greet(session: Session, setting: Setting) -> None:
