@@ -2,18 +2,24 @@
 /*
  * The first process of a guest: runs one program at a time, as the host says.
  *
- * Three lines lead to the host, named on the kernel's command line:
+ * Four lines lead to the host, named on the kernel's command line:
  *	farwatch.steps=PATH	for the test programs, or the input of a program
- *				by hand (input.c); only flushed here
+ *				by hand (streams.c)
  *	farwatch.control=PATH	requests and their outcome, one a line
  *	farwatch.output=PATH	what the programs print
+ *	farwatch.errors=PATH	the standard error of a program by hand
  *
  * REQUESTS (fields as in steps.h, but any number of them)
  *	run id=N arg=PROGRAM [arg=...] [env=NAME=VALUE ...] [limit=MS]
- *	    [mount=TYPE:SOURCE] [options=OPTION,...] [dir=NAME] [cwd=PATH]
- *	    [tty=1] [input=1]
+ *	    [mount=TYPE:SOURCE[:PATH] ...] [options=OPTION,...] [dir=NAME]
+ *	    [cwd=PATH] [tty=1 | pipes=1] [apart=1]
+ *				tty, pipes: a program by hand, which has a
+ *				terminal, or pipes; apart: its standard error
+ *				is not where its standard output is
+ *	take output=N errors=N	bytes, from the beginning, that the host takes of
+ *				what a program by hand prints; 0 to begin with
  *	dump			tell the console who waits where
- *	winsize rows=N cols=N	of the output line
+ *	winsize rows=N cols=N	of the terminal
  *	poweroff
  * A line that ends with the field "+" is answered "more" and is continued by
  * the next one. The host needs that for more than 3900 bytes: a serial line of
@@ -21,12 +27,13 @@
  * ANSWERS
  *	ready MS		after boot
  *	begin N
+ *	printed N OUTPUT ERRORS	before "end" of a program by hand: bytes
  *	end N exit CODE | signal SIGNAL | timeout | setup ERRNO TEXT
  *	stuck N			before "end": something could not be killed; the
  *				guest is not to be trusted with another run
  *	dump done | more | bye | error TEXT
  *
- * Rules of this file, and of input.c, lines.c, order.c and program.c:
+ * Rules of this file, and of lines.c, order.c, program.c and streams.c:
  *  - It never ends and never blocks for long: either would take the guest with
  *    it. Every wait has a limit, and so has everything that touches the share,
  *    which is done by children only.
@@ -39,20 +46,20 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "../steps.h"
 #include "lines.h"
 #include "order.h"
 #include "program.h"
+#include "streams.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -69,9 +76,26 @@ static void mount_at(const char *type, const char *where, unsigned long flags,
 		say_kernel("farwatch: %s: %s", where, strerror(errno));
 }
 
+/* What udev makes elsewhere. */
+static void link_standard_streams(void)
+{
+	static const char *const links[][2] = {
+		{ "/proc/self/fd", "/dev/fd" },
+		{ "/proc/self/fd/0", "/dev/stdin" },
+		{ "/proc/self/fd/1", "/dev/stdout" },
+		{ "/proc/self/fd/2", "/dev/stderr" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(links); i++)
+		if (symlink(links[i][0], links[i][1]) && errno != EEXIST)
+			say_kernel("farwatch: %s: %s", links[i][1], strerror(errno));
+}
+
 static void mount_all(void)
 {
 	mount_at("devtmpfs", "/dev", 0, NULL);
+	link_standard_streams();
 	mount_at("proc", "/proc", 0, NULL);
 	mount_at("sysfs", "/sys", 0, NULL);
 	mount_at("devpts", "/dev/pts", 0, "mode=0620,ptmxmode=0666");
@@ -126,18 +150,22 @@ static void do_run(char *rest)
 		start_run(&order);
 }
 
+static void do_take(char *rest)
+{
+	static const char *const names[] = { "output", "errors" };
+	unsigned long long numbers[2];
+
+	if (read_numbers("take", rest, names, ULLONG_MAX, numbers, 2))
+		streams_allow(numbers[0], numbers[1]);
+}
+
 static void do_winsize(char *rest)
 {
 	static const char *const names[] = { "rows", "cols" };
 	unsigned long long numbers[2];
-	struct winsize size = { 0 };
 
-	if (!read_numbers("winsize", rest, names, numbers, 2))
-		return;
-	size.ws_row = numbers[0];
-	size.ws_col = numbers[1];
-	if (ioctl(output_line.fd, TIOCSWINSZ, &size))
-		say_error("winsize: %s", strerror(errno));
+	if (read_numbers("winsize", rest, names, USHRT_MAX, numbers, 2))
+		streams_resize(numbers[0], numbers[1]);
 }
 
 /* Every CPU, then who is blocked, then everybody: the first may be all we get. */
@@ -166,6 +194,7 @@ static const struct {
 	void (*handle)(char *rest);
 } requests[] = {
 	{ "run", do_run },
+	{ "take", do_take },
 	{ "dump", do_dump },
 	{ "winsize", do_winsize },
 	{ "poweroff", do_poweroff },
@@ -233,13 +262,15 @@ static void serve(int children)
 {
 	static char buf[REQUEST_MAX];
 	struct step_lines lines = { .buf = buf, .size = sizeof(buf) };
-	struct pollfd fds[] = {
+	struct pollfd fds[2 + STREAMS_POLLED] = {
 		{ .fd = control_line.fd, .events = POLLIN },
 		{ .fd = children, .events = POLLIN },
 	};
 
 	for (;;) {
-		if (poll(fds, ARRAY_SIZE(fds), time_left()) < 0)
+		size_t count = 2 + streams_wanted(fds + 2);
+
+		if (poll(fds, count, streams_busy() ? 0 : time_left()) < 0)
 			continue;
 		/* First: a request must not find a program that has ended. */
 		look_after_run(fds[1].revents);
@@ -265,6 +296,7 @@ int main(void)
 	attach_line(&steps_line);
 	attach_line(&control_line);
 	attach_line(&output_line);
+	attach_line(&errors_line);
 	if (control_line.fd < 0 || children < 0)
 		power_off();
 	say("ready %lld", step_now());

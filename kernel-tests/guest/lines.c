@@ -23,6 +23,7 @@
 struct host_line steps_line = { "farwatch.steps=", "/dev/ttyS0", -1 };
 struct host_line control_line = { "farwatch.control=", "/dev/ttyS1", -1 };
 struct host_line output_line = { "farwatch.output=", "/dev/ttyS2", -1 };
+struct host_line errors_line = { "farwatch.errors=", "/dev/ttyS3", -1 };
 
 void put_file(const char *path, const char *text)
 {
@@ -225,4 +226,5 @@ void find_lines(void)
 	find_path(cmdline, &steps_line);
 	find_path(cmdline, &control_line);
 	find_path(cmdline, &output_line);
+	find_path(cmdline, &errors_line);
 }

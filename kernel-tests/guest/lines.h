@@ -17,7 +17,7 @@ struct host_line {
 	int fd;
 };
 
-extern struct host_line steps_line, control_line, output_line;
+extern struct host_line steps_line, control_line, output_line, errors_line;
 
 /* Their paths, as the kernel's command line says. */
 void find_lines(void);

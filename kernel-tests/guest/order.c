@@ -22,16 +22,19 @@ static bool is_name(const char *text)
 	       strcmp(text, "..") && strlen(text) <= NAME_MAX;
 }
 
-static bool set_mount(struct order *order, char *value)
+/* TYPE:SOURCE[:PATH] */
+static bool add_mount(struct order *order, char *value)
 {
-	char *source = strchr(value, ':');
+	struct order_mount *mount = &order->mounts[order->nr_mounts];
 
-	if (!source || source == value || !source[1])
+	if (order->nr_mounts == MOUNTS_MAX)
 		return false;
-	*source++ = '\0';
-	order->mount_type = value;
-	order->mount_source = source;
-	return true;
+	mount->type = strsep(&value, ":");
+	mount->source = strsep(&value, ":");
+	mount->point = value ? value : MOUNT_POINT;
+	order->nr_mounts++;
+	return *mount->type && mount->source && *mount->source &&
+	       mount->point[0] == '/';
 }
 
 static bool set_options(struct order *order, char *value)
@@ -73,9 +76,14 @@ static bool set_tty(struct order *order, char *value)
 	return set_flag(&order->tty, value);
 }
 
-static bool set_input(struct order *order, char *value)
+static bool set_pipes(struct order *order, char *value)
 {
-	return set_flag(&order->input, value);
+	return set_flag(&order->pipes, value);
+}
+
+static bool set_apart(struct order *order, char *value)
+{
+	return set_flag(&order->apart, value);
 }
 
 static bool add_arg(struct order *order, char *value)
@@ -102,12 +110,13 @@ static const struct {
 } order_keys[] = {
 	{ "id", set_id },
 	{ "limit", set_limit },
-	{ "mount", set_mount },
+	{ "mount", add_mount },
 	{ "options", set_options },
 	{ "dir", set_dir },
 	{ "cwd", set_cwd },
 	{ "tty", set_tty },
-	{ "input", set_input },
+	{ "pipes", set_pipes },
+	{ "apart", set_apart },
 	{ "arg", add_arg },
 	{ "env", add_env },
 };
@@ -169,17 +178,22 @@ bool read_order(struct order *order, char *rest)
 		say_error("run: malformed field");
 	else if (!order->id || !order->nr_args)
 		say_error("run: no id or no arg");
-	else if (order->dir && !order->mount_type)
+	else if (order->dir && !order->nr_mounts)
 		say_error("run: dir without mount");
-	else if (order->mount_options && !order->mount_type)
+	else if (order->mount_options && !order->nr_mounts)
 		say_error("run: options without mount");
+	else if (order->tty && order->pipes)
+		say_error("run: tty and pipes");
+	else if (order->apart && !order->tty && !order->pipes)
+		say_error("run: apart without tty or pipes");
 	else
 		return true;
 	return false;
 }
 
 bool read_numbers(const char *verb, char *rest, const char *const *names,
-		  unsigned long long *numbers, size_t count)
+		  unsigned long long max, unsigned long long *numbers,
+		  size_t count)
 {
 	bool malformed = false;
 	char *key, *value;
@@ -188,7 +202,7 @@ bool read_numbers(const char *verb, char *rest, const char *const *names,
 	for (i = 0; i < count; i++) {
 		value = next_pair(&rest, &key, &malformed);
 		if (value && !strcmp(key, names[i]) &&
-		    step_number(value, 10, USHRT_MAX, &numbers[i]))
+		    step_number(value, 10, max, &numbers[i]))
 			continue;
 		say_error("%s: needs %s=N", verb, names[i]);
 		return false;

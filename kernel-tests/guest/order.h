@@ -8,13 +8,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define MOUNT_POINT	"/mnt/share"	/* where an order names no other */
+#define MOUNTS_MAX	16
 #define ARGS_MAX	256	/* each: args, and settings of the environment */
+
+struct order_mount {
+	char *type, *source, *point;
+};
 
 /* What the host asked for; points into the request's line. */
 struct order {
 	unsigned long long id, limit;
-	bool tty, input;
-	char *mount_type, *mount_source, *mount_options;
+	bool tty, pipes, apart;
+	struct order_mount mounts[MOUNTS_MAX];	/* the first: the share */
+	size_t nr_mounts;
+	char *mount_options;
 	char *dir, *cwd;
 	char *args[ARGS_MAX + 1], *env[ARGS_MAX];
 	size_t nr_args, nr_env;
@@ -23,9 +31,10 @@ struct order {
 /* The fields of "run"; false after an error was told. */
 bool read_order(struct order *order, char *rest);
 
-/* Numbers only, in the order of names; false after an error was told. */
+/* Numbers only, each at most max, in the order of names; false after an error was told. */
 bool read_numbers(const char *verb, char *rest, const char *const *names,
-		  unsigned long long *numbers, size_t count);
+		  unsigned long long max, unsigned long long *numbers,
+		  size_t count);
 
 /* The next field, unescaped in place; NULL at the end and when malformed. */
 char *next_field(char **rest, bool *malformed);

@@ -28,12 +28,12 @@
 #include <unistd.h>
 
 #include "../steps.h"
-#include "input.h"
 #include "lines.h"
 #include "program.h"
+#include "streams.h"
 
 #define REAP_MS		3000	/* for what was killed to be gone */
-#define MOUNT_POINT	"/mnt/share"
+#define LEFT_MS		2000	/* for what a program by hand leaves behind */
 
 /* How far a child got before its program took over. */
 struct progress {
@@ -48,7 +48,9 @@ static struct {
 	long long until;	/* monotonic ms, 0: no limit */
 	int progress;		/* read end of its pipe of struct progress */
 	int status;		/* as of waitpid() */
-	bool ended;
+	bool ended, timed_out;
+	bool leaving;		/* what it left behind has until then, too */
+	bool over;		/* nothing of it is left */
 } run;
 
 static int signals = -1;	/* signalfd of SIGCHLD */
@@ -82,14 +84,15 @@ static void announce(const char *what, const char *thing)
 
 static void set_mount_environment(const struct order *order)
 {
+	const struct order_mount *share = &order->mounts[0];
 	char folder[PATH_MAX];
 
-	snprintf(folder, sizeof(folder), "%s%s%s", MOUNT_POINT,
+	snprintf(folder, sizeof(folder), "%s%s%s", share->point,
 		 order->dir ? "/" : "", order->dir ? order->dir : "");
 	setenv(STEPS_ENV_SHARE, folder, 1);
-	setenv(STEPS_ENV_MOUNT, MOUNT_POINT, 1);
-	setenv(STEPS_ENV_MOUNT_TYPE, order->mount_type, 1);
-	setenv(STEPS_ENV_MOUNT_SOURCE, order->mount_source, 1);
+	setenv(STEPS_ENV_MOUNT, share->point, 1);
+	setenv(STEPS_ENV_MOUNT_TYPE, share->type, 1);
+	setenv(STEPS_ENV_MOUNT_SOURCE, share->source, 1);
 	if (order->mount_options)
 		setenv(STEPS_ENV_MOUNT_OPTIONS, order->mount_options, 1);
 }
@@ -103,7 +106,7 @@ static void set_environment(const struct order *order)
 	setenv("HOME", "/tmp", 1);
 	setenv("TERM", "linux", 1);
 	setenv("LANG", "C.UTF-8", 1);
-	if (order->mount_type)
+	if (order->nr_mounts)
 		set_mount_environment(order);
 	for (i = 0; i < order->nr_env; i++) {
 		char *value = strchr(order->env[i], '=');
@@ -113,19 +116,45 @@ static void set_environment(const struct order *order)
 	}
 }
 
-static void mount_share(const struct order *order)
+/* A mount point and the folders above it, where there are none yet. */
+static void make_point(const char *point)
+{
+	char path[PATH_MAX];
+	char *slash = path;
+
+	if (snprintf(path, sizeof(path), "%s", point) >= (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
+		give_up("mkdir", point);
+	}
+	while ((slash = strchr(slash + 1, '/'))) {
+		*slash = '\0';
+		mkdir(path, 0755);	/* what is missing then, the last one tells */
+		*slash = '/';
+	}
+	/* A root that is read-only says so first, whatever is there. */
+	if (mkdir(path, 0755) && errno != EEXIST) {
+		int err = errno;
+
+		if (!access(path, F_OK))
+			return;
+		errno = err;
+		give_up("mkdir", point);
+	}
+}
+
+static void mount_one(const struct order_mount *mnt, const char *options)
+{
+	announce("mount", mnt->source);
+	make_point(mnt->point);
+	if (mount(mnt->source, mnt->point, mnt->type, 0, options))
+		give_up("mount", mnt->type);
+}
+
+static void make_folder(const struct order *order)
 {
 	char folder[PATH_MAX];
 
-	announce("mount", order->mount_type);
-	if (mkdir(MOUNT_POINT, 0755) && errno != EEXIST)
-		give_up("mkdir", MOUNT_POINT);
-	if (mount(order->mount_source, MOUNT_POINT, order->mount_type, 0,
-		  order->mount_options))
-		give_up("mount", order->mount_type);
-	if (!order->dir)
-		return;
-	snprintf(folder, sizeof(folder), "%s/%s", MOUNT_POINT, order->dir);
+	snprintf(folder, sizeof(folder), "%s/%s", order->mounts[0].point, order->dir);
 	announce("mkdir", folder);
 	if (mkdir(folder, 0777) && errno != EEXIST)
 		give_up("mkdir", folder);
@@ -136,6 +165,8 @@ static void mount_share(const struct order *order)
 
 static void make_namespace(const struct order *order)
 {
+	size_t i;
+
 	announce("unshare", "mount namespace");
 	if (unshare(CLONE_NEWNS))
 		give_up("unshare", "mount namespace");
@@ -143,8 +174,10 @@ static void make_namespace(const struct order *order)
 		give_up("make private", "/");
 	if (mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"))
 		give_up("mount tmpfs on", "/tmp");
-	if (order->mount_type)
-		mount_share(order);
+	for (i = 0; i < order->nr_mounts; i++)
+		mount_one(&order->mounts[i], order->mount_options);
+	if (order->dir)
+		make_folder(order);
 }
 
 /*
@@ -158,34 +191,30 @@ static void become_group(const struct order *order)
 		give_up("new", order->tty ? "session" : "process group");
 }
 
-static int open_input(const struct order *order)
+/* A test prints straight to the host: what it said last must not be lost with the guest. */
+static void connect_test(void)
 {
-	const char *path = order->input ? steps_line.path : "/dev/null";
-	int in = order->input ? input_open(path) : open(path, O_RDONLY);
-
-	if (in < 0)
-		give_up("open", path);
-	return in;
-}
-
-static void connect_output(const struct order *order)
-{
-	int out = open(output_line.path, O_RDWR | (order->tty ? 0 : O_NOCTTY));
-	int in = order->tty ? out : open_input(order);
+	int out = open(output_line.path, O_RDWR | O_NOCTTY);
+	int in = open("/dev/null", O_RDONLY);
 
 	if (out < 0)
 		give_up("open", output_line.path);
-	if (order->tty) {
-		make_sane(out);
-		if (ioctl(out, TIOCSCTTY, 1))
-			give_up("controlling terminal", output_line.path);
-	}
+	if (in < 0)
+		give_up("open", "/dev/null");
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		give_up("dup2", output_line.path);
 	if (out > 2)
 		close(out);
-	if (in > 2 && in != out)
+	if (in > 2)
 		close(in);
+}
+
+static void connect_streams(const struct order *order)
+{
+	if (!streams_used())
+		connect_test();
+	else if (!streams_take(order->tty))
+		give_up("take", order->tty ? "terminal" : "pipes");
 }
 
 /* What our tmpfs hides is still there, elsewhere. */
@@ -219,10 +248,11 @@ static void start_program(struct order *order)
 static void be_program(struct order *order)
 {
 	signal(SIGALRM, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &usual_signals, NULL);
 	become_group(order);
 	make_namespace(order);
-	connect_output(order);
+	connect_streams(order);
 	set_environment(order);
 	enter_folder(order->cwd ? order->cwd : "/");
 	start_program(order);
@@ -230,15 +260,44 @@ static void be_program(struct order *order)
 
 /* In the agent */
 
+/*
+ * What a program by hand prints is with the host before the program goes on,
+ * so that the last words before a panic are not lost.
+ */
+static void set_urgent(bool urgent)
+{
+	struct sched_param param = { .sched_priority = urgent ? 1 : 0 };
+
+	/* Not for children. No harm where it is not possible. */
+	sched_setscheduler(0, urgent ? SCHED_FIFO | SCHED_RESET_ON_FORK : SCHED_OTHER,
+			   &param);
+}
+
+static bool open_streams(const struct order *order)
+{
+	revive_line(&steps_line);
+	revive_line(&output_line);
+	revive_line(&errors_line);
+	/* An answer to the program before is none to this one. */
+	tcflush(steps_line.fd, TCIFLUSH);
+	streams_close();
+	set_urgent(order->tty || order->pipes);
+	if (!order->tty && !order->pipes)
+		return true;
+	if (!streams_open(order)) {
+		say_error("streams: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
 void start_run(struct order *order)
 {
 	int ends[2];
 	pid_t pid;
 
-	revive_line(&steps_line);
-	revive_line(&output_line);
-	/* An answer to the program before is none to this one. */
-	tcflush(steps_line.fd, TCIFLUSH);
+	if (!open_streams(order))
+		return;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
 		say_error("pipe: %s", strerror(errno));
 		return;
@@ -253,7 +312,9 @@ void start_run(struct order *order)
 		be_program(order);
 	}
 	close(ends[1]);
+	streams_started();
 	if (pid < 0) {
+		streams_close();
 		close(ends[0]);
 		return;
 	}
@@ -262,6 +323,7 @@ void start_run(struct order *order)
 	run.id = order->id;
 	run.progress = ends[0];
 	run.until = order->limit ? step_now() + (long long)order->limit : 0;
+	streams_move();		/* ask for the first piece of input */
 }
 
 /* Every child that ended, ours or adopted. 0: some are left. */
@@ -335,10 +397,9 @@ static void say_end(bool timed_out)
 		say("end %llu exit %d", run.id, WEXITSTATUS(run.status));
 }
 
-/* The output is complete before its mark, and the mark before the outcome. */
-static void finish_run(bool timed_out)
+/* The output of a test is complete before its mark. */
+static void mark_end(void)
 {
-	bool clean = kill_all();
 	char mark[64];
 
 	revive_line(&output_line);
@@ -346,10 +407,40 @@ static void finish_run(bool timed_out)
 	snprintf(mark, sizeof(mark), "farwatch: end %llu\n", run.id);
 	put_line(&output_line, mark, DRAIN_MS);
 	drain(output_line.fd);
+}
+
+/* That of a program by hand knows no mark: the host counts. */
+static void count_end(void)
+{
+	unsigned long long output, errors;
+
+	streams_given(&output, &errors);
+	streams_close();
+	say("printed %llu %llu %llu", run.id, output, errors);
+}
+
+/* Nothing of it runs any more; its output is on its way. */
+static void end_processes(void)
+{
+	run.over = true;
+	run.timed_out = !run.ended;
+	run.until = 0;
+	if (kill_all())
+		return;
+	say("stuck %llu", run.id);
+	/* And keeps its output open. */
+	run.until = step_now() + DRAIN_MS;
+}
+
+/* The output, and its mark, come before the outcome. */
+static void finish_run(void)
+{
+	if (streams_used())
+		count_end();
+	else
+		mark_end();
 	say_kernel("farwatch: end %llu", run.id);
-	if (!clean)
-		say("stuck %llu", run.id);
-	say_end(timed_out);
+	say_end(run.timed_out);
 	run.pid = 0;
 }
 
@@ -368,16 +459,36 @@ int time_left(void)
 	return left < 0 ? 0 : (int)left;
 }
 
+/*
+ * Whether it is time to kill what there is. A shell may end before those do
+ * that print for it, as in "echo > >(cat)"; whoever does not is left behind.
+ */
+static bool time_is_up(void)
+{
+	if (!run.ended)
+		return !time_left();
+	if (streams_used() && !streams_ended() && !run.leaving) {
+		run.leaving = true;
+		run.until = step_now() + LEFT_MS;
+	}
+	return !run.leaving || streams_ended() || !time_left();
+}
+
 void look_after_run(bool signalled)
 {
 	if (signalled) {
 		clear_signals();
 		reap();
 	}
-	if (run.pid && run.ended)
-		finish_run(false);
-	else if (!time_left())
-		finish_run(true);
+	if (!run.pid)
+		return;
+	streams_move();
+	if (!run.over && time_is_up()) {
+		end_processes();
+		streams_move();
+	}
+	if (run.over && (streams_delivered() || !time_left()))
+		finish_run();
 }
 
 int watch_children(void)

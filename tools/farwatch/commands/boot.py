@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from farwatch.engines.engine import DEBUGGER, NETWORK
 from farwatch.engines.registry import ENGINES, engine_named
 from farwatch.errors import FarwatchError
 from farwatch.guests.companion import check_options
-from farwatch.guests.setting import Setting
+from farwatch.guests.setting import MOUNT_POINT, TAG, Setting
+from farwatch.guests.shares import FORM, shares_from
 from farwatch.model import Revision, ShareSetting
 from farwatch.system.machine import available_memory
 
@@ -29,7 +31,21 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--patches", action="store_true", help="boot the patch files even if a checkout differs"
     )
     parser.add_argument(
-        "--share", type=Path, metavar="DIR", help="folder to share (default: a new, empty one)"
+        "--share",
+        action="append",
+        default=[],
+        metavar=FORM,
+        help="folder to share (default: a new, empty one; may be given again). TAG: of virtiofs (default: "
+        f"{TAG}, share2, share3, ...); MOUNTPOINT: in the guest (default: {MOUNT_POINT} for {TAG}, else "
+        "/mnt/TAG). The command starts in the first one",
+    )
+    parser.add_argument(
+        "--env",
+        type=_variable,
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="variable of the command's environment; without a VALUE: as it is here (may be given again)",
     )
     parser.add_argument(
         "--memory", type=_megabytes, metavar="MB", help=f"of the guest (default: {Setting.memory})"
@@ -53,33 +69,39 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="print the line that attaches gdb to the kernel (--flavor debuginfo: with sources); engine vng",
     )
     parser.usage = "farwatch boot [options] REV [-- CMD ...]"
-    parser.epilog = "With CMD, its exit status is that of this command."
+    parser.epilog = (
+        "Standard input, output and error are the command's; it has a terminal if input and output are one "
+        "here. The exit status is that of the command: 128+N if signal N ended it, 127 if there is no such "
+        "program in the guest, 126 if it is none; 2 also if there is no guest, or its kernel panics. What "
+        "the command leaves running is ended with it."
+    )
 
 
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.setting import setting_for
     from farwatch.guests.run import run_guests
-    from farwatch.guests.shell import converse
+    from farwatch.guests.shell import Wanted, converse
     from farwatch.results.old_logs import drop_old_logs
 
-    _check_share(args.share)
+    shares = shares_from(args.share)
     _check_offers(args)
     _check_memory(args)
     if args.network:
         args.flavor = NETWORK_FLAVOR
     app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
-    if args.server_option and revision.share != "virtiofs":
-        raise FarwatchError(
-            f"--server-option: {revision.name} has no server", cause=f"its share is {revision.share}"
-        )
+    for option, given in (("--server-option", args.server_option), ("--share", args.share)):
+        if given and revision.share != "virtiofs":
+            raise FarwatchError(
+                f"{option}: {revision.name} has no server", cause=f"its share is {revision.share}"
+            )
     wish = common.wish_from(args, [revision], edited=not args.patches)
     wish = replace(wish, share_setting=_share_setting(args, app, revision))
     setting = _chosen(args, setting_for(app, wish, revision))
-    share = args.share.resolve() if args.share else None
     drop_old_logs(app.home, app.reporter.say)
     logs = Path(tempfile.mkdtemp(prefix="boot-", dir=app.home.logs))
-    return run_guests(app.home, lambda run: converse(run, setting, share, args.guest_command, logs))
+    wanted = Wanted(args.guest_command, args.env, shares)
+    return run_guests(app.home, lambda run: converse(run, setting, wanted, logs))
 
 
 def _share_setting(args: argparse.Namespace, app: App, revision: Revision) -> ShareSetting:
@@ -99,16 +121,16 @@ def _share_setting(args: argparse.Namespace, app: App, revision: Revision) -> Sh
     return first
 
 
-def _check_share(share: Path | None) -> None:
-    """FarwatchError when it is no folder."""
-    if share is None or share.is_dir():
-        return
-    there = share.exists()
-    raise FarwatchError(
-        f"cannot share '{share}'",
-        cause="it is a file" if there else "there is no such folder",
-        hint=f"its folder: --share {share.parent}" if there else f"mkdir {share}",
-    )
+def _variable(text: str) -> str:
+    """NAME=VALUE of NAME, or of itself."""
+    name, equals, _ = text.partition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"'{text}' has no name")
+    if equals:
+        return text
+    if name not in os.environ:
+        raise argparse.ArgumentTypeError(f"there is no variable {name} here: {name}=VALUE")
+    return f"{name}={os.environ[name]}"
 
 
 def _megabytes(text: str) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an engine is: something that runs a kernel with four lines to the outside.
+"""What an engine is: something that runs a kernel with five lines to the outside.
 
 An engine knows how to start one guest and nothing about tests. The agent in
 the guest (kernel-tests/guest/agent.c) speaks on the lines; guests/session.py listens.
@@ -21,7 +21,7 @@ from farwatch.system.children import Child, Run
 NETWORK = "network"
 DEBUGGER = "debugger"
 
-LINES = ("steps", "control", "output")
+LINES = ("steps", "control", "output", "errors")
 """The serial lines of a guest beside its console."""
 
 
@@ -63,6 +63,7 @@ class Listeners:
     steps: Callable[[bytes], None]
     control: Callable[[bytes], None]
     output: Callable[[bytes], None]
+    errors: Callable[[bytes], None]
     end: Callable[[], None]
 
 
@@ -75,11 +76,16 @@ class Guest:
     steps: Channel
     control: Channel
     output: Channel
+    errors: Channel
+
+    @property
+    def _channels(self) -> tuple[Channel, ...]:
+        return (self.console, self.steps, self.control, self.output, self.errors)
 
     async def wait(self) -> None:
         """Until its process is gone and everything that it said has been read."""
         await self.child.process.wait()
-        for channel in (self.console, self.steps, self.control, self.output):
+        for channel in self._channels:
             await channel.ended.wait()
 
     def pause(self) -> None:
@@ -92,7 +98,7 @@ class Guest:
         self.output.resume()
 
     def close(self) -> None:
-        for channel in (self.console, self.steps, self.control, self.output):
+        for channel in self._channels:
             channel.close()
 
 

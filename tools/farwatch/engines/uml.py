@@ -26,7 +26,7 @@ class UmlEngine(Engine):
     name = "uml"
     arch = "um"
     recipe = "uml-2"
-    devices = ("/dev/ttyS0", "/dev/ttyS1", "/dev/ttyS2")
+    devices = ("/dev/ttyS0", "/dev/ttyS1", "/dev/ttyS2", "/dev/ttyS3")
 
     async def start(self, run: Run, spec: GuestSpec, listeners: Listeners) -> Guest:
         ours, theirs = zip(*(pair() for _ in ("console", *LINES)), strict=True)
@@ -45,7 +45,7 @@ class UmlEngine(Engine):
             raise
         finally:
             _close(theirs)
-        heard = (listeners.console, listeners.steps, listeners.control, listeners.output)
+        heard = [getattr(listeners, name) for name in ("console", *LINES)]
         channels = [
             await attach(Channel(on_line, listeners.end if sock is ours[0] else _nobody), sock)
             for sock, on_line in zip(ours, heard, strict=True)

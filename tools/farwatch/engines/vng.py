@@ -3,7 +3,7 @@
 
 virtme-run of virtme-ng writes QEMU's command line: machine, processor, the
 host's root by 9p. What it does not know is added: our agent in the place of
-its init, the three lines of the agent as virtio consoles, and the shares as
+its init, the lines of the agent as virtio consoles, and the shares as
 vhost-user devices, for which the guest's memory has to be shared memory. QEMU
 is then our own child, not virtme-run's, and virtme-run is asked once for any
 number of guests.
@@ -60,7 +60,7 @@ class VngEngine(Engine):
     packages = "system-packages.vng.txt"
     offers = frozenset({NETWORK, DEBUGGER})
     least_memory = 128
-    devices = ("/dev/hvc0", "/dev/hvc1", "/dev/hvc2")
+    devices = ("/dev/hvc0", "/dev/hvc1", "/dev/hvc2", "/dev/hvc3")
 
     def __init__(self, *, kvm: bool = False) -> None:
         """kvm: use it. That it is there does not mean that it works: see guests/kvm.py."""
@@ -87,10 +87,8 @@ class VngEngine(Engine):
             )
             console = await attach(Channel(listeners.console, listeners.end), ours)
             lines = [
-                await attach(Channel(on_line), await _accept(waiting[name], child))
-                for name, on_line in zip(
-                    LINES, (listeners.steps, listeners.control, listeners.output), strict=True
-                )
+                await attach(Channel(getattr(listeners, name)), await _accept(waiting[name], child))
+                for name in LINES
             ]
         except BaseException:
             ours.close()

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from farwatch.errors import FarwatchError
-from farwatch.guests.companion import TAG
-from farwatch.guests.setting import Setting
+from farwatch.guests.setting import Setting, Share
 
 GUEST_HOST_ROOT = "/mnt/host"
 """Where the agent binds the host's root: the guest's own tmpfs hide /tmp, /run and /mnt."""
@@ -40,12 +39,13 @@ def request(verb: str, fields: Sequence[str]) -> bytes:
     return " ".join([verb, *map(escape, fields)]).encode("ascii") + b"\n"
 
 
-def mount_fields(setting: Setting) -> list[str]:
-    """What a request says of the share."""
+def mount_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
+    """What a request says of the shares."""
     if setting.share != "virtiofs":
         return ["mount=tmpfs:tmpfs"]
     options = ",".join(setting.share_setting.mount_options)
-    return [f"mount=virtiofs:{TAG}", *([f"options={options}"] if options else [])]
+    mounts = [f"mount=virtiofs:{share.tag}:{share.point}" for share in shares]
+    return [*mounts, *([f"options={options}"] if options else [])]
 
 
 def pieces(line: bytes) -> Iterator[bytes]:

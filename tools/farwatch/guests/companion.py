@@ -21,12 +21,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from farwatch.errors import FarwatchError, unknown
+from farwatch.guests.setting import TAG
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run
 from farwatch.system.procfs import cpu_ticks, resident_kib, session_members, stopped, watch_count
 
-TAG = "myfs"
-"""virtiofs tag of the share."""
 _STATE_TICK = 0.001
 _QUIET_TICK = 0.01
 _HELP = 10.0
@@ -58,6 +57,7 @@ class Server:
         on_line: Callable[[bytes], None],
         options: Sequence[str] = (),
         enter: Sequence[str] = (),
+        tag: str = TAG,
     ) -> Server:
         """Serve the folder `share` at the socket `address` (Path of at most 107 bytes).
 
@@ -65,7 +65,7 @@ class Server:
         """
         listener = _listen(address)
         ours, theirs = pair()
-        command = command_line(binary, share, listener.fileno(), options)
+        command = command_line(binary, share, listener.fileno(), options, tag)
         try:
             child = await run.start(
                 f"server {binary.name}",
@@ -169,7 +169,7 @@ _GIVEN = ("--fd", "--shared-dir", "--tag")
 _USUAL = ("--sandbox=none", "--cache=never", "--xattr", "--inode-file-handles=never")
 
 
-def command_line(binary: Path, share: Path, fd: int, options: Sequence[str]) -> list[str]:
+def command_line(binary: Path, share: Path, fd: int, options: Sequence[str], tag: str = TAG) -> list[str]:
     """What any server is started with, so that it does the same for whoever starts it.
 
     Of the options that name the same thing the last one counts. Without --tag it lacks
@@ -177,7 +177,7 @@ def command_line(binary: Path, share: Path, fd: int, options: Sequence[str]) -> 
     file is not kept open, and its deletion comes at another time.
     """
     last = {_name(option): option for option in (*_USUAL, *options)}
-    return [str(binary), f"--fd={fd}", f"--shared-dir={share}", f"--tag={TAG}", *last.values()]
+    return [str(binary), f"--fd={fd}", f"--shared-dir={share}", f"--tag={tag}", *last.values()]
 
 
 def known_options(binary: Path, options: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ What the guest says, and to which test it belongs, is marks.py's to know.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,10 +16,10 @@ from pathlib import Path
 from farwatch.engines.engine import LINES, Ending, Guest, GuestSpec, Listeners, settle
 from farwatch.guests.agent import GUEST_HOST_ROOT, mount_fields, pieces, request
 from farwatch.guests.broker import Broker
-from farwatch.guests.companion import TAG, Server
+from farwatch.guests.companion import Server
 from farwatch.guests.ground import Ground
 from farwatch.guests.marks import Marks
-from farwatch.guests.setting import Setting
+from farwatch.guests.setting import Setting, Share
 from farwatch.guests.trace import Limits, Trace
 from farwatch.system import venv
 from farwatch.system.children import Run
@@ -50,16 +51,19 @@ class Session:
         number: int,
         logs: Path,
         on_sealed: Callable[[Trace], None],
-        share: Path | None = None,
+        shares: Sequence[Share] = (),
     ) -> None:
+        """shares: instead of a new, empty folder; a person's own are never removed."""
         self._run = run
         self._setting = setting
         self._short = run.short / f"g{number}"
-        self.share = share or run.folder / f"share-{number}"
-        """The shared folder, for server and actor; a person's own is never removed."""
+        self.shares = tuple(shares) or (Share(run.folder / f"share-{number}"),)
+        """Of the first one a test gets its folder."""
         self.logs = logs
         self._guest: Guest | None = None
         self._server: Server | None = None
+        """Of the first share."""
+        self._other_servers: list[Server] = []
         self._ground: Ground | None = None
         self._broker: Broker | None = None
         self._limits = Limits()
@@ -71,6 +75,11 @@ class Session:
         self._requests: deque[bytes] = deque()
         self._midway = False
         """The agent has been told a part of a request, and has yet to ask for the next one."""
+
+    @property
+    def share(self) -> Path:
+        """The shared folder, for server and actor."""
+        return self.shares[0].folder
 
     def listen(self, hear: Callable[[bytes], None]) -> None:
         """Let somebody hear the control line too (interactive use)."""
@@ -86,7 +95,7 @@ class Session:
         shares = {}
         if self._setting.share == "virtiofs":
             await self._start_ground()
-            shares[TAG] = await self._start_server()
+            shares = {share.tag: await self._start_server(share) for share in self.shares}
         self._guest = await self._setting.engine.start(self._run, self._spec(shares), self._listeners())
         self._broker = Broker(
             self._run,
@@ -138,21 +147,35 @@ class Session:
     @property
     def share_from_here(self) -> Path:
         """The shared folder as this process reaches it."""
-        return self._ground.seen(self.share) if self._ground else self.share
+        return self.seen(self.shares[0])
 
-    async def _start_server(self) -> Path:
+    def seen(self, share: Share) -> Path:
+        """A shared folder as this process reaches it."""
+        return self._ground.seen(share.folder) if self._ground else share.folder
+
+    async def _start_server(self, share: Share) -> Path:
         assert self._setting.server is not None
-        address = self._short / "server.sock"
-        self._server = await Server.start(
+        number = self.shares.index(share)
+        address = self._short / f"server{number or ''}.sock"
+        server = await Server.start(
             self._run,
             self._setting.server,
-            self.share,
+            share.folder,
             address,
             self._hear_server,
             self._setting.server_options,
             self._enter,
+            share.tag,
         )
+        if number:
+            self._other_servers.append(server)
+        else:
+            self._server = server
         return address
+
+    @property
+    def _servers(self) -> list[Server]:
+        return [*([self._server] if self._server else []), *self._other_servers]
 
     def _listeners(self) -> Listeners:
         return Listeners(
@@ -160,6 +183,7 @@ class Session:
             steps=lambda line: self._broker.hear(line) if self._broker else None,
             control=self._marks.hear_control,
             output=self._marks.hear_output,
+            errors=lambda line: self._marks.log("output", line),
             end=self._marks.gone.set,
         )
 
@@ -253,7 +277,7 @@ class Session:
         fields = [
             f"id={trace.number}",
             f"limit={round(self._limits.test * 1000)}",
-            *mount_fields(self._setting),
+            *mount_fields(self._setting, self.shares),
             f"dir=c{trace.number}",
             *(f"env={name}={value}" for name, value in variables.items()),
             *(f"arg={word}" for word in argv),
@@ -298,15 +322,11 @@ class Session:
 
     # -- by hand ---------------------------------------------------------------
 
-    def take_output(self, on_bytes: Callable[[bytes], None]) -> None:
-        """From here on the output line is handed over as it comes, unlogged."""
+    def take_output(self, on_output: Callable[[bytes], None], on_errors: Callable[[bytes], None]) -> None:
+        """From here on the lines of output and errors are handed over as they come, unlogged."""
         assert self._guest is not None
-        self._guest.output.on_bytes = on_bytes
-
-    def type(self, data: bytes) -> None:
-        """Bytes for the guest's output line, which is a terminal then."""
-        assert self._guest is not None
-        self._guest.output.write(data)
+        self._guest.output.on_bytes = on_output
+        self._guest.errors.on_bytes = on_errors
 
     def take_steps(self, on_bytes: Callable[[bytes], None]) -> None:
         """From here on what comes on the line of the steps is handed over, and answered with `answer`."""
@@ -343,8 +363,26 @@ class Session:
         return self._marks.boot_console
 
     async def gone(self) -> None:
-        """Until the guest has ended."""
+        """Until the guest has ended, and all that it said is here."""
+        assert self._guest is not None
         await self._marks.gone.wait()
+        await settle(self._guest, KILLED_LIMIT)
+
+    async def server_failed(self) -> str:
+        """Until a server has failed; how, in words."""
+        failures: asyncio.Queue[str] = asyncio.Queue()
+
+        async def watch(server: Server) -> None:
+            # When its guest goes away it ends by itself, with status 0.
+            if await server.child.process.wait() != 0 and server.died:
+                failures.put_nowait(server.child.ending())
+
+        watches = [asyncio.ensure_future(watch(server)) for server in self._servers]
+        try:
+            return await failures.get()
+        finally:
+            for waiting in watches:
+                waiting.cancel()
 
     # -- end -------------------------------------------------------------------
 
@@ -366,8 +404,8 @@ class Session:
         await self._kill_guest()
         if self._broker is not None:
             await self._broker.close()
-        if self._server is not None:
-            await self._server.stop()
+        for server in self._servers:
+            await server.stop()
         if self._ground is not None:
             await self._ground.stop()
         self._marks.close()
@@ -399,7 +437,7 @@ async def booted(
     limit: float,
     *,
     number: int = 1,
-    share: Path | None = None,
+    shares: Sequence[Share] = (),
     before: Callable[[Session], None] | None = None,
 ) -> AsyncIterator[Session]:
     """A guest that is up, for something else than a column's tests; nothing of it is left, whatever happens.
@@ -407,7 +445,7 @@ async def booted(
     limit:  seconds for the boot; BootFailure when it takes longer, or fails
     before: is told of the session before the guest starts
     """
-    session = Session(run, setting, number, logs, _ignored, share=share)
+    session = Session(run, setting, number, logs, _ignored, shares)
     try:
         if before is not None:
             before(session)

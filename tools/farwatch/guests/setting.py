@@ -9,6 +9,20 @@ from pathlib import Path
 from farwatch.engines.engine import Engine
 from farwatch.model import DEFAULT_SHARE, ShareKind, ShareSetting
 
+TAG = "myfs"
+"""virtiofs tag of the share."""
+MOUNT_POINT = "/mnt/share"
+"""Of the share, in the guest (MOUNT_POINT of kernel-tests/guest/order.h)."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A folder of the host in a guest."""
+
+    folder: Path
+    tag: str = TAG
+    point: str = MOUNT_POINT
+
 
 @dataclass(frozen=True)
 class Setting:

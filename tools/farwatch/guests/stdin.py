@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The host's side of kernel-tests/guest/input.c: our standard input, for a program in a guest."""
+"""The host's side of kernel-tests/guest/streams.c: our standard input, for a program in a guest."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import os
 import sys
 from collections.abc import Callable
 
-from farwatch.guests.agent import escape
+PIECE = 3800
+"""Bytes: with their number in front of them they still fit on the line (PIECE_MAX of streams.c)."""
 
-PIECE = 1024
-"""Bytes: three times as many, which they may become on the line, still fit there (steps.h)."""
+
+def answer(piece: bytes) -> bytes:
+    """A piece as the guest wants it; an empty one: that was all."""
+    return b"%d\n" % len(piece) + piece
 
 
 class StandardInput:
@@ -20,9 +23,9 @@ class StandardInput:
     Nothing is read ahead: what the guest does not ask for is left to whoever reads it next.
     """
 
-    def __init__(self, fd: int, answer: Callable[[bytes], None]) -> None:
+    def __init__(self, fd: int, send: Callable[[bytes], None]) -> None:
         self._fd = fd
-        self._answer = answer
+        self._send = send
         self._loop = asyncio.get_running_loop()
 
     def hear(self, data: bytes) -> None:
@@ -44,7 +47,7 @@ class StandardInput:
             print(f"farwatch: cannot read standard input: {error.strerror}", file=sys.stderr)
             piece = b""
         self.close()
-        self._answer(escape(piece).encode() + b"\n")
+        self._send(answer(piece))
 
     def close(self) -> None:
         """Read no more."""

@@ -64,7 +64,7 @@ def test_the_agent_is_init_and_the_host_root(spec: GuestSpec) -> None:
     assert kernel.index("console=ttyS0") < kernel.index("farwatch.steps=/dev/hvc0")
     assert "root=/dev/root" in kernel and "rootfstype=9p" in kernel
     assert [value for value in after(words, "-device") if value.startswith("virtconsole")] == [
-        f"virtconsole,bus=farwatch.0,chardev={name}" for name in ("steps", "control", "output")
+        f"virtconsole,bus=farwatch.0,chardev={name}" for name in ("steps", "control", "output", "errors")
     ]
 
 
@@ -128,7 +128,7 @@ def test_a_qemu_that_ends_at_once_leaves_no_one_waiting(spec: GuestSpec, home: H
 
     async def work(run: Run) -> str:
         ended = asyncio.Event()
-        listeners = Listeners(heard.append, ignore, ignore, ignore, ended.set)
+        listeners = Listeners(heard.append, ignore, ignore, ignore, ignore, ended.set)
         guest = await VngEngine().start(run, spec, listeners)
         await asyncio.wait_for(guest.wait(), LIMIT)
         guest.close()

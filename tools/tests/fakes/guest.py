@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A stand-in for a kernel with its agent: speaks the agent's protocol and misbehaves on demand.
 
-Called as: fakes/guest.py BEHAVIOUR STEPS_FD CONTROL_FD OUTPUT_FD; stdout is the console.
+Called as: fakes/guest.py BEHAVIOUR STEPS_FD CONTROL_FD OUTPUT_FD ERRORS_FD; stdout is the console.
 The "program" of a run request is a word that says what the test does.
 """
 
@@ -11,7 +11,9 @@ import os
 import sys
 import time
 
-STEPS, CONTROL, OUTPUT = (int(word) for word in sys.argv[2:5])
+STEPS, CONTROL, OUTPUT, ERRORS = (int(word) for word in sys.argv[2:6])
+PRINTED = {OUTPUT: 0, ERRORS: 0}
+"""Bytes of a program by hand."""
 BEHAVIOUR = sys.argv[1]
 
 
@@ -45,6 +47,26 @@ def ask(line: str) -> str:
     return answer.decode().strip()
 
 
+def show(fd: int, data: bytes) -> None:
+    """A program by hand prints."""
+    PRINTED[fd] += len(data)
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def read_piece() -> bytes:
+    """Ask for a piece of standard input."""
+    say(STEPS, "input")
+    answer = b""
+    while b"\n" not in answer:
+        answer += os.read(STEPS, 1)
+    left = int(answer)
+    piece = b""
+    while len(piece) < left:
+        piece += os.read(STEPS, left - len(piece))
+    return piece
+
+
 def test(number: str, words: list[str]) -> str:
     """Play one test; returns how it ended."""
     kind, name = words[0].rsplit("/", 1)[-1], words[2]
@@ -70,12 +92,16 @@ def test(number: str, words: list[str]) -> str:
         console("BUG: KASAN: slab-use-after-free in made_up+0x1/0x2")
         return "exit 0"
     if kind == "copy":
-        while answer := unescape(ask("input")):
-            os.write(OUTPUT, answer.encode("latin-1"))
+        while piece := read_piece():
+            show(OUTPUT, piece)
         return "exit 0"
     if kind == "print":
-        os.write(OUTPUT, words[3].encode())
+        show(OUTPUT, words[3].encode())
         return "exit 3"
+    if kind == "complain":
+        show(OUTPUT, b"said")
+        show(ERRORS, b"complained")
+        return "exit 1"
     if kind == "missing":
         return "setup 2 exec%20no%20such"
     if kind == "ask":
@@ -117,7 +143,7 @@ def serve(line: str) -> None:
             wait_for_ever()
         say(CONTROL, "bye")
         sys.exit(0)
-    if verb == "winsize":
+    if verb in ("winsize", "take"):
         return
     if verb == "dump":
         say(CONTROL, "dump done")
@@ -130,7 +156,10 @@ def serve(line: str) -> None:
     console(f"farwatch: begin {number}")
     say(CONTROL, f"begin {number}")
     ended = test(number, [value for key, value in pairs if key == "arg"])
-    say(OUTPUT, f"farwatch: end {number}")
+    if ["pipes", "1"] in pairs:
+        say(CONTROL, f"printed {number} {PRINTED[OUTPUT]} {PRINTED[ERRORS]}")
+    else:
+        say(OUTPUT, f"farwatch: end {number}")
     console(f"farwatch: end {number}")
     say(CONTROL, f"end {number} {ended}")
 

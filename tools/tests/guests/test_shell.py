@@ -13,7 +13,7 @@ import pytest
 from farwatch.errors import FarwatchError
 from farwatch.guests.run import run_guests
 from farwatch.guests.setting import Setting
-from farwatch.guests.shell import converse
+from farwatch.guests.shell import Wanted, converse
 from farwatch.system.home import Home
 from tests.fakes.engine import FakeEngine
 
@@ -22,7 +22,7 @@ def run_command(home: Home, command: Sequence[str]) -> int:
     setting = Setting(
         FakeEngine("normal"), Path("/none"), Path("/bin/true"), Path("/bin/false"), "tmpfs", None
     )
-    return run_guests(home, lambda run: converse(run, setting, None, command, home.logs / "boot"))
+    return run_guests(home, lambda run: converse(run, setting, Wanted(command), home.logs / "boot"))
 
 
 @pytest.fixture(autouse=True)
@@ -36,17 +36,17 @@ EVERY_BYTE = bytes(range(256)) * 40 + b"farwatch: end 1\nfarwatch: end"
 
 
 def test_a_file_as_standard_input(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     (tmp_path / "file").write_bytes(EVERY_BYTE)
     with (tmp_path / "file").open() as file:
         monkeypatch.setattr(sys, "stdin", file)
         assert run_command(home, ["copy", "-r", "x"]) == 0
-    assert capsysbinary.readouterr().out == EVERY_BYTE
+    assert capfdbinary.readouterr().out == EVERY_BYTE
 
 
 def test_a_pipe_as_standard_input(
-    home: Home, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+    home: Home, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     ours, theirs = os.pipe()
     os.write(theirs, EVERY_BYTE)
@@ -54,7 +54,7 @@ def test_a_pipe_as_standard_input(
     with os.fdopen(ours) as file:
         monkeypatch.setattr(sys, "stdin", file)
         assert run_command(home, ["copy", "-r", "x"]) == 0
-    assert capsysbinary.readouterr().out == EVERY_BYTE
+    assert capfdbinary.readouterr().out == EVERY_BYTE
 
 
 def test_input_that_nobody_asks_for_is_not_taken(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,18 +68,18 @@ def test_input_that_nobody_asks_for_is_not_taken(home: Home, monkeypatch: pytest
 
 
 def test_input_that_cannot_be_read_ends_and_is_said(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with os.fdopen(os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT), "w") as file:
         monkeypatch.setattr(sys, "stdin", file)
         assert run_command(home, ["copy", "-r", "x"]) == 0
-    assert "cannot read standard input: Bad file descriptor" in capsys.readouterr().err
+    assert "cannot read standard input: Bad file descriptor" in capfd.readouterr().err
 
 
-def test_a_command_of_any_length(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_of_any_length(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
     words = [f"word {number} {'%' * 500}" for number in range(100)]
     assert run_command(home, ["print", "-r", "x", "arrived", *words]) == 3
-    assert capsys.readouterr().out == "arrived"
+    assert capfd.readouterr().out == "arrived"
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_a_command_that_is_too_long(home: Home, words: list[str], says: str) -> 
         run_command(home, ["print", "-r", "x", *words])
 
 
-def test_a_program_that_is_not_there(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_is_not_there(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_command(home, ["missing", "-r", "x"]) == 127
-    assert capsys.readouterr().err == "farwatch: no such program in the guest: no such\n"
+    assert capfd.readouterr().err == "farwatch: no such program in the guest: no such\n"
 
 
 def test_what_else_the_guest_says_against_a_command_is_said_in_words(home: Home) -> None:
@@ -115,3 +115,8 @@ def test_nobody_who_reads_what_it_prints(home: Home, monkeypatch: pytest.MonkeyP
             run_command(home, ["output-flood", "-r", "x"])
         with Path(os.devnull).open("w") as null:
             os.dup2(null.fileno(), theirs)  # for what is flushed when it is closed
+
+
+def test_standard_error_is_apart(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_command(home, ["complain", "-r", "x"]) == 1
+    assert tuple(capfd.readouterr()) == ("said", "complained")

@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import re
+import select
 import signal
+import struct
 import subprocess
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -29,7 +36,7 @@ def boot(*words: str | Path, data: bytes = b"") -> subprocess.CompletedProcess[b
 
 def test_standard_input_reaches_the_command_and_ends() -> None:
     done = boot("--", "cat", data=b"hello")
-    assert (done.returncode, done.stdout) == (0, b"hello"), done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"hello", b"")
 
 
 def test_a_megabyte_of_any_bytes_comes_back_as_it_was() -> None:
@@ -104,6 +111,172 @@ def test_a_command_that_is_longer_than_a_line() -> None:
     assert done.stdout.decode().split() == words, done.stderr
 
 
+ALL_AT_ONCE = """
+test -t 0 || test -t 1 || test -t 2 || echo no terminal
+cat <(echo by descriptor)
+echo by name > /dev/stdout; echo by name >&2; echo by name > /dev/stderr
+cat /dev/stdin
+echo variables: $NAMED $HERE ${EMPTY-unset}
+pwd; cat /mnt/share/one /mnt/share2/two /srv/../mnt/deep/down/three; touch made
+grep -c virtiofs /proc/mounts
+echo the last words > >(sleep 0.1; cat)
+kill -TERM $$
+"""
+
+
+def test_a_shell_has_what_a_shell_has_elsewhere(tmp_path: Path) -> None:
+    """Streams apart, their names in /dev, variables, several shares, and how it ended: one guest for all."""
+    shares = []
+    for name, rest in (("one", ""), ("two", ""), ("three", ":deep:/mnt/deep/down")):
+        (tmp_path / f"{name}:folder").mkdir()
+        (tmp_path / f"{name}:folder" / name).write_text(f"in {name}\n")
+        shares += ["--share", f"{tmp_path}/{name}:folder{rest}"]
+    variables = ["--env", "NAMED=a = b", "--env", "HERE", "--env", "EMPTY="]
+    done = subprocess.run(
+        command("boot", "baseline", *shares, *variables, "--", "bash", "-c", ALL_AT_ONCE),
+        input=b"from a pipe\n",
+        capture_output=True,
+        check=False,
+        timeout=LONG_ENOUGH,
+        env=environment(HERE="as here"),
+    )
+    assert done.stdout.decode().splitlines() == [
+        *("no terminal", "by descriptor", "by name", "from a pipe", "variables: a = b as here"),
+        *("/mnt/share", "in one", "in two", "in three", "3", "the last words"),
+    ]
+    assert done.stderr.decode() == "by name\nby name\n"
+    assert done.returncode == 128 + signal.SIGTERM
+    assert (tmp_path / "one:folder" / "made").exists()
+
+
+def test_standard_error_in_the_same_place_keeps_its_order() -> None:
+    script = "for n in $(seq 200); do echo $n; echo $n >&2; done"
+    done = subprocess.run(
+        command("boot", "baseline", "--", "sh", "-c", script),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=True,
+        timeout=LONG_ENOUGH,
+        env=environment(),
+    )
+    assert done.stdout.split() == [b"%d" % (number // 2) for number in range(2, 402)]
+
+
+def test_who_reads_slowly_gets_the_end_too() -> None:
+    with subprocess.Popen(
+        command("boot", "baseline", "--", "sh", "-c", "seq 100000; echo complaint >&2"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"1\n"
+        time.sleep(3)  # longer than anything in the guest waits for its host
+        assert process.stdout.read().endswith(b"\n100000\n")
+        assert process.stderr.read() == b"complaint\n"
+    assert process.returncode == 0
+
+
+def test_a_share_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = farwatch("boot", "baseline", "--share", f"{tmp_path}/file", "--", "true")
+    assert done.returncode == 2 and "it is a file\n  next: its folder" in done.stderr
+    done = farwatch("boot", "baseline", "--share", f"{tmp_path}:tag:/no/such/place", "--", "true")
+    assert done.returncode == 2 and "cannot have a mount point /no/such/place" in done.stderr
+    done = farwatch("boot", "reference", "--share", tmp_path, "--", "true")
+    assert done.returncode == 2 and "--share: reference has no server" in done.stderr
+
+
+def test_a_panic_is_named() -> None:
+    done = farwatch("boot", "baseline", "--", "sh", "-c", "echo before; echo c > /proc/sysrq-trigger")
+    assert (done.returncode, done.stdout) == (2, "before\n")
+    assert done.stderr.splitlines()[-3:-1] == [
+        "farwatch: the guest ended before the command did",
+        "  Kernel panic - not syncing: sysrq triggered crash",
+    ]
+
+
+class Person:
+    """Somebody at a terminal, whose shell runs farwatch and tells then how that left the terminal."""
+
+    SCRIPT = '"$@"; echo status $?; stty -a | grep -o -e -icanon -e " icanon"'
+
+    def __init__(self, *words: str) -> None:
+        self.seen = b""
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+            line = ["bash", "-c", self.SCRIPT, "bash", *command("boot", "baseline", *words)]
+            os.execvpe("bash", line, environment())
+
+    def sees(self, text: bytes, limit: float = 20.0) -> None:
+        """Until a text comes, behind what was seen before."""
+        until = time.monotonic() + limit
+        place = len(self.seen)
+        while text not in self.seen[place:]:
+            left = until - time.monotonic()
+            assert left > 0 and select.select([self._fd], [], [], left)[0], (text, self.seen[place:])
+            self.seen += os.read(self._fd, 4096)
+
+    def types(self, keys: bytes) -> None:
+        while keys:
+            keys = keys[os.write(self._fd, keys[:1000]) :]
+
+    def resizes(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def leaves(self, status: int) -> None:
+        """Wait for the end; the terminal is as it was."""
+        self.sees(b" icanon")
+        found = re.search(rb"status (\d+)\r\n icanon", self.seen)
+        assert found is not None and int(found[1]) == status, self.seen
+        os.waitpid(self.pid, 0)
+        os.close(self._fd)
+
+
+def test_a_terminal_as_with_ssh() -> None:
+    """Its size, more keys at once than a line holds, Ctrl-C, Ctrl-Z and Ctrl-D, and what is left of it."""
+    person = Person("--", "bash", "--norc", "--noediting", "-i")
+    person.sees(b"# ")
+    person.types(b"stty size; tty\r")
+    person.sees(b"33 99\r\n/dev/pts/")
+    person.resizes(44, 55)
+    person.types(b"until stty size | grep 44; do :; done\r")
+    person.sees(b"44 55")
+    person.types(b"echo count; cat | wc -c\r")
+    person.sees(b"\ncount")
+    person.types((b"x" * 199 + b"\r") * 60 + b"\x04")
+    person.sees(b"12000\r\n")
+    person.types(b"sh -c 'echo runs; exec sleep 1000'\r")
+    person.sees(b"\nruns")
+    person.types(b"\x1a")
+    person.sees(b"Stopped")
+    person.types(b"kill -9 %1; wait; sh -c 'echo again; exec sleep 1000'\r")
+    person.sees(b"\nagain")
+    person.types(b"\x03")
+    person.sees(b"# ")
+    person.types(b"(exit 7)\r\x04")
+    person.leaves(7)
+
+
+def test_a_way_out_of_a_guest_that_hangs() -> None:
+    person = Person("--", "sh", "-c", "trap '' INT; echo ready; sleep 1000")
+    person.sees(b"ready")
+    person.types(b"\x03\r~.")
+    person.leaves(128 + signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_the_terminal_as_it_was(number: signal.Signals) -> None:
+    person = Person("--", "sh", "-c", "stty size; sleep 1000")
+    person.sees(b"33 99")
+    (child,) = Path(f"/proc/{person.pid}/task/{person.pid}/children").read_text().split()
+    os.kill(int(child), number)
+    person.leaves(128 + signal.SIGINT)
+
+
 def test_memory_of_the_guest() -> None:
     done = farwatch("boot", "baseline", "--memory", "96", "--", "grep", "MemTotal", "/proc/meminfo")
     assert 64 << 10 < int(done.stdout.split()[1]) < 96 << 10, done.stderr
@@ -114,7 +287,7 @@ def test_options_of_the_server() -> None:
     words = ["--", "sh", "-c", "touch file; echo $?"]
     assert farwatch("boot", "baseline", *words).stdout == "0\n"
     refused = farwatch("boot", "baseline", "--server-option", "--readonly", *words)
-    assert "Read-only file system" in refused.stdout and refused.stdout.endswith("1\n")
+    assert "Read-only file system" in refused.stderr and refused.stdout == "1\n"
     wrong = farwatch("boot", "baseline", "--server-option", "--cache=sometimes", *words)
     assert wrong.returncode == 2 and "invalid value 'sometimes' for '--cache" in wrong.stderr
     unknown = farwatch("boot", "baseline", "--server-option=--no-such-thing", *words)

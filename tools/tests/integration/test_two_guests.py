@@ -16,6 +16,7 @@ from farwatch.guests.agent import GUEST_HOST_ROOT
 from farwatch.guests.logs import LogSet
 from farwatch.guests.run import run_guests
 from farwatch.guests.session import Session
+from farwatch.guests.setting import Share
 from farwatch.guests.trace import Trace
 from farwatch.system.children import Run
 from tests.integration.forged_stage import setting_of
@@ -57,7 +58,8 @@ async def both(run: Run, folder: Path, program: Path, between: Between = nothing
     setting = setting_of("v2")
     share = run.folder / "share"
     sessions = [
-        Session(run, setting, number, folder / f"g{number}", lambda _trace: None, share) for number in (1, 2)
+        Session(run, setting, number, folder / f"g{number}", lambda _trace: None, [Share(share)])
+        for number in (1, 2)
     ]
     traces = [
         Trace("pair", number, LogSet(folder / f"t{number}", run.clock))

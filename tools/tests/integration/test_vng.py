@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import socket
@@ -39,6 +40,23 @@ def test_a_guest_of_the_second_engine_sees_the_share() -> None:
     done = farwatch("test", "baseline", "--engine", "vng", "-k", f"{BOTH_SIDES} and attrib")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "pass" in done.stdout and "fail known" in done.stdout
+
+
+def test_a_command_in_a_guest_of_the_second_engine() -> None:
+    """Its lines are QEMU's, which drops what nobody reads."""
+    need_engine("vng")
+    data = os.urandom(100_000)
+    script = "cat; echo complaint >&2; test -t 1 || exit 3"
+    done = subprocess.run(
+        command("boot", "baseline", "--engine", "vng", "--", "sh", "-c", script),
+        input=data,
+        capture_output=True,
+        check=False,
+        timeout=LONG_ENOUGH,
+        env=environment(),
+    )
+    assert (done.returncode, done.stdout == data) == (3, True), done.stderr
+    assert done.stderr.endswith(b"complaint\n")
 
 
 @pytest.mark.nightly
