@@ -129,14 +129,24 @@ def size_of(path: Path) -> int:
 
 
 def _statuses(path: Path) -> Iterator[os.stat_result]:
-    """lstat of all that is there; what vanishes meanwhile is left out."""
+    """lstat of all that is there, a million files perhaps; what vanishes meanwhile is left out."""
     try:
         yield path.lstat()
-        entries = list(os.scandir(path)) if path.is_dir() and not path.is_symlink() else []
     except OSError:
         return
-    for entry in entries:
-        yield from _statuses(Path(entry.path))
+    folders = [os.fspath(path)] if path.is_dir() and not path.is_symlink() else []
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                yield entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+            except OSError:
+                continue
 
 
 # What goes
