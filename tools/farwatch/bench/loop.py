@@ -45,6 +45,19 @@ class Measure:
     before: Callable[[], None] = lambda: None
 
 
+def bench_loop_quick(app: App, runs: int) -> None:
+    """What a person waits for most often, with engine uml; nothing that takes minutes once it is built."""
+    launcher, _, one_test, *_ = _day(app)
+    with _edited_checkout(app) as touch:
+        touch()
+        _warm_up(app, ((*ONE, "--engine", "uml"),))
+        _print_head(runs)
+        _measure((launcher, one_test), runs)
+        _print_edit()
+        _measure((_edit_loop(app, "uml", touch),), runs)
+    print(f"on {machine_name()}")
+
+
 def bench_loop(app: App, runs: int) -> None:
     """Measure each `runs` times and print a line for it as soon as it is known."""
     trouble = _missing(app)
@@ -53,12 +66,13 @@ def bench_loop(app: App, runs: int) -> None:
     cold = ColdKernels(app, ColdBuilds(app.home.root / "cold-builds.json", machine))
     with ExitStack() as stack:
         touch = stack.enter_context(_edited_checkout(app))
-        _warm_up(app, touch, engines)
+        touch()
+        _warm_up(app, (("verify",), *((*ONE, "--engine", engine) for engine in engines)))
         plain = None if trouble else stack.enter_context(_plain(app))
         from_nothing = [cold.ours(engine) for engine in engines] + ([cold.plain(plain)] if plain else [])
-        print(f"{'seconds (median of ' + str(runs) + ')':<60} {'min':>7} {'median':>7} {'max':>7}")
+        _print_head(runs)
         _measure(_day(app), runs)
-        print(f"edit one line of {EDITED}, build, boot, one test:")
+        _print_edit()
         _measure((_edit_loop(app, engine, touch) for engine in engines), runs)
         if plain:
             edit = stack.enter_context(edited(plain.tree))
@@ -69,6 +83,14 @@ def bench_loop(app: App, runs: int) -> None:
     print(f"on {machine}")
     if trouble:
         print(f"left out: engine {EMULATED} and plain virtme-ng: {trouble}")
+
+
+def _print_head(runs: int) -> None:
+    print(f"{'seconds (median of ' + str(runs) + ')':<60} {'min':>7} {'median':>7} {'max':>7}")
+
+
+def _print_edit() -> None:
+    print(f"edit one line of {EDITED}, build, boot, one test:")
 
 
 def _missing(app: App) -> str:
@@ -121,11 +143,10 @@ def _farwatch(app: App, words: Sequence[str]) -> None:
     _refuse_failure(words, done.returncode, done.stderr)
 
 
-def _warm_up(app: App, touch: Callable[[], None], engines: Sequence[str]) -> None:
+def _warm_up(app: App, commands: Iterable[Sequence[str]]) -> None:
     """Build whatever is not built yet, in the open: it can take minutes, and is not what is measured."""
     print("building what is not built yet", file=sys.stderr)
-    touch()
-    for words in (("verify",), *((*ONE, "--engine", engine) for engine in engines)):
+    for words in commands:
         done = subprocess.run([str(app.root / "farwatch"), *words], stdout=subprocess.DEVNULL, check=False)
         _refuse_failure(words, done.returncode)
 

@@ -20,9 +20,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser, many=True)
     common.add_setting(parser)
     parser.add_argument(
-        "-n", "--runs", type=int, default=3, metavar="N", help="loop: runs of each (default: %(default)s)"
+        "-n", "--runs", type=int, metavar="N", help="loop: runs of each (default: 3; with --quick: 1)"
     )
-    parser.add_argument("--quick", action="store_true", help="events: small numbers, to see that it works")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="to see that it works: small numbers of events; of the loop the edit, and what takes seconds, "
+        "with engine uml alone",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="events: write the figures as JSON too")
 
 
@@ -48,14 +53,18 @@ def run(args: argparse.Namespace, app: App) -> int:
 
 
 def _loop(args: argparse.Namespace, app: App) -> int:
-    from farwatch.bench.loop import bench_loop
+    from farwatch.bench.loop import bench_loop, bench_loop_quick
 
     if args.revisions:
         raise FarwatchError("bench loop takes no revision", cause="it measures the baseline's loop")
     if (args.base, args.base_version, args.engine, args.flavor) != (None, "pinned", "uml", "plain"):
         cause = "it compares all engines, each with its plain kernel of the baseline's own base"
         raise FarwatchError("bench loop takes no setting", cause=cause)
-    if args.runs < 1:
-        raise FarwatchError(f"--runs {args.runs} is too few", hint="--runs 3")
-    bench_loop(app, args.runs)
+    runs = args.runs if args.runs is not None else 1 if args.quick else 3
+    if runs < 1:
+        raise FarwatchError(f"--runs {runs} is too few", hint="--runs 3")
+    if args.quick:
+        bench_loop_quick(app, runs)
+    else:
+        bench_loop(app, runs)
     return 0
