@@ -3,21 +3,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import re
-import select
 import signal
-import struct
 import subprocess
-import termios
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.integration.commands import LONG_ENOUGH, command, environment, farwatch
+from tests.integration.person import Person
 
 pytestmark = pytest.mark.integration
 
@@ -198,47 +193,14 @@ def test_a_panic_is_named() -> None:
     ]
 
 
-class Person:
-    """Somebody at a terminal, whose shell runs farwatch and tells then how that left the terminal."""
-
-    SCRIPT = '"$@"; echo status $?; stty -a | grep -o -e -icanon -e " icanon"'
-
-    def __init__(self, *words: str) -> None:
-        self.seen = b""
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
-            line = ["bash", "-c", self.SCRIPT, "bash", *command("boot", "baseline", *words)]
-            os.execvpe("bash", line, environment())
-
-    def sees(self, text: bytes, limit: float = 20.0) -> None:
-        """Until a text comes, behind what was seen before."""
-        until = time.monotonic() + limit
-        place = len(self.seen)
-        while text not in self.seen[place:]:
-            left = until - time.monotonic()
-            assert left > 0 and select.select([self._fd], [], [], left)[0], (text, self.seen[place:])
-            self.seen += os.read(self._fd, 4096)
-
-    def types(self, keys: bytes) -> None:
-        while keys:
-            keys = keys[os.write(self._fd, keys[:1000]) :]
-
-    def resizes(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def leaves(self, status: int) -> None:
-        """Wait for the end; the terminal is as it was."""
-        self.sees(b" icanon")
-        found = re.search(rb"status (\d+)\r\n icanon", self.seen)
-        assert found is not None and int(found[1]) == status, self.seen
-        os.waitpid(self.pid, 0)
-        os.close(self._fd)
+def person_at(*words: str) -> Person:
+    """Somebody who types `farwatch boot baseline WORDS`."""
+    return Person(command("boot", "baseline", *words), environment())
 
 
 def test_a_terminal_as_with_ssh() -> None:
     """Its size, more keys at once than a line holds, Ctrl-C, Ctrl-Z and Ctrl-D, and what is left of it."""
-    person = Person("--", "bash", "--norc", "--noediting", "-i")
+    person = person_at("--", "bash", "--norc", "--noediting", "-i")
     person.sees(b"# ")
     person.types(b"stty size; tty\r")
     person.sees(b"33 99\r\n/dev/pts/")
@@ -262,7 +224,7 @@ def test_a_terminal_as_with_ssh() -> None:
 
 
 def test_a_way_out_of_a_guest_that_hangs() -> None:
-    person = Person("--", "sh", "-c", "trap '' INT; echo ready; sleep 1000")
+    person = person_at("--", "sh", "-c", "trap '' INT; echo ready; sleep 1000")
     person.sees(b"ready")
     person.types(b"\x03\r~.")
     person.leaves(128 + signal.SIGINT)
@@ -270,7 +232,7 @@ def test_a_way_out_of_a_guest_that_hangs() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_leaves_the_terminal_as_it_was(number: signal.Signals) -> None:
-    person = Person("--", "sh", "-c", "stty size; sleep 1000")
+    person = person_at("--", "sh", "-c", "stty size; sleep 1000")
     person.sees(b"33 99")
     (child,) = Path(f"/proc/{person.pid}/task/{person.pid}/children").read_text().split()
     os.kill(int(child), number)
