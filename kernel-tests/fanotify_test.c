@@ -957,4 +957,40 @@ TEST_F(both, modify)
 	NOTHING_MORE();
 }
 
+/* A group without privileges, and one that may look at d/secret. */
+FIXTURE(user)
+{
+	struct act act;
+	struct events ev;
+	struct another another;
+	int secret;
+};
+
+#define FIXTURE_NAME user
+#include "fixture.h"
+
+FIXTURE_SETUP(user)
+{
+	SET_THE_STAGE();
+	HERE("mkdir", "d", "777");
+	HERE("mkdir", "d/secret", "700");
+	OPEN_FANOTIFY(&self->ev, FAN_REPORT_DFID_NAME);
+	self->secret = MARK("d/secret", FAN_CREATE);
+}
+
+/*
+ * Rule: a group without CAP_SYS_ADMIN is told what happens in a directory that
+ * its user may read. It can neither mark another one nor is it told of that.
+ * Source: fanotify_init(2), "unprivileged"; fanotify_mark(2), EACCES.
+ */
+TEST_F(user, sees_what_it_may_read)
+{
+	ANOTHER_WATCHES(&self->another, true, "d", "d/secret");
+	ACT("create", "d/secret/hidden", "644");
+	ACT("create", "d/new", "644");
+	ANOTHER_SAW(&self->another, "new");
+	SEE(EV(self->secret, FAN_CREATE, "hidden"));
+	NOTHING_MORE();
+}
+
 TEST_HARNESS_MAIN

@@ -607,4 +607,54 @@ TEST_F(groups, of_two_users)
 	NOTHING_MORE();
 }
 
+/* A watcher without privileges, and one who may look at d/secret. */
+FIXTURE(user)
+{
+	struct act act;
+	struct events ev;
+	struct another another;
+	int secret;
+};
+
+#define FIXTURE_NAME user
+#include "fixture.h"
+
+FIXTURE_SETUP(user)
+{
+	SET_THE_STAGE();
+	HERE("mkdir", "d", "777");
+	HERE("mkdir", "d/secret", "700");
+	OPEN_INOTIFY(&self->ev);
+	self->secret = WATCH("d/secret", IN_CREATE);
+}
+
+/*
+ * Rule: a user without privileges is told what happens in a directory that it
+ * may read. It can neither watch another one nor is it told of that.
+ * Source: inotify_add_watch(2), EACCES.
+ */
+TEST_F(user, sees_what_it_may_read)
+{
+	ANOTHER_WATCHES(&self->another, false, "d", "d/secret");
+	ACT("create", "d/secret/hidden", "644");
+	ACT("create", "d/new", "644");
+	ANOTHER_SAW(&self->another, "new");
+	SEE(EV(self->secret, IN_CREATE, "hidden"));
+	NOTHING_MORE();
+}
+
+/*
+ * Rule: who could read a directory when it began to watch is told what happens
+ * there afterwards: the watch is of the object.
+ * Source: inotify_add_watch(2): permission is a matter of adding.
+ */
+TEST_F(user, goes_on_when_permission_is_taken)
+{
+	ANOTHER_WATCHES(&self->another, false, "d", "d/secret");
+	ACT("chmod", "d", "700");
+	ACT("create", "d/new", "644");
+	ANOTHER_SAW(&self->another, "new");
+	NOTHING_MORE();
+}
+
 TEST_HARNESS_MAIN

@@ -28,6 +28,7 @@
 #include "kselftest_harness.h"
 
 #include "act.h"
+#include "another.h"
 #include "events.h"
 
 /* A problem is the only line that a failed test prints about itself. */
@@ -141,5 +142,14 @@
 	ASSERT_FINE(events_expect_sentinel(ev, self->act.sentinels));	\
 } while (0)
 #define NOTHING_MORE()	NOTHING_MORE_IN(&self->ev)
+
+/* A watcher without privileges, of a directory, which may not watch another. */
+#define ANOTHER_WATCHES(another, fanotify, path, forbidden) do {	\
+	if (geteuid())							\
+		SKIP(return, "only root may become another user");	\
+	ASSERT_FINE(another_watches(another, fanotify, path, forbidden));	\
+} while (0)
+#define ANOTHER_SAW(another, name)					\
+	ASSERT_FINE(another_saw(another, name))
 
 #endif /* TWO_SIDED_H */

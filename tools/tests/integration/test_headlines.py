@@ -236,6 +236,36 @@ def test_prune_that_only_shows(checkout: Checkout) -> None:
     assert re.search(r"(?m)^\S+ \S+ would be free$", said)
 
 
+AS_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+"""A process that is user 1000, and has no privilege, with the files of ours as its own."""
+
+
+def test_an_ordinary_user_boots_and_tests(checkout: Checkout, tmp_path: Path) -> None:
+    if subprocess.run([*AS_USER, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no user namespaces here")
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*AS_USER, str(checkout.root / "farwatch"), *map(str, words)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONG_ENOUGH,
+            cwd=checkout.root,
+            env=checkout.environment(own_home=False),
+            stdin=subprocess.DEVNULL,
+        )
+
+    (tmp_path / "mine").write_text("as it was")
+    script = "stat -c %u mine && cat mine && echo new > made && chmod 600 made && mkdir d && mv made d"
+    done = run("boot", "baseline", "--share", tmp_path, "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout) == (0, "1000\nas it was"), done.stderr
+    assert (tmp_path / "d/made").read_text() == "new\n"
+    tested = run("test", FLAGSHIP, "--patches", "--fresh", "-k", "user and sees_what_it_may_read")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert tested.stdout.rstrip().endswith(f"{FLAGSHIP}:  4 pass; all as expected")
+
+
 def test_list_and_doctor(checkout: Checkout) -> None:
     said = checkout.says("list")
     assert re.search(rf"(?m)^ +{FLAGSHIP} .*\(linux 7.3 \+ {patches()['linux']} patches", said)
