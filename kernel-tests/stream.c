@@ -584,6 +584,10 @@ static bool find_wanted(struct comparison *c, struct order *order,
 		kind->at = *place;
 	else if (event->mask & BOTH_ENDS && order->hidden)
 		order->hidden--;
+	/* Once more, as often as there, but told behind all that is known. */
+	else if (event->mask & IN_MOVE && kind->at != NONE &&
+		 kind->came <= kind->wanted)
+		return true;
 	else
 		return closes(c, event);
 	return true;

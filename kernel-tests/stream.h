@@ -12,8 +12,8 @@
  *		of them, each kind once and in the order of the protocol (CREATE
  *		OPEN ACCESS MODIFY ATTRIB CLOSE_NOWRITE CLOSE_WRITE MOVE_SELF
  *		DELETE); a rename joins with the same rename
- *  closed	where that hid what is true now, a CREATE or DELETE, or a
- *		MOVED_TO without its other half, behind it tells so
+ *  closed	where that hid what is true now, a CREATE or DELETE, the same
+ *		rename, or a MOVED_TO without its other half, behind it tells so
  *  exchanged	the last that is heard of one of two names is that it has gone,
  *		though it is there: where it was told more often than comes, it
  *		may come as it is

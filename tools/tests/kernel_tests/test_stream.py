@@ -97,6 +97,10 @@ ALLOWED = [
     ),
     # the halves of a move
     ("FROM f 1, TO g 1@1, FROM h 2", "FROM f 7, FROM h 8, TO g 7@1"),
+    (
+        "FROM f 1, TO g 1, FROM g 2, TO f 2, FROM f 3, TO g 3, CREATE x",
+        "FROM f 1, TO g 1, FROM g 2, TO f 2, CREATE x, FROM f 3, TO g 3",
+    ),
     # two names that are exchanged: the one of which it is told last that it has gone is there
     (
         ", ".join(f"FROM f {n}, TO g {n}@1, FROM g {n + 1}@1, TO f {n + 1}" for n in (1, 3, 5)),
@@ -144,6 +148,8 @@ DIFFERENCES = [
     ("FROM f 1, TO g 1@1, FROM g 2@1, TO f 2", "FROM g 2@1, TO f 2, FROM f 1, TO g 1@1", "order last"),
     ("TO f 1, FROM f 2", "FROM f 2, TO f 1", "order last"),
     ("TO f 1, FROM f 2, TO g 2@1", "FROM f 2, TO g 2@1, TO f 1", "order last"),
+    ("FROM f 1, TO g 1, CREATE x", "FROM f 1, TO g 1, CREATE x, FROM f 2, TO g 2", "order"),
+    ("FROM f 1, TO g 1, CREATE x", "CREATE x, FROM f 1, TO g 1", "order"),
     ("FROM f 1, TO g 1", "FROM f 1, TO g 2", "pairs"),
     ("FROM f 1, TO g 1, FROM g 2", "FROM f 1, TO g 3, FROM g 2", "pairs"),
     ("FROM g 1@1, TO f 1, FROM f 2", "TO f 3, FROM f 2, FROM g 1@1", "pairs"),
