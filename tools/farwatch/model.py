@@ -147,12 +147,22 @@ class Expectation:
         return verdict is wanted and re.search(self.says, detail) is not None
 
 
+_NUMBERED = re.compile(r"(.*/)?\d+-(.*)\.patch")
+
+
+def unnumbered(patch: str) -> str:
+    """A patch by what it is about, with its component if that is said; another name as it is."""
+    found = _NUMBERED.fullmatch(patch)
+    return f"{found[1] or ''}{found[2]}" if found else patch
+
+
 @dataclass(frozen=True)
 class Waiver:
     """A rule of `lint` that need not hold for some patches, and why.
 
     rule:    shell pattern over rule names; the name of a group ("checkpatch") covers all of its rules
-    patches: shell patterns over names: "linux/0001-....patch", the file name alone, "cover-letter.txt"
+    patches: shell patterns over names: "linux/fuse-do-x", which stays when patches are put in another order;
+             "linux/0001-fuse-do-x.patch"; each without its component; "cover-letter.txt"
     """
 
     rule: str
@@ -160,7 +170,8 @@ class Waiver:
     reason: str
 
     def covers(self, rule: str, patch: str) -> bool:
-        names = (patch, patch.rpartition("/")[2])
+        plain = unnumbered(patch)
+        names = {name for full in (patch, plain) for name in (full, full.rpartition("/")[2])}
         rules = (rule, rule.partition(":")[0])
         return any(fnmatchcase(name, self.rule) for name in rules) and any(
             fnmatchcase(name, pattern) for name in names for pattern in self.patches

@@ -13,7 +13,6 @@ Builds are kept by content and verdicts in the store, so a run that was stopped 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -27,7 +26,7 @@ from farwatch.cells.setting import installed_engine
 from farwatch.cells.wish import Wish
 from farwatch.errors import BuildFailure, FarwatchError, unknown
 from farwatch.guests.companion import known_options
-from farwatch.model import CellResult, Revision, TestCase, Verdict
+from farwatch.model import CellResult, Revision, TestCase, Verdict, unnumbered
 from farwatch.review.compile_rules import units_of
 from farwatch.review.findings import ReviewedPatch, read_patches
 
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from farwatch.trees.trees import Source
 
 COMPONENTS = ("linux", "virtiofsd")
-_NUMBER = re.compile(r"^[0-9]+-")
-"""Of a patch file, which changes when a patch is put before it."""
 BOOTS = TestCase(
     "boots",
     "guest",
@@ -287,7 +284,7 @@ def _means(name: str, patch: ReviewedPatch, patches: Sequence[ReviewedPatch]) ->
     if rest.isdigit():
         return series.index(patch.name) + 1 == int(rest)
     stem = patch.path.stem
-    return rest in (patch.path.name, stem, _NUMBER.sub("", stem))
+    return rest in (patch.path.name, stem, unnumbered(patch.path.name))
 
 
 def judge(

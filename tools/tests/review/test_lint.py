@@ -129,6 +129,8 @@ def test_a_waiver_covers_a_rule_its_group_or_a_pattern() -> None:
         assert not Waiver(rule, ("*",), "r").covers("checkpatch:UGLY", patch), rule
     assert Waiver("x", ("linux/*",), "r").covers("x", patch)
     assert Waiver("x", ("0001-*",), "r").covers("x", patch)
+    for name in ("linux/x", "x"):
+        assert all(Waiver("x", (name,), "r").covers("x", f"linux/00{n}-x.patch") for n in ("01", "12"))
     assert not Waiver("x", ("virtiofsd/*", "0002-*"), "r").covers("x", patch)
 
 
