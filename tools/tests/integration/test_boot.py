@@ -189,7 +189,7 @@ def test_a_panic_is_named() -> None:
     assert (done.returncode, done.stdout) == (2, "before\n")
     assert done.stderr.splitlines()[-3:-1] == [
         "farwatch: the guest ended before the command did",
-        "  Kernel panic - not syncing: sysrq triggered crash",
+        "  kernel panic: sysrq triggered crash",
     ]
 
 
