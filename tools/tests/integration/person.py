@@ -41,7 +41,9 @@ class Person:
         until = time.monotonic() + LIMIT
         while (found := self.seen.find(text, self._place)) < 0:
             left = until - time.monotonic()
-            assert left > 0 and select.select([self._fd], [], [], left)[0], (text, self.seen[self._place :])
+            if left <= 0 or not select.select([self._fd], [], [], left)[0]:
+                os.close(self._fd)  # the terminal hangs up, and with it ends what was run
+                raise AssertionError((text, self.seen[self._place :]))
             self.seen += self._read()
         self._place = found + len(text)
 
