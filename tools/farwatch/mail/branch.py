@@ -69,7 +69,7 @@ def _new_repository(place: Path, like: Path) -> None:
 
 
 def _in_clone(app: App, revision: Revision, base: Base, clone: Path) -> Branch:
-    if git.run("rev-parse", "--git-dir", cwd=clone).returncode != 0 if clone.is_dir() else True:
+    if not clone.is_dir() or git.run("rev-parse", "--git-dir", cwd=clone).returncode != 0:
         raise FarwatchError(f"{clone} is no git repository", hint=f"name a clone of {base.component}'s")
     start, label = _start(app, base, clone)
     hint = f"rebase the series: farwatch rebase {revision.name} --onto BASE, for a base that pins {label}"
