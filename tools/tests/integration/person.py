@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import termios
 import time
@@ -32,6 +33,8 @@ class Person:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+            # as in a session of one's own, also where the tests run in the background
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             if folder is not None:
                 os.chdir(folder)
             os.execvpe("bash", ["bash", "-c", SCRIPT, "bash", *words], dict(variables))
