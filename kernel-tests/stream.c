@@ -556,9 +556,27 @@ static bool is_on_moved(const struct comparison *c,
 	return false;
 }
 
-/* Half of a rename, which tells in the end that something is there. */
+/* Whether a name that was told to have gone is told, last of all, to be there. */
+static bool is_last_return(const struct comparison *c,
+			   const struct stream_event *event)
+{
+	const struct stream_event *before;
+	size_t at = c->came.count;
+
+	while (at-- > 0 && c->came.events[at] != event)
+		;
+	if (last_of(&c->came, c->came.count, event->name,
+		    APPEARS | DISAPPEARS) != event)
+		return false;
+	before = last_of(&c->came, at, event->name, APPEARS | DISAPPEARS);
+	return before && before->mask & DISAPPEARS;
+}
+
+/* What tells in the end that something is there: half of a rename, or a link. */
 static bool closes(const struct comparison *c, const struct stream_event *event)
 {
+	if (event->mask & IN_CREATE)
+		return is_last_return(c, event);
 	return event->mask & IN_MOVED_TO && event->cookie &&
 	       !partner_of(c->came_stream, event) &&
 	       last_of(&c->came, c->came.count, event->name,
