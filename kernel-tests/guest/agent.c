@@ -12,10 +12,12 @@
  * REQUESTS (fields as in steps.h, but any number of them)
  *	run id=N arg=PROGRAM [arg=...] [env=NAME=VALUE ...] [limit=MS]
  *	    [mount=TYPE:SOURCE[:PATH] ...] [options=OPTION,...] [dir=NAME]
- *	    [cwd=PATH] [tty=1 | pipes=1] [apart=1]
+ *	    [cwd=PATH] [tty=1 | pipes=1] [apart=1] [sysctl=[-]NAME=VALUE ...]
  *				tty, pipes: a program by hand, which has a
  *				terminal, or pipes; apart: its standard error
  *				is not where its standard output is
+ *				sysctl: written to /proc/sys first; with "-"
+ *				there may be none of that name
  *	take output=N errors=N	bytes, from the beginning, that the host takes of
  *				what a program by hand prints; 0 to begin with
  *	dump			tell the console who waits where

@@ -43,6 +43,29 @@ static bool set_options(struct order *order, char *value)
 	return *value;
 }
 
+/* A name with dots, and not a path. */
+static bool is_sysctl(const char *name)
+{
+	return *name && *name != '.' && !strchr(name, '/') && !strstr(name, "..");
+}
+
+/* [-]NAME=VALUE */
+static bool add_sysctl(struct order *order, char *value)
+{
+	struct order_sysctl *sysctl = &order->sysctls[order->nr_sysctls];
+
+	if (order->nr_sysctls == SYSCTLS_MAX)
+		return false;
+	sysctl->optional = *value == '-';
+	sysctl->name = value + sysctl->optional;
+	sysctl->value = strchr(value, '=');
+	if (!sysctl->value)
+		return false;
+	*sysctl->value++ = '\0';
+	order->nr_sysctls++;
+	return is_sysctl(sysctl->name);
+}
+
 static bool set_dir(struct order *order, char *value)
 {
 	order->dir = value;
@@ -112,6 +135,7 @@ static const struct {
 	{ "limit", set_limit },
 	{ "mount", add_mount },
 	{ "options", set_options },
+	{ "sysctl", add_sysctl },
 	{ "dir", set_dir },
 	{ "cwd", set_cwd },
 	{ "tty", set_tty },

@@ -10,10 +10,16 @@
 
 #define MOUNT_POINT	"/mnt/share"	/* where an order names no other */
 #define MOUNTS_MAX	16
+#define SYSCTLS_MAX	16
 #define ARGS_MAX	256	/* each: args, and settings of the environment */
 
 struct order_mount {
 	char *type, *source, *point;
+};
+
+struct order_sysctl {
+	char *name, *value;
+	bool optional;		/* no error if the kernel does not have it */
 };
 
 /* What the host asked for; points into the request's line. */
@@ -22,6 +28,8 @@ struct order {
 	bool tty, pipes, apart;
 	struct order_mount mounts[MOUNTS_MAX];	/* the first: the share */
 	size_t nr_mounts;
+	struct order_sysctl sysctls[SYSCTLS_MAX];
+	size_t nr_sysctls;
 	char *mount_options;
 	char *dir, *cwd;
 	char *args[ARGS_MAX + 1], *env[ARGS_MAX];

@@ -180,6 +180,32 @@ static void make_namespace(const struct order *order)
 		make_folder(order);
 }
 
+/* As the host wants them, whatever the program before has made of them. */
+static void set_sysctl(const struct order_sysctl *sysctl)
+{
+	ssize_t len = strlen(sysctl->value);
+	char path[PATH_MAX], *dot;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/%s", sysctl->name);
+	while ((dot = strchr(path, '.')))
+		*dot = '/';
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && sysctl->optional)
+		return;
+	if (fd < 0 || write(fd, sysctl->value, len) != len)
+		give_up("sysctl", sysctl->name);
+	close(fd);
+}
+
+static void set_sysctls(const struct order *order)
+{
+	size_t i;
+
+	for (i = 0; i < order->nr_sysctls; i++)
+		set_sysctl(&order->sysctls[i]);
+}
+
 /*
  * Only the leader of a session can get a controlling terminal, by as little as
  * opening one; and that is hung up, for everybody, when the leader ends. So a
@@ -251,6 +277,7 @@ static void be_program(struct order *order)
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &usual_signals, NULL);
 	become_group(order);
+	set_sysctls(order);
 	make_namespace(order);
 	connect_streams(order);
 	set_environment(order);

@@ -231,6 +231,9 @@ class Revision:
     adoption: Adoption | None = None
     server_options: tuple[str, ...] = ()
     """What its server is started with, beside what every server gets."""
+    sysctls: tuple[str, ...] = ()
+    """What its guests are set to before each program: "fs.inotify.remote=1". What has "-" before it is left
+    out by a kernel that does not have it, as in sysctl.d(5)."""
 
     def texts(self) -> tuple[str, ...]:
         """The texts about the series that exist: cover letter, those of components, changelog."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from farwatch.cells.jobs import ColumnWork, Job
 from farwatch.engines.engine import Ending
-from farwatch.guests.agent import GUEST_HOST_ROOT
+from farwatch.guests.agent import GUEST_HOST_ROOT, unescape
 from farwatch.guests.logs import LogSet
 from farwatch.guests.marks import CONSOLE_LIMIT, OUTPUT_LIMIT
 from farwatch.guests.session import BootFailure, Session
@@ -179,6 +180,8 @@ def _end(trace: Trace) -> End:
     if kind == EndKind.SETUP and code == errno.ETIMEDOUT:
         # The agent ran into the test's limit before the program: a mount that hangs is the kernel's doing.
         return End(EndKind.TIMEOUT, text=text)
+    if kind == EndKind.SETUP:
+        text = f"{unescape(text)}: {os.strerror(code)}"
     return End(EndKind(kind), code, text)
 
 

@@ -112,5 +112,6 @@ def built_setting(app: App, subject: Subject, tests: TestsBuild) -> Setting:
         server_options=subject.server_options,
         share_setting=subject.share_setting,
         vmm=builder.monitors.build(subject).binary if subject.has_own_vmm else None,
+        sysctls=revision.sysctls,
     )
     return replace(setting, engine=accelerated(app.home, setting, app.reporter.say))

@@ -39,8 +39,12 @@ def request(verb: str, fields: Sequence[str]) -> bytes:
     return " ".join([verb, *map(escape, fields)]).encode("ascii") + b"\n"
 
 
-def mount_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
-    """What a request says of the shares."""
+def guest_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
+    """What a request says of the guest that its program is to find."""
+    return [*(f"sysctl={entry}" for entry in setting.sysctls), *_mount_fields(setting, shares)]
+
+
+def _mount_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
     if setting.share != "virtiofs":
         return ["mount=tmpfs:tmpfs"]
     options = ",".join(setting.share_setting.mount_options)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farwatch.engines.engine import LINES, Ending, Guest, GuestSpec, Listeners, settle
-from farwatch.guests.agent import GUEST_HOST_ROOT, mount_fields, pieces, request
+from farwatch.guests.agent import GUEST_HOST_ROOT, guest_fields, pieces, request
 from farwatch.guests.broker import Broker
 from farwatch.guests.companion import Server
 from farwatch.guests.ground import Ground
@@ -277,7 +277,7 @@ class Session:
         fields = [
             f"id={trace.number}",
             f"limit={round(self._limits.test * 1000)}",
-            *mount_fields(self._setting, self.shares),
+            *guest_fields(self._setting, self.shares),
             f"dir=c{trace.number}",
             *(f"env={name}={value}" for name, value in variables.items()),
             *(f"arg={word}" for word in argv),

@@ -39,6 +39,8 @@ class Setting:
     share_setting: ShareSetting = DEFAULT_SHARE
     """Its server options are among server_options already."""
     vmm: Path | None = None
+    sysctls: tuple[str, ...] = ()
+    """NAME=VALUE each, as Revision.sysctls has it."""
     network: bool = False
     debugger: bool = False
     """Serve one, on debugger_socket."""

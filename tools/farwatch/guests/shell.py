@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.errors import FarwatchError
-from farwatch.guests.agent import ARGUMENTS_MAX, mount_fields, request, unescape
+from farwatch.guests.agent import ARGUMENTS_MAX, guest_fields, request, unescape
 from farwatch.guests.keyboard import Keyboard, raw
 from farwatch.guests.session import BootFailure, Session, booted
 from farwatch.guests.setting import Setting, Share
@@ -155,7 +155,7 @@ class _Conversation:
     def _request(self) -> bytes:
         fields = [
             f"id={self._id}",
-            *mount_fields(self._setting, self._session.shares),
+            *guest_fields(self._setting, self._session.shares),
             f"cwd={self._session.shares[0].point}",
             "tty=1" if self._terminal else "pipes=1",
             *(["apart=1"] if self._apart else []),
@@ -256,6 +256,10 @@ def _not_run(what: str, code: int) -> int:
             f"the guest cannot have a mount point {thing}: {os.strerror(code)}",
             hint="take a folder that the host has, or one below /mnt, /run or /tmp",
         )
+    if step == "sysctl":
+        why = "has no" if code == errno.ENOENT else f"does not take ({os.strerror(code)})"
+        hint = "[guest] in the revision's revision.toml asks for it"
+        raise FarwatchError(f"the guest's kernel {why} sysctl {thing}", hint=hint)
     if step != "exec":
         raise FarwatchError(f"the command could not be run in the guest: {what}: {os.strerror(code)}")
     if code != errno.ENOENT:

@@ -6,7 +6,7 @@ whole series of the other, so that what a patch claims can come true; that neith
 and boot is seen at the first step of each, where the whole of one series meets none of the other.
 
 A server that lacks some of its patches is started without the options that they bring; the whole one gets
-all of them, known to it or not.
+all of them, known to it or not. The same goes for a kernel and the sysctls of its guests.
 
 Builds are kept by content and verdicts in the store, so a run that was stopped goes on where it was.
 """
@@ -229,7 +229,9 @@ class Bench:
         return found
 
     def _as_started(self, step: Prefix) -> Revision:
-        """The revision, without those of its server's options that come with a later patch."""
+        """The revision, without what comes with a later patch: options of the server, sysctls."""
+        if step.following in self._patches["linux"]:
+            return replace(self._revision, sysctls=tuple(f"-{entry}" for entry in self._revision.sysctls))
         options = self._revision.server_options
         if not options or step.following not in self._patches["virtiofsd"]:
             return self._revision

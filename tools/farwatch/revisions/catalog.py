@@ -43,6 +43,12 @@ _SHAPES = {
 }
 NAME = re.compile(r"(?!.*\.lock$)[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*")  # also a valid part of a git ref
 DEFAULT_ORDER = 10
+_KEYS = (
+    *("title", "order", "share", "bases", "server", "guest"),
+    *("expect", "waive", "tests", "send", "adopted"),
+)
+"""Of a revision.toml."""
+_SYSCTL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 
 
 _FLAVORS = "kernel-tests/guest/config.flavor."
@@ -170,9 +176,7 @@ class Catalog:
 
     def _read(self, folder: Path) -> Revision:
         table = TomlDocument.read(folder / REVISION_FILE).table()
-        table.only(
-            ("title", "order", "share", "bases", "server", "expect", "waive", "tests", "send", "adopted")
-        )
+        table.only(_KEYS)
         return Revision(
             name=folder.name,
             title=table.text("title"),
@@ -186,6 +190,7 @@ class Catalog:
             postings=self._postings(table),
             adoption=_adoption(table),
             server_options=_server_options(table),
+            sysctls=_sysctls(table),
         )
 
     def _conditions(self) -> dict[str, _Known]:
@@ -326,6 +331,27 @@ def _server_options(table: TomlTable) -> tuple[str, ...]:
     server = table.table("server")
     server.only(("options",))
     return server.texts("options")
+
+
+def _sysctls(table: TomlTable) -> tuple[str, ...]:
+    """[guest]: sysctl = { "NAME" = VALUE }"""
+    if "guest" not in table.names():
+        return ()
+    guest = table.table("guest")
+    guest.only(("sysctl",))
+    named = guest.table("sysctl")
+    return tuple(f"{_sysctl_name(named, name)}={_sysctl_value(named, name)}" for name in named.names())
+
+
+def _sysctl_name(table: TomlTable, name: str) -> str:
+    if not _SYSCTL.fullmatch(name):
+        cause = 'expected its full name with dots, in quotation marks: "fs.inotify.max_user_watches"'
+        raise table.error(name, f"'{name}' is no name of a sysctl", cause=cause)
+    return name
+
+
+def _sysctl_value(table: TomlTable, name: str) -> str:
+    return str(table.integer(name)) if isinstance(table.values[name], int) else table.text(name)
 
 
 def _adoption(table: TomlTable) -> Adoption | None:

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from farwatch.builds.selftests import TestsBuild
+from farwatch.builds.subject import Subject
 from farwatch.cells import plan
-from farwatch.model import TestCase
+from farwatch.model import Revision, TestCase
+from tests.fakes.engine import FakeEngine
 
 
 def _tests(folder: Path) -> TestsBuild:
@@ -37,3 +42,16 @@ def test_another_git_makes_the_workloads_run_again_and_nothing_else(
         keys.append((_key(tests, "workload_test"), _key(tests, "inotify_test")))
     assert keys[0][0] != keys[1][0]
     assert keys[0][1] == keys[1][1]
+
+
+def test_what_the_guests_are_set_to_is_looked_up_by(tmp_path: Path) -> None:
+    app: Any = SimpleNamespace(
+        builder=SimpleNamespace(kernels=SimpleNamespace(key=lambda _subject: "kernel"))
+    )
+    revision = Revision("v1", "title", tmp_path, "tmpfs", {})
+    subject = cast(Any, Subject)(revision, {}, FakeEngine())
+    sysctls = ((), ("fs.inotify.remote=0",), ("fs.inotify.remote=1",))
+    keys = [
+        plan._column_key(app, replace(subject, revision=replace(revision, sysctls=one))) for one in sysctls
+    ]
+    assert len(set(keys)) == 3

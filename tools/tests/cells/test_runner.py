@@ -18,12 +18,23 @@ from tests.fakes.programs import fake_server
 
 
 def run(
-    home: Home, kinds: list[str], *behaviours: str, server: Path | None = None, guests: int = 1
+    home: Home,
+    kinds: list[str],
+    *behaviours: str,
+    server: Path | None = None,
+    guests: int = 1,
+    sysctls: tuple[str, ...] = (),
 ) -> dict[str, CellResult]:
     """Run one test of each kind (see fakes/guest.py); its results by kind."""
     share: ShareKind = "virtiofs" if server else "tmpfs"
     setting = Setting(
-        FakeEngine(*behaviours), Path("/none"), Path("/bin/true"), Path("/bin/false"), share, server
+        FakeEngine(*behaviours),
+        Path("/none"),
+        Path("/bin/true"),
+        Path("/bin/false"),
+        share,
+        server,
+        sysctls=sysctls,
     )
     jobs = deque(Job(TestCase("p", "fixture", "", kind), Path("/") / kind, kind) for kind in kinds)
     results: dict[str, CellResult] = {}
@@ -71,6 +82,14 @@ def test_a_splat_spoils_a_pass(home: Home) -> None:
 def test_infrastructure_errors_are_tried_again_and_then_said(home: Home) -> None:
     result = run(home, ["setup"])["setup"]
     assert (result.verdict, result.attempts) == (Verdict.ERROR, 2)
+    assert result.title == "set-up failed: no such device: No such device"
+
+
+def test_a_sysctl_that_the_kernel_lacks_is_an_error_of_the_guest_that_names_it(home: Home) -> None:
+    assert run(home, ["pass"], sysctls=("some.remote=1",))["pass"].verdict is Verdict.PASS
+    result = run(home, ["pass"], sysctls=("some.remote=1", "none.remote=1"))["pass"]
+    assert result.verdict is Verdict.ERROR
+    assert result.title == "set-up failed: sysctl none.remote: No such file or directory"
 
 
 def test_a_column_whose_guest_panics_at_boot(home: Home) -> None:

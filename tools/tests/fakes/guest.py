@@ -155,7 +155,9 @@ def serve(line: str) -> None:
     number = next(value for key, value in pairs if key == "id")
     console(f"farwatch: begin {number}")
     say(CONTROL, f"begin {number}")
-    ended = test(number, [value for key, value in pairs if key == "arg"])
+    lacking = [value.split("=")[0] for key, value in pairs if key == "sysctl" and value.startswith("none.")]
+    words = [value for key, value in pairs if key == "arg"]
+    ended = f"setup 2 sysctl%20{lacking[0]}" if lacking else test(number, words)
     if ["pipes", "1"] in pairs:
         say(CONTROL, f"printed {number} {PRINTED[OUTPUT]} {PRINTED[ERRORS]}")
     else:

@@ -18,10 +18,9 @@ from farwatch.system.home import Home
 from tests.fakes.engine import FakeEngine
 
 
-def run_command(home: Home, command: Sequence[str]) -> int:
-    setting = Setting(
-        FakeEngine("normal"), Path("/none"), Path("/bin/true"), Path("/bin/false"), "tmpfs", None
-    )
+def run_command(home: Home, command: Sequence[str], *sysctls: str) -> int:
+    engine, nothing = FakeEngine("normal"), Path("/bin/false")
+    setting = Setting(engine, Path("/none"), Path("/bin/true"), nothing, "tmpfs", None, sysctls=sysctls)
     return run_guests(home, lambda run: converse(run, setting, Wanted(command), home.logs / "boot"))
 
 
@@ -98,6 +97,13 @@ def test_a_program_that_is_not_there(home: Home, capfd: pytest.CaptureFixture[st
 def test_what_else_the_guest_says_against_a_command_is_said_in_words(home: Home) -> None:
     with pytest.raises(FarwatchError, match="no such device: No such device"):
         run_command(home, ["setup", "-r", "x"])
+
+
+def test_a_sysctl_that_the_kernel_lacks_is_said_and_where_it_comes_from(home: Home) -> None:
+    assert run_command(home, ["print", "-r", "x", ""], "some.remote=1") == 3
+    with pytest.raises(FarwatchError, match=r"kernel has no sysctl none\.remote") as caught:
+        run_command(home, ["print", "-r", "x", ""], "none.remote=1")
+    assert "revision.toml" in caught.value.hint
 
 
 def test_a_panic_is_named(home: Home) -> None:

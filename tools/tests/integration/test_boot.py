@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.commands import LONG_ENOUGH, command, environment, farwatch
+from tests.integration.commands import LONG_ENOUGH, ONE, command, environment, farwatch, in_checkout
 from tests.integration.person import Person
 
 pytestmark = pytest.mark.integration
@@ -258,3 +258,17 @@ def test_options_of_the_server() -> None:
     assert wrong.returncode == 2 and "invalid value 'sometimes' for '--cache" in wrong.stderr
     unknown = farwatch("boot", "baseline", "--server-option=--no-such-thing", *words)
     assert unknown.returncode == 2 and "unknown option of the server '--no-such-thing'" in unknown.stderr
+
+
+def test_a_guest_is_set_to_what_the_revision_says(own_checkout: Path) -> None:
+    toml = own_checkout / "patches" / "reference" / "revision.toml"
+    before = toml.read_text()
+    file, shown = "fs.inotify.max_queued_events", "/proc/sys/fs/inotify/max_queued_events"
+    toml.write_text(f'{before}[guest]\nsysctl = {{ "{file}" = 4321 }}\n')
+    done = in_checkout(own_checkout, "boot", "reference", "--", "cat", shown)
+    assert (done.returncode, done.stdout) == (0, "4321\n"), done.stderr
+    toml.write_text(f'{before}[guest]\nsysctl = {{ "fs.inotify.no_such" = 1 }}\n')
+    done = in_checkout(own_checkout, "boot", "reference", "--", "true")
+    assert done.returncode == 2 and "the guest's kernel has no sysctl fs.inotify.no_such" in done.stderr
+    done = in_checkout(own_checkout, "test", "reference", "-k", ONE)
+    assert done.returncode == 1 and "set-up failed: sysctl fs.inotify.no_such: No such file" in done.stdout

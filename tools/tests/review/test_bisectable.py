@@ -54,6 +54,7 @@ class World:
     built: list[tuple[str, str]] = field(default_factory=list)
     stop_after: int = 1000
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sysctls: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Column -> what the server is started with."""
     _content: dict[str, list[str]] = field(default_factory=dict)
 
@@ -126,6 +127,7 @@ class World:
                 raise KeyboardInterrupt
             self.ran.append((plan.column.revision, case.name))
             self.options[plan.column.revision] = plan.subject.revision.server_options
+            self.sysctls[plan.column.revision] = plan.subject.revision.sysctls
             verdict = self._verdict(plan.subject.sources, case)
             inputs = plan.inputs[case.name]
             cell = CellResult(plan.column, case.name, inputs, verdict, "because", started=time.time())
@@ -323,6 +325,18 @@ def test_a_partial_server_is_started_without_the_options_of_later_patches(world:
         "v1@virtiofsd-0": (),
         "v1@virtiofsd-1": ("--one=1",),
         "v1@whole": ("--one=1", "--never"),
+    }
+
+
+def test_a_partial_kernel_may_lack_what_its_guests_are_set_to(world: World) -> None:
+    series = {"linux": [kernel("x"), kernel("x", "y")], "virtiofsd": [server("x")]}
+    revision(world.app, "v1", '[guest]\nsysctl = { "fs.inotify.remote" = 1 }\n', **series)
+    again(world)
+    assert world.sysctls == {
+        "v1@linux-0": ("-fs.inotify.remote=1",),
+        "v1@linux-1": ("-fs.inotify.remote=1",),
+        "v1@virtiofsd-0": ("fs.inotify.remote=1",),
+        "v1@whole": ("fs.inotify.remote=1",),
     }
 
 

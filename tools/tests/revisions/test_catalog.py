@@ -268,3 +268,27 @@ def test_what_the_server_is_started_with(tmp_path: Path) -> None:
     assert Catalog.load(root).revision("v1").server_options == ("--fsnotify",)
     (tmp_path / "wrong").mkdir()
     assert error_of(tree(tmp_path / "wrong", v1='title = "x"\n[bases]\n[server]\noption = 1\n'), "v1")
+
+
+def test_what_its_guests_are_set_to(tmp_path: Path) -> None:
+    more = '[guest]\nsysctl = { "fs.inotify.remote" = 1, "kernel.core_pattern" = "|/bin/true" }\n'
+    revision = Catalog.load(tree(tmp_path, v1=REVISION + more, v2=REVISION)).revision("v1")
+    assert revision.sysctls == ("fs.inotify.remote=1", "kernel.core_pattern=|/bin/true")
+    assert Catalog.load(tmp_path).revision("v2").sysctls == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("sysctls = 1", "unknown key 'sysctls'"),
+        ("sysctl = 1", "of the wrong type"),
+        ("sysctl = { remote = 1 }", "'remote' is no name of a sysctl"),
+        ('sysctl = { "fs/inotify/remote" = 1 }', "is no name of a sysctl"),
+        ('sysctl = { "fs..remote" = 1 }', "is no name of a sysctl"),
+        ('sysctl = { "fs.inotify.remote" = true }', "of the wrong type"),
+        ('sysctl = { "fs.inotify.remote" = "" }', "is empty"),
+    ],
+)
+def test_what_no_guest_can_be_set_to(tmp_path: Path, wrong: str, says: str) -> None:
+    error = error_of(tree(tmp_path, v1=f"{REVISION}[guest]\n{wrong}\n"), "v1")
+    assert "revision.toml:" in error.what and says in error.what
