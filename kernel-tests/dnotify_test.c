@@ -5,69 +5,10 @@
  * F_NOTIFY.
  */
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
+#include "dnotify.h"
 #include "two_sided.h"
-
-/*
- * Signals of lower numbers are taken first, so that the sentinel's is the last
- * of those that are pending.
- */
-#define SIGNAL_NOTIFY	(SIGRTMIN + 1)
-#define SIGNAL_SENTINEL	(SIGRTMIN + 2)
-
-/* Ask for signals of a directory: its descriptor, or -errno. */
-static int notify(const char *path, int signal, unsigned long mask)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	if (fcntl(fd, F_SETSIG, signal) || fcntl(fd, F_NOTIFY, mask)) {
-		int error = errno;
-
-		close(fd);
-		return -error;
-	}
-	return fd;
-}
-
-static void block_signals(sigset_t *set)
-{
-	sigemptyset(set);
-	sigaddset(set, SIGNAL_NOTIFY);
-	sigaddset(set, SIGNAL_SENTINEL);
-	sigprocmask(SIG_BLOCK, set, NULL);
-}
-
-/* The next signal is this one, from this directory. */
-static const char *expect_signal(int signal, int fd)
-{
-	int limit = events_limit_ms();
-	struct timespec wait = {
-		.tv_sec = limit / 1000,
-		.tv_nsec = limit % 1000 * 1000000L,
-	};
-	static char text[128];
-	siginfo_t info;
-	sigset_t set;
-	int came;
-
-	block_signals(&set);
-	came = sigtimedwait(&set, &info, &wait);
-	if (came == signal && info.si_fd == fd)
-		return NULL;
-	if (came < 0)
-		snprintf(text, sizeof(text),
-			 "no event: waited %d ms for signal %d of descriptor %d",
-			 limit, signal, fd);
-	else
-		snprintf(text, sizeof(text),
-			 "wrong event: came signal %d of descriptor %d; wanted %d of %d",
-			 came, info.si_fd, signal, fd);
-	return text;
-}
 
 /* A directory for each kind of use. */
 FIXTURE(directory)
@@ -82,16 +23,14 @@ FIXTURE(directory)
 
 FIXTURE_SETUP(directory)
 {
-	sigset_t set;
-
-	block_signals(&set);
+	dnotify_block();
 	SET_THE_STAGE();
 	HERE("mkdir", "d", "777");
 	HERE("mkdir", "away", "777");
 	HERE("create", "d/f", "666");
 	HERE("write", "d/f", "0", "text");
-	self->sentinels = notify(EVENTS_SENTINELS, SIGNAL_SENTINEL,
-				 DN_CREATE | DN_MULTISHOT);
+	self->sentinels = dnotify_watch(EVENTS_SENTINELS, SIGNAL_SENTINEL,
+					DN_CREATE | DN_MULTISHOT);
 	if (self->sentinels == -EINVAL) {
 		act_close(&self->act);
 		SKIP(return, "no dnotify in this kernel");
@@ -100,11 +39,11 @@ FIXTURE_SETUP(directory)
 }
 
 #define NOTIFY(path, mask)						\
-	ASSERT_NUMBER(notify(path, SIGNAL_NOTIFY, mask))
-#define SEE_SIGNAL(fd)	ASSERT_FINE(expect_signal(SIGNAL_NOTIFY, fd))
+	ASSERT_NUMBER(dnotify_watch(path, SIGNAL_NOTIFY, mask))
+#define SEE_SIGNAL(fd)	ASSERT_FINE(dnotify_expect(SIGNAL_NOTIFY, fd))
 #define NO_MORE_SIGNALS() do {						\
 	ASSERT_FINE(act_sentinel(&self->act));				\
-	ASSERT_FINE(expect_signal(SIGNAL_SENTINEL, self->sentinels));	\
+	ASSERT_FINE(dnotify_expect(SIGNAL_SENTINEL, self->sentinels));	\
 } while (0)
 
 /*
