@@ -11,10 +11,15 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "act.h"
 #include "events.h"
+
+#ifndef FUSE_SUPER_MAGIC	/* older headers lack it */
+#define FUSE_SUPER_MAGIC	0x65735546
+#endif
 
 /* A path in the test's folder, as seen from the share's top. */
 #define STEP_PATH_MAX	(NAME_MAX * 4)
@@ -248,6 +253,14 @@ static const char *own_mount(struct act *act)
 	return NULL;
 }
 
+/* What others do to a local file system they do here. */
+static bool is_local(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) || fs.f_type != FUSE_SUPER_MAGIC;
+}
+
 static const char *own_folder(struct act *act)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -404,6 +417,7 @@ const char *act_open(struct act *act, bool remote)
 		text = make_work(act);
 	if (text || act->skip)
 		return text;
+	act->elsewhere = remote && !is_local(act->top);
 	ret = step_actor_init(&act->here, act->top);
 	if (ret) {
 		act->here.root = -1;

@@ -18,6 +18,7 @@
 
 struct act {
 	bool			remote;
+	bool			elsewhere;	/* and not by way of this kernel */
 	bool			own_folder;	/* top was made for this test */
 	bool			own_mount;	/* and is a mount of its own */
 	bool			connected;

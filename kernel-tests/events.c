@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -55,7 +56,7 @@ static const char *const bit_names[] = {
 	"ACCESS", "MODIFY", "ATTRIB", "CLOSE_WRITE", "CLOSE_NOWRITE", "OPEN",
 	"MOVED_FROM", "MOVED_TO", "CREATE", "DELETE", "DELETE_SELF",
 	"MOVE_SELF", "OPEN_EXEC", "UNMOUNT", "Q_OVERFLOW", "IGNORED",
-	[28] = "RENAME",
+	[23] = "REMOTE", [28] = "RENAME",
 };
 
 static void put_mask(char *text, bool fanotify, __u64 mask)
@@ -166,11 +167,35 @@ int events_inotify(struct events *events)
 	return events->fd < 0 ? -errno : 0;
 }
 
+bool events_knows_remote(void)
+{
+	static int known = -1;
+	int fd;
+
+	if (known < 0) {
+		fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC |
+				   FAN_REPORT_FID | FAN_REPORT_REMOTE, O_RDONLY);
+		known = fd >= 0 || errno != EINVAL;
+		if (fd >= 0)
+			close(fd);
+	}
+	return known;
+}
+
 int events_fanotify(struct events *events, unsigned int flags)
+{
+	if (flags & (FAN_REPORT_FID | FAN_REPORT_DIR_FID) &&
+	    events_knows_remote())
+		flags |= FAN_REPORT_REMOTE;
+	return events_fanotify_as_is(events, flags);
+}
+
+int events_fanotify_as_is(struct events *events, unsigned int flags)
 {
 	memset(events, 0, sizeof(*events));
 	events->fanotify = true;
 	events->nameless = !(flags & FAN_REPORT_NAME);
+	events->asks_others = flags & FAN_REPORT_REMOTE;
 	events->fd = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK |
 				   FAN_CLOEXEC | flags, O_RDONLY);
 	return events->fd < 0 ? -errno : 0;
@@ -212,6 +237,53 @@ int events_watch(struct events *events, const char *path, __u32 mask)
 	return wd;
 }
 
+/*
+ * The only place that knows how fdinfo says what was granted: by a last field
+ * "remote:MASK", in hex, of the line of a mark. The numbers before it are hex.
+ */
+static long long granted_by_line(const char *line)
+{
+	const char *field = strstr(line, " remote:");
+	unsigned long long mask;
+
+	if (!field)
+		return -ENODATA;
+	if (sscanf(field, " remote:%llx", &mask) != 1)
+		return -EBADMSG;
+	return mask;
+}
+
+static bool is_line_of(const char *line, const struct events *events,
+		       int object)
+{
+	unsigned long number;
+	int i;
+
+	if (!events->fanotify)
+		return sscanf(line, "inotify wd:%lx", &number) == 1 &&
+		       number == (unsigned long)object;
+	i = object - 1;
+	return sscanf(line, "fanotify ino:%lx", &number) == 1 &&
+	       number == events->objects[i].inode;
+}
+
+long long events_granted(const struct events *events, int object)
+{
+	long long mask = -ENOENT;
+	char path[64], line[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", events->fd);
+	file = fopen(path, "r");
+	if (!file)
+		return -errno;
+	while (mask == -ENOENT && fgets(line, sizeof(line), file))
+		if (is_line_of(line, events, object))
+			mask = granted_by_line(line);
+	fclose(file);
+	return mask;
+}
+
 /* A file handle as fanotify reports it: decodable or not. */
 static int read_handle(struct events_object *object, const char *path)
 {
@@ -237,18 +309,20 @@ int events_know(struct events *events, const char *path)
 {
 	struct events_object *object = object_slot(events, 0);
 	struct statfs fs;
+	struct stat st;
 	int ret;
 
 	if (!object)
 		return -ENOSPC;
 	ret = read_handle(object, path);
-	if (!ret && statfs(path, &fs))
+	if (!ret && (statfs(path, &fs) || lstat(path, &st)))
 		ret = -errno;
 	if (ret) {
 		events->known--;
 		return ret;
 	}
 	memcpy(&object->fsid, &fs.f_fsid, sizeof(object->fsid));
+	object->inode = st.st_ino;
 	object->id = events->known;
 	snprintf(object->path, sizeof(object->path), "%s", path);
 	return object->id;
@@ -318,7 +392,8 @@ static size_t parse_fanotify(const struct events *events, struct event *event)
 	const struct fanotify_event_metadata *meta = (const void *)start;
 	size_t at = meta->metadata_len;
 
-	event->mask = meta->mask;
+	event->mask = meta->mask & ~(__u64)FAN_REMOTE;
+	event->remote = meta->mask & FAN_REMOTE;
 	event->pid = meta->pid;
 	while (at + sizeof(struct fanotify_event_info_fid) <= meta->event_len) {
 		const struct fanotify_event_info_fid *fid =
@@ -428,6 +503,20 @@ static bool cookie_fits(struct comparison *c, int pair, __u32 cookie)
 	return true;
 }
 
+/*
+ * What this process does is never remote, and nothing is to a group that does
+ * not ask. An overflow is nobody's doing.
+ */
+static bool remote_is_wrong(const struct events *events,
+			    const struct event *event)
+{
+	bool remote = events->asks_others && event->pid != getpid() &&
+		      events->others == OTHERS_ELSEWHERE;
+
+	return events->others != OTHERS_UNKNOWN &&
+	       !(event->mask & FAN_Q_OVERFLOW) && event->remote != remote;
+}
+
 /* All but the mask. */
 static bool same_object(const struct want *want, const struct event *event)
 {
@@ -447,6 +536,8 @@ static long long bits_left(struct comparison *c, const struct want *want,
 	const __u64 flags = IN_ISDIR;
 
 	if (!same_object(want, event) || (event->mask ^ want->mask) & flags)
+		return -1;
+	if (c->events->fanotify && remote_is_wrong(c->events, event))
 		return -1;
 	if (c->events->fanotify) {
 		__u64 bits = event->mask & ~flags;
@@ -489,6 +580,9 @@ static const char *wrong_event(struct comparison *c, const struct want *want,
 	text[0] = '\0';
 	events_put(text, "wrong event: came ");
 	put_event(text, c->events, event);
+	if (c->events->fanotify && remote_is_wrong(c->events, event))
+		events_put(text, ", %s FAN_REMOTE",
+			   event->remote ? "with" : "without");
 	events_put(text, "; wanted ");
 	put_want(text, c->events, want);
 	put_before(text, c);
@@ -560,6 +654,34 @@ const char *events_expect(struct events *events, const struct want *wants,
 		problem = compare(&c, wants, count, &at, &open, event);
 	}
 	return problem;
+}
+
+static const char *expect_nothing(struct events *events, int limit_ms)
+{
+	struct event *event = &events->last;
+	int ret = next_within(events, event, limit_ms);
+
+	if (!ret || ret == -EAGAIN)
+		return NULL;
+	events->problem[0] = '\0';
+	if (ret < 0) {
+		events_put(events->problem, "cannot read events: %s",
+			   strerror(-ret));
+	} else {
+		events_put(events->problem, "one event too many: came ");
+		put_event(events->problem, events, event);
+	}
+	return events->problem;
+}
+
+const char *events_expect_none(struct events *events)
+{
+	return expect_nothing(events, 0);
+}
+
+const char *events_expect_silence(struct events *events)
+{
+	return expect_nothing(events, events_limit_ms());
 }
 
 const char *events_await(struct events *events)

@@ -32,6 +32,10 @@
 #define FAN_EVENT_INFO_TYPE_OLD_DFID_NAME	10
 #define FAN_EVENT_INFO_TYPE_NEW_DFID_NAME	12
 #endif
+#ifndef FAN_REPORT_REMOTE
+#define FAN_REPORT_REMOTE			0x00008000
+#define FAN_REMOTE				0x00800000
+#endif
 #ifndef AT_HANDLE_FID
 #define AT_HANDLE_FID				0x200
 #endif
@@ -44,6 +48,7 @@
 struct events_object {
 	int		id;		/* watch descriptor, or 1, 2, ... */
 	char		path[64];	/* for messages */
+	unsigned long	inode;
 	long long	fsid;
 	int		type;
 	unsigned int	bytes;
@@ -56,15 +61,25 @@ struct event {
 	__u64	mask;
 	__u32	cookie;
 	int		pid;			/* fanotify */
+	bool		remote;			/* FAN_REMOTE, which mask is without */
 	int		child;			/* fanotify: FID record */
 	int		to;			/* fanotify: FAN_RENAME */
 	char		name[NAME_MAX + 2];
 	char		to_name[NAME_MAX + 2];
 };
 
+/* Where other processes are who change what is watched. */
+enum events_others {
+	OTHERS_UNKNOWN,		/* FAN_REMOTE is not looked at */
+	OTHERS_HERE,		/* on this kernel, or there are none */
+	OTHERS_ELSEWHERE,
+};
+
 struct events {
 	int			fd;
 	bool			fanotify;
+	bool			asks_others;	/* fanotify: FAN_REPORT_REMOTE */
+	enum events_others	others;
 	bool			nameless;	/* fanotify without names */
 	int			sentinel;	/* object: folder of the sentinels */
 	unsigned int		sentinels;	/* how many of them were seen */
@@ -96,9 +111,14 @@ struct want {
 /* Longest wait for one event, in ms. */
 int events_limit_ms(void);
 
-/* Open a group: 0 or -errno. flags: FAN_REPORT_*. */
+/*
+ * Open a group: 0 or -errno. flags: FAN_REPORT_*. One that reports file handles
+ * asks for what others do elsewhere, if this kernel knows that it may not be
+ * wanted; events_fanotify_as_is() does not.
+ */
 int events_inotify(struct events *events);
 int events_fanotify(struct events *events, unsigned int flags);
+int events_fanotify_as_is(struct events *events, unsigned int flags);
 void events_close(struct events *events);
 
 /*
@@ -109,6 +129,16 @@ int events_watch(struct events *events, const char *path, __u32 mask);
 int events_mark(struct events *events, const char *path, __u64 mask);
 int events_know(struct events *events, const char *path);
 
+/* FAN_REPORT_REMOTE is known to this kernel. */
+bool events_knows_remote(void);
+
+/*
+ * What the server of the file system has agreed to tell about an object that is
+ * watched: FAN_* bits. -ENODATA: it was not asked, or there is none; -ENOENT:
+ * the object is not watched.
+ */
+long long events_granted(const struct events *events, int object);
+
 /* The next event within the limit: 1, 0 if none came, or -errno. */
 int events_next(struct events *events, struct event *event);
 
@@ -118,10 +148,15 @@ int events_poll(struct events *events, struct event *event);
 /* Something is there to be read; nothing is read. */
 const char *events_await(struct events *events);
 
+/* Nothing is there; nor does anything come within the limit. */
+const char *events_expect_none(struct events *events);
+const char *events_expect_silence(struct events *events);
+
 /*
  * The next events are these, in this order, with nothing in between. An event
  * marked "maybe" may be missing. A wanted fanotify event may come in several
- * parts, next to each other and each bit once: the queue merges or not.
+ * parts, next to each other and each bit once: the queue merges or not. It has
+ * FAN_REMOTE if somebody elsewhere did it and the group asks for that.
  */
 const char *events_expect(struct events *events, const struct want *wants,
 			  size_t count);

@@ -76,6 +76,8 @@
 		SKIP(return, "fanotify_init: %s", strerror(-_ret));	\
 	}								\
 	ASSERT_NUMBER(_ret);						\
+	(ev)->others = self->act.elsewhere ? OTHERS_ELSEWHERE :		\
+					     OTHERS_HERE;		\
 	(ev)->sentinels = self->act.sentinels;				\
 	(ev)->sentinel = ASSERT_NUMBER(events_mark(ev,			\
 		EVENTS_SENTINELS, FAN_CREATE | FAN_ONDIR));		\
