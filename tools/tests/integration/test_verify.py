@@ -95,6 +95,9 @@ def test_on_baseline_local_passes_and_remote_fails_for_want_of_the_event(verifie
             assert cell["verdict"] == "fail" and "no event" in cell["result"]["title"], name
         elif name.startswith("server_test:"):
             assert cell["verdict"] == "fail", name
+        elif name.startswith("optin_test:"):
+            # Nobody can ask, and nobody is told
+            assert cell["verdict"] in ("pass", "skip"), name
         else:
             assert cell["verdict"] == "pass", name
 
