@@ -28,7 +28,7 @@ _LIMIT = 300.0
 """Seconds that the build of all programs may take."""
 _LIST_LIMIT = 20.0
 """Seconds that a program may take to list its cases."""
-_NOT_TESTS = ("agent", "actor", "measure", "replay")
+_NOT_TESTS = ("agent", "actor", "measure", "plainfs", "replay")
 _LOG = "build.log"
 _LINK = "-static"
 """A guest takes a shared library from the host's root: with emulation that is milliseconds of every start."""
@@ -52,6 +52,11 @@ class TestsBuild:
     """Carries out steps on the host."""
     programs: tuple[Path, ...]
     cases: tuple[TestCase, ...]
+
+    @property
+    def plain_server(self) -> Path:
+        """Serves a share of kind fuse, in a guest."""
+        return self.dir / "plainfs"
 
     @property
     def replay(self) -> Path:
@@ -91,7 +96,7 @@ def _key(folder: Path, commit: str) -> str:
 
 def _sources(folder: Path) -> dict[str, Path]:
     """Name in the folder -> path of all that programs are made from."""
-    kinds = ("*.c", "*.h", "Makefile", "guest/*.c", "guest/*.h", "workloads/*.sh")
+    kinds = ("*.c", "*.h", "Makefile", "guest/*.c", "guest/*.h", "plainfs/*.[ch]", "workloads/*.sh")
     paths = sorted(path for kind in kinds for path in folder.glob(kind))
     return {path.relative_to(folder).as_posix(): path for path in paths}
 

@@ -48,10 +48,11 @@ int main(void)
 }
 """
 MAKEFILE = """\
-all: $(OUTPUT)/some_test $(OUTPUT)/agent $(OUTPUT)/actor $(OUTPUT)/measure $(OUTPUT)/replay
+all: $(OUTPUT)/some_test $(OUTPUT)/agent $(OUTPUT)/actor $(OUTPUT)/measure $(OUTPUT)/plainfs \
+	$(OUTPUT)/replay
 $(OUTPUT)/some_test: some_test.c
 	$(CC) $(CFLAGS) '-DTEST_F(a,b)=' -I $(KSELFTEST) -o $@ $<
-$(OUTPUT)/agent $(OUTPUT)/actor $(OUTPUT)/measure $(OUTPUT)/replay: $(OUTPUT)/%:
+$(OUTPUT)/agent $(OUTPUT)/actor $(OUTPUT)/measure $(OUTPUT)/plainfs $(OUTPUT)/replay: $(OUTPUT)/%:
 	echo run >> $(COUNT)
 	cp $(KSELFTEST)/ksft_more.h $@
 """
@@ -176,18 +177,18 @@ def _mark(home: Home) -> list[str]:
 def test_an_edit_of_one_program_makes_only_that(home: Home) -> None:
     sources = home.root.parent / "kernel-tests"
     _build(home)
-    assert _mark(home) == ["actor", "agent", "measure", "replay", "some_test"]
+    assert _mark(home) == ["actor", "agent", "measure", "plainfs", "replay", "some_test"]
     text = (sources / "some_test.c").read_text()
     (sources / "some_test.c").write_text(f"{text}\n")
     os.utime(sources / "some_test.c", ns=(1, 1))
     _build(home)
     assert _mark(home) == ["some_test"]
-    for shared in ("helper.h", "guest/agent.c", "guest/lines.h"):
+    for shared in ("helper.h", "guest/agent.c", "guest/lines.h", "plainfs/dir.c", "plainfs/plainfs.h"):
         (sources / shared).parent.mkdir(exist_ok=True)
         (sources / shared).write_text("int x;\n")
         os.utime(sources / shared, ns=(1, 1))
         _build(home)
-        assert _mark(home) == ["actor", "agent", "measure", "replay", "some_test"]
+        assert _mark(home) == ["actor", "agent", "measure", "plainfs", "replay", "some_test"]
 
 
 def test_a_removed_program_is_no_longer_there(home: Home) -> None:
