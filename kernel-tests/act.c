@@ -16,6 +16,7 @@
 
 #include "act.h"
 #include "events.h"
+#include "keeper.h"
 
 #ifndef FUSE_SUPER_MAGIC	/* older headers lack it */
 #define FUSE_SUPER_MAGIC	0x65735546
@@ -461,8 +462,13 @@ static void mount_again(const char *top)
 	const char *type = getenv(STEPS_ENV_MOUNT_TYPE);
 	const char *source = getenv(STEPS_ENV_MOUNT_SOURCE);
 	const char *options = getenv(STEPS_ENV_MOUNT_OPTIONS);
+	const char *server = getenv(STEPS_ENV_MOUNT_SERVER);
 
-	if (!type || mount(source ? source : type, mounted, type, 0, options))
+	if (!type || !mounted)
+		return;
+	if (server ? keeper_mount(server, getenv(STEPS_ENV_SERVED), mounted, options,
+				  getenv(STEPS_ENV_SERVER_PID)) :
+		     mount(source ? source : type, mounted, type, 0, options))
 		return;
 	/* A tmpfs is empty now. */
 	if (!mkdir(top, 0777))

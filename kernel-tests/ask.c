@@ -76,6 +76,7 @@ static void be_actor(int channel, pid_t parent, const char *folder)
 
 static int open_process(struct steps *steps, const char *folder)
 {
+	const char *source = getenv(STEPS_ENV_SOURCE);
 	pid_t parent = getpid();
 	int ends[2];
 	pid_t child;
@@ -91,7 +92,7 @@ static int open_process(struct steps *steps, const char *folder)
 		return err;
 	}
 	if (!child)
-		be_actor(ends[1], parent, folder);
+		be_actor(ends[1], parent, source ? source : folder);
 	close(ends[1]);
 	/* Ours alone: the other end of a pair has its own flags. */
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);

@@ -94,15 +94,20 @@
 #define STEPS_ENV_STEP_MS	"FARWATCH_STEP_MS"	/* for STEP_DEADLINE_MS */
 #define STEPS_ENV_EVENT_MS	"FARWATCH_EVENT_MS"	/* longest wait for one event */
 #define STEPS_ENV_MOUNT		"FARWATCH_MOUNT"	/* mount point of the share */
-#define STEPS_ENV_MOUNT_TYPE	"FARWATCH_MOUNT_TYPE"	/* virtiofs, tmpfs */
-#define STEPS_ENV_MOUNT_SOURCE	"FARWATCH_MOUNT_SOURCE"	/* tag, or "tmpfs" */
+#define STEPS_ENV_MOUNT_TYPE	"FARWATCH_MOUNT_TYPE"	/* virtiofs, tmpfs, fuse */
+#define STEPS_ENV_MOUNT_SOURCE	"FARWATCH_MOUNT_SOURCE"	/* tag, "tmpfs", ... */
 #define STEPS_ENV_MOUNT_OPTIONS	"FARWATCH_MOUNT_OPTIONS"	/* or nothing */
+/* Where the share is served in this machine (type "fuse"; keeper.h) */
+#define STEPS_ENV_MOUNT_SERVER	"FARWATCH_MOUNT_SERVER"	/* program that mounts it */
+#define STEPS_ENV_SERVED	"FARWATCH_SERVED"	/* what lies behind the mount */
+#define STEPS_ENV_SOURCE	"FARWATCH_SOURCE"	/* and behind the folder */
+#define STEPS_ENV_SERVER_PID	"FARWATCH_SERVER_PID"	/* file with its number */
 
 /* Carries out steps below one folder; used by actors and by "local". */
 struct step_actor {
 	int	root;				/* O_PATH fd of the folder */
 	int	handles[STEP_HANDLES_MAX];	/* -1: free */
-	bool	plays_server;			/* there is none: its verbs do nothing */
+	bool	plays_server;			/* it keeps the server, if there is one */
 	bool	playing;			/* a line of a script */
 	long long until;			/* monotonic ms, 0: no deadline */
 	char	*script;			/* lines that are to be played */

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "keeper.h"
 #include "paths.h"
 #include "verbs.h"
 
@@ -30,6 +32,8 @@
 #define FILL_MODE	0644
 #define QUIET_MS_MAX	3600000
 #define GAP_US_MAX	1000000
+#define QUIET_TICK_US	10000
+#define WATCHES_TICK_US	1000
 
 /* What a system call on fd came to; fd is done with. */
 static int finish(int fd, int result)
@@ -543,10 +547,48 @@ static int do_stamp(struct step *step)
 	return err;
 }
 
-static int do_zero(struct step *step)
+static int put_number(struct step *step, long number)
 {
-	snprintf(step->values, step->size, "0");
+	snprintf(step->values, step->size, "%ld", number);
 	return 0;
+}
+
+static int signal_server(int signal)
+{
+	return keeper_has_server() ? keeper_signal(signal) : 0;
+}
+
+static int do_pause(struct step *step)
+{
+	(void)step;
+	return signal_server(SIGSTOP);
+}
+
+static int do_continue(struct step *step)
+{
+	(void)step;
+	return signal_server(SIGCONT);
+}
+
+static int do_kill(struct step *step)
+{
+	(void)step;
+	return signal_server(SIGKILL);
+}
+
+static int do_count(struct step *step)
+{
+	return put_number(step, keeper_watches());
+}
+
+static int do_rss(struct step *step)
+{
+	return put_number(step, keeper_rss_kib());
+}
+
+static int do_cpu(struct step *step)
+{
+	return put_number(step, keeper_cpu_ms());
 }
 
 static int do_nop(struct step *step)
@@ -557,21 +599,44 @@ static int do_nop(struct step *step)
 
 static int do_quiet(struct step *step)
 {
+	long long since = step_now();
 	unsigned long long ms;
+	long used, now;
 
-	return argument_number(step, 0, QUIET_MS_MAX, &ms) ? 0 : -EINVAL;
+	if (!argument_number(step, 0, QUIET_MS_MAX, &ms))
+		return -EINVAL;
+	if (!keeper_has_server())
+		return 0;
+	used = keeper_cpu_ms();
+	while (step_now() - since < (long long)ms) {
+		pause_us(QUIET_TICK_US);
+		now = keeper_cpu_ms();
+		if (now != used)
+			since = step_now();
+		used = now;
+	}
+	return 0;
 }
 
 static int do_watches(struct step *step)
 {
+	long long until = step_now();
 	unsigned long long min, max, ms;
+	long count;
 
 	if (!argument_number(step, 0, STEP_COUNT_MAX, &min) ||
 	    !argument_number(step, 1, STEP_COUNT_MAX, &max) ||
 	    !argument_number(step, 2, QUIET_MS_MAX, &ms))
 		return -EINVAL;
-	snprintf(step->values, step->size, "%llu", min);
-	return 0;
+	if (!keeper_has_server())
+		return put_number(step, min);
+	until += ms;
+	for (;;) {
+		count = keeper_watches();
+		if ((count >= (long)min && count <= (long)max) || step_now() >= until)
+			return put_number(step, count);
+		pause_us(WATCHES_TICK_US);
+	}
 }
 
 struct verb {
@@ -613,16 +678,16 @@ static const struct verb file_verbs[] = {
 	{ "nop",	 0, 0, do_nop },
 };
 
-/* Where nobody else takes part there is no server to stop. */
+/* Without a server (keeper.h) they do nothing. */
 static const struct verb server_verbs[] = {
-	{ "pause",	 0, 0, do_nop },
-	{ "continue",	 0, 0, do_nop },
-	{ "kill",	 0, 0, do_nop },
+	{ "pause",	 0, 0, do_pause },
+	{ "continue",	 0, 0, do_continue },
+	{ "kill",	 0, 0, do_kill },
 	{ "quiet",	 1, 1, do_quiet },
 	{ "watches",	 3, 3, do_watches },
-	{ "count",	 0, 0, do_zero },
-	{ "rss",	 0, 0, do_zero },
-	{ "cpu",	 0, 0, do_zero },
+	{ "count",	 0, 0, do_count },
+	{ "rss",	 0, 0, do_rss },
+	{ "cpu",	 0, 0, do_cpu },
 };
 
 static int run_verb(const struct verb *verbs, size_t count, struct step *step,

@@ -19,8 +19,8 @@ struct step {
 };
 
 /*
- * As step_execute(), for a verb of the actor "server" where there is none: it
- * is checked, and does nothing.
+ * As step_execute(), for a verb of the actor "server": that of this machine, or
+ * none, and then it is checked and does nothing.
  */
 int step_play_server(struct step_actor *actor, int argc, char *const argv[],
 		     char *values, size_t size);

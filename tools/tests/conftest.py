@@ -28,7 +28,7 @@ def home(tmp_path: Path) -> Home:
 def actor_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The host actor, built from the sources."""
     program = tmp_path_factory.mktemp("actor") / "actor"
-    serving = ("steps.c", "paths.c", "verbs.c", "serve.c", "script.c", "run.c", "workloads.c")
+    serving = ("steps.c", "paths.c", "verbs.c", "keeper.c", "serve.c", "script.c", "run.c", "workloads.c")
     folder = checkout_root() / "kernel-tests"
     sources = [folder / name for name in ("guest/actor.c", *serving)]
     flags = ["-Wall", "-Wextra", "-Werror", "-O1"]

@@ -27,7 +27,7 @@ from tests import TESTS
 
 SOURCES = TESTS.parents[1] / "kernel-tests"
 SOURCE_NAMES = (
-    *("steps.c", "paths.c", "verbs.c", "serve.c", "ask.c"),
+    *("steps.c", "paths.c", "verbs.c", "keeper.c", "serve.c", "ask.c"),
     *("script.c", "run.c", "workloads.c"),
 )
 LIMIT = 5.0
@@ -706,6 +706,74 @@ def test_a_process_plays_the_others(asker: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a").exists()
     assert run.out[0] == "# step 1: host create a 644 -> 0"
     assert run.out[-1] == "# farwatch: infrastructure: a?b"
+
+
+KEPT = """
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+# FAN_REPORT_FID, then FAN_MARK_ADD of FAN_CREATE, and of FAN_DELETE | FAN_ONDIR, which is no watch
+group = libc.fanotify_init(0x200, 0)
+for folder, mask in (("a", 0x100), ("b", 0x101), ("c", 0x40000200)):
+    os.mkdir(folder)
+    libc.fanotify_mark(group, 1, ctypes.c_uint64(mask), -100, folder.encode())
+while time.process_time() < 0.05:
+    pass
+print(group, flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A process that stands for the server of a share in this machine, and what a test is told of it."""
+    (work := tmp_path / "work").mkdir()
+    command = [sys.executable, "-c", KEPT]
+    child = subprocess.Popen(command, cwd=work, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    number = int(child.stdout.readline())
+    (tmp_path / "pid").write_text(f"{child.pid}\n")
+    (source := tmp_path / "source").mkdir()
+    yield (
+        child,
+        {
+            "FARWATCH_STEPS": "process",
+            "FARWATCH_SERVER_PID": str(tmp_path / "pid"),
+            "FARWATCH_SOURCE": str(source),
+            "MARKS": "2" if number >= 0 else "0",
+        },
+    )
+    child.kill()
+    child.communicate()
+
+
+def state_of(child: subprocess.Popen[str]) -> str:
+    return Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_the_server_of_this_machine_is_kept(
+    asker: Path, tmp_path: Path, kept: tuple[subprocess.Popen[str], dict[str, str]]
+) -> None:
+    child, env = kept
+    marks = env.pop("MARKS")
+    steps = ["server count", f"server watches {marks} 9 1000", "server rss", "server cpu", "server pause"]
+    told = Asked(asker, tmp_path, *steps, **env).told()
+    assert told[1:3] == [f"0 {marks}"] * 2
+    assert [int(text.split()[1]) > 0 for text in told[3:5]] == [True, True]
+    assert state_of(child) == "T"
+    steps = ["server continue", "server quiet 20", "server kill"]
+    assert Asked(asker, tmp_path, *steps, **env).told()[1:] == ["0 ", "0 ", "0 "]
+    assert child.wait(LIMIT) == -signal.SIGKILL
+    steps = ["server count", "server rss", "server pause"]
+    assert Asked(asker, tmp_path, *steps, **env).told()[1:] == ["0 0", "0 0", f"{errno.ESRCH} "]
+
+
+def test_the_other_side_of_a_served_share_is_what_it_is_a_view_of(
+    asker: Path, tmp_path: Path, kept: tuple[subprocess.Popen[str], dict[str, str]]
+) -> None:
+    (share := tmp_path / "share").mkdir()
+    _, env = kept
+    assert Asked(asker, share, "host create a 644", **env).told()[1:] == ["0 "]
+    assert not (share / "a").exists() and (tmp_path / "source" / "a").exists()
 
 
 def test_nobody_else_takes_part(asker: Path, tmp_path: Path) -> None:
