@@ -12,7 +12,11 @@
  * REQUESTS (fields as in steps.h, but any number of them)
  *	run id=N arg=PROGRAM [arg=...] [env=NAME=VALUE ...] [limit=MS]
  *	    [mount=TYPE:SOURCE[:PATH] ...] [options=OPTION,...] [dir=NAME]
+ *	    [server=PROGRAM]
  *	    [cwd=PATH] [tty=1 | pipes=1] [apart=1] [sysctl=[-]NAME=VALUE ...]
+ *				server: of a first mount of type fuse; it
+ *				mounts a view of a new tmpfs, and gets the
+ *				options
  *				tty, pipes: a program by hand, which has a
  *				terminal, or pipes; apart: its standard error
  *				is not where its standard output is

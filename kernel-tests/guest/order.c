@@ -66,6 +66,12 @@ static bool add_sysctl(struct order *order, char *value)
 	return is_sysctl(sysctl->name);
 }
 
+static bool set_server(struct order *order, char *value)
+{
+	order->server = value;
+	return *value == '/';
+}
+
 static bool set_dir(struct order *order, char *value)
 {
 	order->dir = value;
@@ -136,6 +142,7 @@ static const struct {
 	{ "mount", add_mount },
 	{ "options", set_options },
 	{ "sysctl", add_sysctl },
+	{ "server", set_server },
 	{ "dir", set_dir },
 	{ "cwd", set_cwd },
 	{ "tty", set_tty },
@@ -186,6 +193,11 @@ static bool set_order(struct order *order, const char *key, char *value)
 	return false;
 }
 
+bool is_served(const struct order *order)
+{
+	return order->nr_mounts && !strcmp(order->mounts[0].type, "fuse");
+}
+
 bool read_order(struct order *order, char *rest)
 {
 	bool malformed = false;
@@ -206,6 +218,10 @@ bool read_order(struct order *order, char *rest)
 		say_error("run: dir without mount");
 	else if (order->mount_options && !order->nr_mounts)
 		say_error("run: options without mount");
+	else if (order->server && !is_served(order))
+		say_error("run: server without mount of type fuse");
+	else if (!order->server && is_served(order))
+		say_error("run: mount of type fuse without server");
 	else if (order->tty && order->pipes)
 		say_error("run: tty and pipes");
 	else if (order->apart && !order->tty && !order->pipes)

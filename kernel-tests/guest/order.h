@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #define MOUNT_POINT	"/mnt/share"	/* where an order names no other */
+#define SOURCE_POINT	"/mnt/source"	/* what a share of type "fuse" is a view of */
 #define MOUNTS_MAX	16
 #define SYSCTLS_MAX	16
 #define ARGS_MAX	256	/* each: args, and settings of the environment */
@@ -31,10 +32,14 @@ struct order {
 	struct order_sysctl sysctls[SYSCTLS_MAX];
 	size_t nr_sysctls;
 	char *mount_options;
+	char *server;		/* of a share of type "fuse" */
 	char *dir, *cwd;
 	char *args[ARGS_MAX + 1], *env[ARGS_MAX];
 	size_t nr_args, nr_env;
 };
+
+/* Whether the share is served in the guest. */
+bool is_served(const struct order *order);
 
 /* The fields of "run"; false after an error was told. */
 bool read_order(struct order *order, char *rest);

@@ -27,6 +27,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "../keeper.h"
 #include "../steps.h"
 #include "lines.h"
 #include "program.h"
@@ -34,6 +35,7 @@
 
 #define REAP_MS		3000	/* for what was killed to be gone */
 #define LEFT_MS		2000	/* for what a program by hand leaves behind */
+#define SERVER_PID	"/run/farwatch.server"	/* the number of the share's server */
 
 /* How far a child got before its program took over. */
 struct progress {
@@ -82,19 +84,37 @@ static void announce(const char *what, const char *thing)
 	report(0, what, thing);
 }
 
+static void folder_at(const struct order *order, const char *point, char folder[PATH_MAX])
+{
+	snprintf(folder, PATH_MAX, "%s%s%s", point, order->dir ? "/" : "",
+		 order->dir ? order->dir : "");
+}
+
+/* Where others work, who do not use the share. */
+static void folder_behind(const struct order *order, char folder[PATH_MAX])
+{
+	folder_at(order, is_served(order) ? SOURCE_POINT : order->mounts[0].point, folder);
+}
+
 static void set_mount_environment(const struct order *order)
 {
 	const struct order_mount *share = &order->mounts[0];
 	char folder[PATH_MAX];
 
-	snprintf(folder, sizeof(folder), "%s%s%s", share->point,
-		 order->dir ? "/" : "", order->dir ? order->dir : "");
+	folder_at(order, share->point, folder);
 	setenv(STEPS_ENV_SHARE, folder, 1);
 	setenv(STEPS_ENV_MOUNT, share->point, 1);
 	setenv(STEPS_ENV_MOUNT_TYPE, share->type, 1);
 	setenv(STEPS_ENV_MOUNT_SOURCE, share->source, 1);
 	if (order->mount_options)
 		setenv(STEPS_ENV_MOUNT_OPTIONS, order->mount_options, 1);
+	if (!is_served(order))
+		return;
+	folder_behind(order, folder);
+	setenv(STEPS_ENV_SOURCE, folder, 1);
+	setenv(STEPS_ENV_SERVED, SOURCE_POINT, 1);
+	setenv(STEPS_ENV_SERVER_PID, SERVER_PID, 1);
+	setenv(STEPS_ENV_MOUNT_SERVER, order->server, 1);
 }
 
 static void set_environment(const struct order *order)
@@ -150,11 +170,30 @@ static void mount_one(const struct order_mount *mnt, const char *options)
 		give_up("mount", mnt->type);
 }
 
+/* A view of a tmpfs: whoever works below it is somebody else to the share. */
+static void serve_share(const struct order *order)
+{
+	const struct order_mount *share = &order->mounts[0];
+	int err;
+
+	make_point(SOURCE_POINT);
+	if (mount("tmpfs", SOURCE_POINT, "tmpfs", 0, "mode=0755"))
+		give_up("mount tmpfs on", SOURCE_POINT);
+	announce("serve", share->point);
+	make_point(share->point);
+	err = keeper_mount(order->server, SOURCE_POINT, share->point,
+			   order->mount_options, SERVER_PID);
+	if (!err)
+		return;
+	errno = -err;
+	give_up("serve by", order->server);
+}
+
 static void make_folder(const struct order *order)
 {
 	char folder[PATH_MAX];
 
-	snprintf(folder, sizeof(folder), "%s/%s", order->mounts[0].point, order->dir);
+	folder_behind(order, folder);
 	announce("mkdir", folder);
 	if (mkdir(folder, 0777) && errno != EEXIST)
 		give_up("mkdir", folder);
@@ -174,7 +213,9 @@ static void make_namespace(const struct order *order)
 		give_up("make private", "/");
 	if (mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"))
 		give_up("mount tmpfs on", "/tmp");
-	for (i = 0; i < order->nr_mounts; i++)
+	if (is_served(order))
+		serve_share(order);
+	for (i = is_served(order); i < order->nr_mounts; i++)
 		mount_one(&order->mounts[i], order->mount_options);
 	if (order->dir)
 		make_folder(order);
@@ -353,6 +394,34 @@ void start_run(struct order *order)
 	streams_move();		/* ask for the first piece of input */
 }
 
+/*
+ * A share's server is our child since it has stayed behind. Its end by itself is
+ * no verdict on the kernel; who kills it has asked for that.
+ */
+static void tell_of_server(pid_t pid, int status)
+{
+	char text[TEXT_MAX], number[16];
+	FILE *file = fopen(SERVER_PID, "re");
+	bool fine = WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : !WEXITSTATUS(status);
+	bool server = file && fgets(number, sizeof(number), file) && atoi(number) == pid;
+
+	if (file)
+		fclose(file);
+	if (!server || fine)
+		return;
+	snprintf(text, sizeof(text), "farwatch: infrastructure: the share's server ended: %s %d",
+		 WIFSIGNALED(status) ? "signal" : "exit status",
+		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	say_kernel("%s", text);
+	if (streams_used())
+		return;
+	revive_line(&output_line);
+	make_raw(output_line.fd);
+	put_line(&output_line, "# ", DRAIN_MS);
+	put_line(&output_line, text, DRAIN_MS);
+	put_line(&output_line, "\n", DRAIN_MS);
+}
+
 /* Every child that ended, ours or adopted. 0: some are left. */
 static int reap(void)
 {
@@ -360,8 +429,10 @@ static int reap(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid != run.pid)
+		if (pid != run.pid) {
+			tell_of_server(pid, status);
 			continue;
+		}
 		run.status = status;
 		run.ended = true;
 	}

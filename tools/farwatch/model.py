@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 BaseKind = Literal["deb", "deb-source", "git", "tarball", "crate"]
-ShareKind = Literal["virtiofs", "tmpfs"]
+ShareKind = Literal["virtiofs", "tmpfs", "fuse"]
+"""fuse: a server on /dev/fuse in the guest, with another process there for the host."""
 FileSystem = Literal["tmpfs", "ext4", "xfs", "btrfs", "overlay"]
 TestFolder = Literal["mount", "subvolume"]
 
@@ -84,7 +85,9 @@ class ShareSetting:
     server_options: tuple[str, ...] = ()
     """In place of those of the same name that every server gets, or the revision's."""
     mount_options: tuple[str, ...] = ()
-    """Of the mount in the guest."""
+    """Of the mount in the guest; of kind fuse, its server's options, too."""
+    kind: ShareKind | None = None
+    """Instead of the revision's own."""
     file_system: FileSystem | None = None
     """A new one that the share is; None: a folder where the runs are."""
     folder: TestFolder | None = None

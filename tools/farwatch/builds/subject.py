@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from farwatch.engines.engine import Engine
-from farwatch.model import DEFAULT_SHARE, Base, Column, Revision, ShareSetting
+from farwatch.model import DEFAULT_SHARE, Base, Column, Revision, ShareKind, ShareSetting
 
 if TYPE_CHECKING:
     from farwatch.trees.trees import Source
@@ -38,8 +38,13 @@ class Subject:
         return self.bases["linux"]
 
     @property
+    def share(self) -> ShareKind:
+        return self.share_setting.kind or self.revision.share
+
+    @property
     def has_server(self) -> bool:
-        return self.revision.share == "virtiofs"
+        """Whether its share is served by a process of the host's."""
+        return self.share == "virtiofs"
 
     @property
     def has_own_vmm(self) -> bool:
@@ -49,6 +54,8 @@ class Subject:
     @property
     def server_options(self) -> tuple[str, ...]:
         """What its server is started with, besides the usual; of the same name the last counts."""
+        if not self.has_server:
+            return ()
         return (*self.revision.server_options, *self.share_setting.server_options)
 
     def column(self, name: str = "") -> Column:

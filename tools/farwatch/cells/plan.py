@@ -89,7 +89,7 @@ def plan_cases(
 ) -> ColumnPlan:
     """Look up these cases in a column: that of a revision, or of a part of its series. fresh: in vain."""
     key = _column_key(app, subject)
-    inputs = {case.name: hash_of(key, *_test_key(tests, case)) for case in cases}
+    inputs = {case.name: hash_of(key, *_test_key(subject, tests, case)) for case in cases}
     found = {}
     if not fresh:
         looked_up = {name: results.find(column, name, inputs[name]) for name in inputs}
@@ -113,22 +113,23 @@ def select(cases: Sequence[TestCase], expression: str) -> tuple[TestCase, ...]:
 
 def _column_key(app: App, subject: Subject) -> str:
     """Hash of what all cells of a column share."""
-    revision, builder = subject.revision, app.builder
-    parts = [subject.engine.recipe, revision.share, subject.flavor, builder.kernels.key(subject)]
+    builder = app.builder
+    parts = [subject.engine.recipe, subject.share, subject.flavor, builder.kernels.key(subject)]
     if subject.has_server:
         parts.append(builder.servers.key(subject))
         parts.extend(command_line(Path("server"), Path("share"), 0, subject.server_options))
-        parts.extend(recipe(subject.share_setting))
-    parts.extend(f"sysctl {entry}" for entry in revision.sysctls)
+    parts.extend(recipe(subject.share_setting))
+    parts.extend(f"sysctl {entry}" for entry in subject.revision.sysctls)
     parts.append(builder.monitors.key(subject) if subject.has_own_vmm else subject.engine.version())
     return hash_of(*filter(None, parts))
 
 
-def _test_key(tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
+def _test_key(subject: Subject, tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
     """The files that take part in a test, and its name."""
     program = next(path for path in tests.programs if path.name == case.program)
     others = _installed(INSTALLED[case.program]) if case.program in INSTALLED else ()
-    return (case.name, file_hash(program), file_hash(tests.agent), file_hash(tests.actor), *others)
+    served = (file_hash(tests.plain_server),) if subject.share == "fuse" else ()
+    return (case.name, file_hash(program), file_hash(tests.agent), file_hash(tests.actor), *served, *others)
 
 
 @cache

@@ -33,11 +33,11 @@ def subject_of(app: App, wish: Wish, revision: Revision) -> Subject:
     """What a wish means for one of its revisions; nothing is built for it."""
     engine = installed_engine(app, wish.engine)
     bases = {"linux": app.catalog.base_of(revision, "linux", wish.base)}
-    if revision.share == "virtiofs":
+    share_setting = wish.share_setting if revision.share == "virtiofs" else DEFAULT_SHARE
+    if (share_setting.kind or revision.share) == "virtiofs":
         bases[SERVER] = app.catalog.base_of(revision, SERVER)
     if engine.runs_vmm and revision.patches(VMM):
         bases[VMM] = app.catalog.base_of(revision, VMM)
-    share_setting = wish.share_setting if revision.share == "virtiofs" else DEFAULT_SHARE
     subject = Subject(revision, bases, engine, wish.flavor, share_setting=share_setting)
     return subject.built_from(*_edited_sources(app, subject)) if wish.edited else subject
 
@@ -107,8 +107,9 @@ def built_setting(app: App, subject: Subject, tests: TestsBuild) -> Setting:
         builder.kernels.build(subject).image,
         tests.agent,
         tests.actor,
-        revision.share,
+        subject.share,
         builder.servers.build(subject).binary if subject.has_server else None,
+        plain_server=tests.plain_server,
         server_options=subject.server_options,
         share_setting=subject.share_setting,
         vmm=builder.monitors.build(subject).binary if subject.has_own_vmm else None,

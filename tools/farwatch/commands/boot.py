@@ -111,6 +111,12 @@ def _share_setting(args: argparse.Namespace, app: App, revision: Revision) -> Sh
     first, *others = common.chosen_settings(args, app, [revision])
     if others:
         raise FarwatchError(f"--share-settings {args.share_settings}: a guest has one", hint="name one")
+    for option, given in (("--server-option", args.server_option), ("--share", args.share)):
+        if given and first.kind:
+            raise FarwatchError(
+                f"{option} and --share-settings {first.name} exclude each other",
+                cause="the share is a tmpfs of the guest's, and served there",
+            )
     if args.share and first.file_system:
         raise FarwatchError(
             f"--share and --share-settings {first.name} exclude each other",

@@ -12,6 +12,8 @@ from farwatch.guests.setting import Setting, Share
 
 GUEST_HOST_ROOT = "/mnt/host"
 """Where the agent binds the host's root: the guest's own tmpfs hide /tmp, /run and /mnt."""
+GUEST_SOURCE = "/mnt/source"
+"""SOURCE_POINT of kernel-tests/guest/order.h: what the server of a share of kind fuse serves."""
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+:=@,-"
 MARK = re.compile(rb"farwatch: (begin|end) (\d+)\s*$")
 
@@ -45,11 +47,13 @@ def guest_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
 
 
 def _mount_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
-    if setting.share != "virtiofs":
+    if setting.share == "tmpfs":
         return ["mount=tmpfs:tmpfs"]
     options = ",".join(setting.share_setting.mount_options)
-    mounts = [f"mount=virtiofs:{share.tag}:{share.point}" for share in shares]
-    return [*mounts, *([f"options={options}"] if options else [])]
+    said = [f"options={options}"] if options else []
+    if setting.share == "fuse":
+        return ["mount=fuse:plainfs", f"server={GUEST_HOST_ROOT}{setting.plain_server}", *said]
+    return [*(f"mount=virtiofs:{share.tag}:{share.point}" for share in shares), *said]
 
 
 def pieces(line: bytes) -> Iterator[bytes]:

@@ -254,6 +254,8 @@ class Session:
 
     async def _prepare_folder(self, name: str) -> None:
         """Make a test's folder where that is not the guest's to do."""
+        if self._setting.share != "virtiofs":
+            return
         share_setting = self._setting.share_setting
         if self._ground is not None and share_setting.folder:
             await self._ground.make_folder(name)
@@ -274,6 +276,9 @@ class Session:
             "FARWATCH_PYTHON": f"{GUEST_HOST_ROOT}{venv.python()}",
             **env,
         }
+        if self._setting.share == "fuse":
+            # The other side shares the guest's processor: what bounds its steps is the test's own limit.
+            variables.setdefault("FARWATCH_STEP_MS", str(round(self._limits.test * 1000)))
         fields = [
             f"id={trace.number}",
             f"limit={round(self._limits.test * 1000)}",

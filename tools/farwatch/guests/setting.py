@@ -34,6 +34,8 @@ class Setting:
     actor: Path
     share: ShareKind
     server: Path | None
+    plain_server: Path | None = None
+    """Runs in the guest, and serves a share of kind fuse there."""
     memory: int = 192
     server_options: tuple[str, ...] = ()
     share_setting: ShareSetting = DEFAULT_SHARE

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.errors import FarwatchError
-from farwatch.guests.agent import ARGUMENTS_MAX, guest_fields, request, unescape
+from farwatch.guests.agent import ARGUMENTS_MAX, GUEST_SOURCE, guest_fields, request, unescape
 from farwatch.guests.keyboard import Keyboard, raw
 from farwatch.guests.session import BootFailure, Session, booted
 from farwatch.guests.setting import Setting, Share
@@ -107,7 +107,9 @@ class _Conversation:
         shares = self._session.shares
         for share in shares if self._setting.share == "virtiofs" else ():
             print(f"{self._session.seen(share)} on the host is {share.point} here", file=sys.stderr)
-        if self._setting.share != "virtiofs":
+        if self._setting.share == "fuse":
+            print(f"{GUEST_SOURCE} is {shares[0].point} for everybody else here", file=sys.stderr)
+        if self._setting.share == "tmpfs":
             print(f"{shares[0].point}: tmpfs", file=sys.stderr)
         way_out = "; if it hangs: Enter ~ ." if self._terminal else ""
         print(f"the host's root is /mnt/host; leave with exit or Ctrl-D{way_out}", file=sys.stderr)

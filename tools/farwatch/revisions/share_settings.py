@@ -35,7 +35,7 @@ def _setting(table: TomlTable, name: str) -> ShareSetting:
     if re.fullmatch(_NAME, name) is None:
         cause = "expected lower case words and digits, joined by -"
         raise table.error("about", f"share setting '{name}' has a wrong name", cause=cause)
-    table.only(("about", "server", "mount", "file-system", "folder"))
+    table.only(("about", "kind", "server", "mount", "file-system", "folder"))
     made: dict[str, Any] = {
         "server_options": _texts(table, "server", _OPTION, "an option such as --cache=auto"),
         "mount_options": _texts(table, "mount", r"[^\s,]+", "an option of mount, such as ro"),
@@ -46,11 +46,22 @@ def _setting(table: TomlTable, name: str) -> ShareSetting:
         made["folder"] = table.choice("folder", get_args(TestFolder))
     if made.get("folder") == "subvolume" and made.get("file_system") != "btrfs":
         raise table.error("folder", "only btrfs has subvolumes", cause='expected file-system = "btrfs"')
+    if "kind" in table.names():
+        made["kind"] = table.choice("kind", ("fuse",))
+        _check_alone(table, name)
     if not any(made.values()):
         raise table.error(
             "about", f"share setting '{name}' sets nothing", cause="expected server, mount, ..."
         )
     return ShareSetting(name, " ".join(table.text("about").split()), **made)
+
+
+def _check_alone(table: TomlTable, name: str) -> None:
+    """The server of a kind of its own is another one, and what it serves is in the guest."""
+    for key in ("server", "file-system", "folder"):
+        if key in table.names():
+            cause = "the share is a tmpfs of the guest's, and its server's options are those of the mount"
+            raise table.error(key, f"share setting '{name}' has kind and {key}", cause=cause)
 
 
 def _texts(table: TomlTable, key: str, pattern: str, expected: str) -> tuple[str, ...]:

@@ -13,21 +13,27 @@ import pytest
 from farwatch.builds.selftests import TestsBuild
 from farwatch.builds.subject import Subject
 from farwatch.cells import plan
-from farwatch.model import Revision, TestCase
+from farwatch.engines.registry import engine_named
+from farwatch.model import DEFAULT_SHARE, Base, Revision, ShareSetting, TestCase
 from tests.fakes.engine import FakeEngine
+
+PLAIN = ShareSetting("plain", kind="fuse")
 
 
 def _tests(folder: Path) -> TestsBuild:
-    for name in ("agent", "actor", "workload_test", "inotify_test"):
+    for name in ("agent", "actor", "plainfs", "workload_test", "inotify_test"):
         (folder / name).write_text(name)
     programs = (folder / "workload_test", folder / "inotify_test")
     return TestsBuild("key", folder, folder / "agent", folder / "actor", programs, ())
 
 
-def _key(tests: TestsBuild, program: str) -> tuple[str, ...]:
+def _key(tests: TestsBuild, program: str, share: ShareSetting = DEFAULT_SHARE) -> tuple[str, ...]:
+    revision = Revision("v1", "title", tests.dir, "virtiofs", {})
+    bases = {"linux": Base("linux", "7.3", "git")}
+    subject = Subject(revision, bases, engine_named("uml"), share_setting=share)
     plan.file_hash.cache_clear()
     plan._installed.cache_clear()
-    return plan._test_key(tests, TestCase(program, "fixture", "remote", "test", ""))
+    return plan._test_key(subject, tests, TestCase(program, "fixture", "remote", "test", ""))
 
 
 def test_another_git_makes_the_workloads_run_again_and_nothing_else(
@@ -55,3 +61,13 @@ def test_what_the_guests_are_set_to_is_looked_up_by(tmp_path: Path) -> None:
         plan._column_key(app, replace(subject, revision=replace(revision, sysctls=one))) for one in sysctls
     ]
     assert len(set(keys)) == 3
+
+
+def test_another_plain_server_makes_what_it_serves_run_again_and_nothing_else(tmp_path: Path) -> None:
+    tests = _tests(tmp_path)
+    keys = []
+    for text in ("one", "two"):
+        tests.plain_server.write_text(text)
+        keys.append((_key(tests, "inotify_test", PLAIN), _key(tests, "inotify_test")))
+    assert keys[0][0] != keys[1][0]
+    assert keys[0][1] == keys[1][1]

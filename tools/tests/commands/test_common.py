@@ -15,6 +15,8 @@ import pytest
 from farwatch.app import App
 from farwatch.builds.selftests import TestsBuild
 from farwatch.builds.subject import Subject
+from farwatch.cells.setting import subject_of
+from farwatch.cells.wish import Wish
 from farwatch.cli import COMMANDS, build_parser
 from farwatch.commands import common
 from farwatch.errors import FarwatchError
@@ -50,6 +52,7 @@ class SourcesAlone:
 
     def tests(self, base: Base) -> TestsBuild:
         self.app.trees.base_commit(base)
+        (self.program.parent / "plainfs").touch()
         return TestsBuild("key", self.program.parent, self.program, self.program, (self.program,), (TEST,))
 
     def _kernel_key(self, subject: Subject) -> str:
@@ -258,6 +261,26 @@ def test_the_default_is_what_it_was_before_there_were_settings(served: Checkout)
         default, back = results.latest([Column("v2", "7.3"), Column("v2", "7.3", share_setting="writeback")])
         assert len(results.history(default.column, default.test)) == 1, "found, not run again"
     assert default.inputs != back.inputs
+
+
+def test_a_share_that_is_served_in_the_guest_needs_no_server(served: Checkout) -> None:
+    settings = served.app.root / "patches" / "share-settings.toml"
+    settings.write_text('[plain]\nabout = "in the guest"\nkind = "fuse"\n')
+    assert served.run("verify", "v1", "v2", "--share-settings", "default,plain") == 0
+    assert names(served) == [("v1", "default"), ("v2", "default"), ("v2", "plain")]
+    [revision] = [served.app.catalog.revision("v2")]
+    default, plain = (
+        subject_of(served.app, Wish((revision,), share_setting=setting), revision)
+        for setting in served.app.catalog.share_settings()
+    )
+    assert (default.share, default.has_server, list(default.bases)) == (
+        "virtiofs",
+        True,
+        ["linux", "virtiofsd"],
+    )
+    assert (plain.share, plain.has_server, list(plain.bases)) == ("fuse", False, ["linux"])
+    with pytest.raises(FarwatchError, match="--share and --share-settings plain exclude each other"):
+        served.run("boot", "v2", "--share", "/", "--share-settings", "plain")
 
 
 @pytest.mark.parametrize(

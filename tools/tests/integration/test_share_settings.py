@@ -32,8 +32,9 @@ TELLING = (
 
 
 def chosen() -> str:
-    """A setting that is possible here: other caches are everywhere."""
-    settings = [setting for setting in App.here().catalog.share_settings() if setting != DEFAULT_SHARE]
+    """A setting of v2's own server that is possible here: other caches are everywhere."""
+    every = App.here().catalog.share_settings()
+    settings = [setting for setting in every if setting != DEFAULT_SHARE and not setting.kind]
     random.Random(SEED).shuffle(settings)
     return next(setting.name for setting in settings if not lacking_for(App.here(), setting))
 

@@ -27,6 +27,10 @@ mount = ["ro"]
 about = "subvolumes"
 file-system = "btrfs"
 folder = "subvolume"
+
+[plain]
+about = "served in the guest"
+kind = "fuse"
 """
 REVISION = """\
 title = "a revision"
@@ -58,9 +62,10 @@ def test_settings_in_the_order_of_the_file_behind_the_default(tmp_path: Path) ->
         ShareSetting("writeback", "written later", ("--cache=auto", "--writeback")),
         ShareSetting("readonly", "nothing is written", mount_options=("ro",)),
         ShareSetting("on-btrfs", "subvolumes", file_system="btrfs", folder="subvolume"),
+        ShareSetting("plain", "served in the guest", kind="fuse"),
     ]
-    assert [setting.has_ground for setting in known.values()] == [False, False, False, True]
-    assert [setting.read_only for setting in known.values()] == [False, False, True, False]
+    assert [setting.has_ground for setting in known.values()] == [False, False, False, True, False]
+    assert [setting.read_only for setting in known.values()] == [False, False, True, False, False]
     assert ShareSetting("x", server_options=("--readonly",)).read_only
 
 
@@ -81,6 +86,9 @@ def test_without_a_file_there_is_the_default(tmp_path: Path) -> None:
         ('file-system = "btrfs"', 'file-system = "xfs"', 12, "only btrfs has subvolumes"),
         ('folder = "subvolume"', 'folder = "volume"', 12, "did you mean 'subvolume'?"),
         ('about = "subvolumes"', "", 9, "'about' is missing"),
+        ('kind = "fuse"', 'kind = "tmpfs"', 16, "kind = 'tmpfs' is unknown"),
+        ('kind = "fuse"', 'kind = "fuse"\nserver = ["--x"]', 17, "'plain' has kind and server"),
+        ('kind = "fuse"', 'kind = "fuse"\nfile-system = "xfs"', 17, "'plain' has kind and file-system"),
     ],
 )
 def test_wrong_settings(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
@@ -132,4 +140,8 @@ def test_an_expectation_of_no_setting(tmp_path: Path, settings: str, says: str) 
 def test_no_two_settings_of_this_checkout_are_the_same() -> None:
     settings = Catalog.load(checkout_root()).share_settings()
     assert recipe(DEFAULT_SHARE) == ()
-    assert len({(setting.server_options, recipe(setting)) for setting in settings}) == len(settings) > 15
+    assert (
+        len({(setting.kind, setting.server_options, recipe(setting)) for setting in settings})
+        == len(settings)
+        > 15
+    )
