@@ -92,7 +92,7 @@ main([])
     ("line", "offered", "loaded"),
     [
         ("./farwatch che", {"check", "checkout"}, set()),
-        ("./farwatch checkout v", {"v1", "v2"}, {"checkout"}),
+        ("./farwatch checkout v", {"v1", "v2", "v3"}, {"checkout"}),
         ("./farwatch checkout v1 boot --ba", {"--base"}, {"checkout"}),
         ("FOO=1 ./farwatch boot --netw", {"--network"}, {"boot"}),
     ],

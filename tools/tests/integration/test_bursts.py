@@ -5,7 +5,7 @@ kernel-tests/guest/replay.c plays them on the share and on a tmpfs of the same g
 inotify says of both by the rules of kernel-tests/stream.h. Every other one is played while the server is
 stopped, so that it sees nothing but what has become of it.
 
-FARWATCH_BURSTS says how many (default 300), FARWATCH_BURST_REVISION on which revision (default v2),
+FARWATCH_BURSTS says how many (default 300), FARWATCH_BURST_REVISION on which revision (default v3),
 FARWATCH_SEED, if it is set, that they are others each time.
 """
 
@@ -33,7 +33,7 @@ from tests.integration.forged_stage import setting_of
 pytestmark = pytest.mark.integration
 
 BURSTS = int(os.environ.get("FARWATCH_BURSTS", "300"))
-REVISION = os.environ.get("FARWATCH_BURST_REVISION", "v2")
+REVISION = os.environ.get("FARWATCH_BURST_REVISION", "v3")
 BATCH = 40
 """Bursts in one run of the program."""
 BATCHES = 25

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""v2 against the reference: random steps of guest and host on a small tree, and what inotify says of them.
+"""v3 against the reference: random steps of guest and host on a small tree, and what inotify says of them.
 
 kernel-tests/guest/replay.c does the steps and prints the events, after each step all that it has caused. The
 two streams must be equal, but for what these rules allow:
@@ -182,7 +182,7 @@ def players(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Player, 
 
     run = loop.run_until_complete(start())
     try:
-        for name, setting in (("reference", reference), ("v2", setting_of("v2"))):
+        for name, setting in (("reference", reference), ("v3", setting_of("v3"))):
             made.append(Player(loop, run, setting, program, folder / name))
         yield made[0], made[1]
     finally:
@@ -202,5 +202,5 @@ def players(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Player, 
 )
 @given(steps())
 def test_the_same_steps_give_the_same_events(players: tuple[Player, Player], sequence: list[str]) -> None:
-    reference, v2 = (player.play(sequence) for player in players)
-    assert not difference(sequence, reference, v2)
+    reference, latest = (player.play(sequence) for player in players)
+    assert not difference(sequence, reference, latest)

@@ -293,5 +293,5 @@ def completed(checkout: Checkout, line: str) -> list[str]:
 
 def test_completion_in_a_shell(checkout: Checkout) -> None:
     assert completed(checkout, "./farwatch bi") == ["bisectable"]
-    assert set(completed(checkout, "./farwatch boot v")) == {"v1", "v2"}
+    assert set(completed(checkout, "./farwatch boot v")) == {"v1", "v2", "v3"}
     assert "--share" in completed(checkout, "./farwatch boot --sh")

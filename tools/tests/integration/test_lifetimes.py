@@ -51,7 +51,7 @@ async def nothing(_session: Session) -> None:
     """The host only looks on."""
 
 
-SETTINGS = ("v1/uml", "v2/uml", pytest.param("v2/vng", marks=pytest.mark.nightly))
+SETTINGS = ("v1/uml", "v2/uml", "v3/uml", pytest.param("v2/vng", marks=pytest.mark.nightly))
 
 
 @pytest.fixture(scope="module", params=SETTINGS)

@@ -2,7 +2,7 @@
 """Many watches, and many folders in one.
 
 How fast a machine is must not matter, so one thing is compared with another that was done on it just before.
-FARWATCH_MANY_REVISION says on which revision (default v2).
+FARWATCH_MANY_REVISION says on which revision (default v3).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.integration.forged_stage import setting_of
 
 pytestmark = pytest.mark.integration
 
-REVISION = os.environ.get("FARWATCH_MANY_REVISION", "v2")
+REVISION = os.environ.get("FARWATCH_MANY_REVISION", "v3")
 PROGRAM = Path(__file__).parent / "programs" / "many.py"
 DEARER = 12
 """How much longer it may take to watch a folder than to look at it."""

@@ -96,7 +96,7 @@ def test_a_series_whose_second_patch_is_at_fault(
     assert done.stdout.rstrip().endswith("bad: at fault: linux/0002-inotify-again.patch")
 
 
-@pytest.mark.parametrize("name", ["v1", "v2"])
+@pytest.mark.parametrize("name", ["v1", "v2", "v3"])
 def test_what_the_series_here_claim_is_about_patches_and_tests_that_there_are(name: str) -> None:
     app = App.here()
     revision = app.catalog.revision(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""v2 with everybody busy: threads on both sides, caches dropped, and an end in the middle of it.
+"""v3 with everybody busy: threads on both sides, caches dropped, and an end in the middle of it.
 
 FARWATCH_STRESS_SECONDS says for how long (default 4), FARWATCH_TEST_FLAVOR on which kernel.
 """
@@ -74,7 +74,7 @@ class Played:
 
 
 async def stress(run: Run, folder: Path, script: str, between: Between) -> Played:
-    session = Session(run, setting_of("v2"), 1, folder / "logs", lambda _trace: None)
+    session = Session(run, setting_of("v3"), 1, folder / "logs", lambda _trace: None)
     trace = Trace("stress", 1, LogSet(folder / "trace", run.clock))
     python = f"{GUEST_HOST_ROOT}{os.path.realpath(sys.executable)} -I {GUEST_HOST_ROOT}{PROGRAM}"
     stop, left = threading.Event(), -1

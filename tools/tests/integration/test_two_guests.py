@@ -55,7 +55,7 @@ async def nothing(_sessions: list[Session]) -> None:
 
 async def both(run: Run, folder: Path, program: Path, between: Between = nothing) -> list[list[str]]:
     """Run a program in each guest: with its own name, and the other one's."""
-    setting = setting_of("v2")
+    setting = setting_of("v3")
     share = run.folder / "share"
     sessions = [
         Session(run, setting, number, folder / f"g{number}", lambda _trace: None, [Share(share)])

@@ -63,7 +63,9 @@ def test_names_are_fit_for_a_public_table(program: Path) -> None:
     source = program.read_text(encoding="utf-8")
     names = {name for case in defined(source) for name in case}
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    assert "FIXTURE_VARIANT" not in source
+    own = {variant for _, variant in re.findall(r"FIXTURE_VARIANT_ADD\((\w+), (\w+)\)", source)}
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in own)
+    assert not own & {"local", "remote"}, "the two sides are written once, in fixture.h"
 
 
 def test_the_suite_is_large() -> None:
