@@ -32,11 +32,12 @@ def defined(source: str) -> list[tuple[str, str]]:
 
 
 def variants(source: str) -> list[tuple[str, str]]:
-    """(fixture, variant), as fixture.h makes them."""
+    """(fixture, variant), as fixture.h makes them, or the program itself."""
     said = re.findall(
         r"^#define FIXTURE_NAME (\w+)\n(?:#define FIXTURE_SIDES (\w+)\n)?", source, re.MULTILINE
     )
-    return [(fixture, variant) for fixture, sides in said for variant in SIDES[sides]]
+    of_sides = [(fixture, variant) for fixture, sides in said for variant in SIDES[sides]]
+    return of_sides + re.findall(r"^FIXTURE_VARIANT_ADD\((\w+), (\w+)\)", source, re.MULTILINE)
 
 
 def alone_and_others(source: str) -> tuple[int, int]:
