@@ -115,6 +115,15 @@ static const char *mount_at(struct bare_server *server, int fd)
 	return NULL;
 }
 
+bool bare_server_possible(void)
+{
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 && !geteuid();
+}
+
 const char *bare_server_start(struct bare_server *server)
 {
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);

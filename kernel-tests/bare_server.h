@@ -6,6 +6,7 @@
 #ifndef BARE_SERVER_H
 #define BARE_SERVER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct bare_server {
@@ -14,7 +15,9 @@ struct bare_server {
 	char	problem[128];
 };
 
-/* NULL, or why there is none; needs root, and a kernel with FUSE. */
+/* Whether this process may serve a file system at all. */
+bool bare_server_possible(void);
+/* NULL, or why there is none. */
 const char *bare_server_start(struct bare_server *server);
 /* Also if there is none. */
 void bare_server_stop(struct bare_server *server);

@@ -4,7 +4,9 @@
  * behind every FIXTURE(), as two_sided.h shows, so not guarded against being
  * included again. Defined before it is:
  *	FIXTURE_NAME	the fixture
- *	FIXTURE_SIDES	if not both: LOCAL_ONLY, REMOTE_ONLY, or NO_VARIANTS
+ *	FIXTURE_SIDES	if not both: LOCAL_ONLY, REMOTE_ONLY, or NO_VARIANTS; or
+ *			what is different instead of the sides: EACH_KIND of
+ *			group, EACH_PAIR of kinds
  *	FIXTURE_ENDS	if self has other members than act and ev: their end
  */
 
@@ -12,6 +14,8 @@
 #define LOCAL_ONLY		1	/* this process does the steps */
 #define REMOTE_ONLY		2	/* another actor does, if there is one */
 #define LOCAL_AND_REMOTE	3
+#define EACH_KIND		4	/* variant->fanotify, or inotify */
+#define EACH_PAIR		8	/* variant->fanotify, variant->other_fanotify */
 
 #ifndef FIXTURE_SIDES
 #define FIXTURE_SIDES		LOCAL_AND_REMOTE
@@ -23,7 +27,7 @@
 /* The harness pastes names together, which have to be expanded before that. */
 #define FIXTURE_CALL(macro, ...)	macro(__VA_ARGS__)
 
-#if FIXTURE_SIDES
+#if FIXTURE_SIDES & LOCAL_AND_REMOTE
 
 FIXTURE_CALL(FIXTURE_VARIANT, FIXTURE_NAME)
 {
@@ -44,7 +48,59 @@ FIXTURE_CALL(FIXTURE_VARIANT_ADD, FIXTURE_NAME, remote)
 };
 #endif
 
-#endif /* FIXTURE_SIDES */
+#endif /* FIXTURE_SIDES & LOCAL_AND_REMOTE */
+
+#if FIXTURE_SIDES & EACH_KIND
+
+FIXTURE_CALL(FIXTURE_VARIANT, FIXTURE_NAME)
+{
+	bool fanotify;
+};
+
+FIXTURE_CALL(FIXTURE_VARIANT_ADD, FIXTURE_NAME, inotify)
+{
+	.fanotify = false,
+};
+
+FIXTURE_CALL(FIXTURE_VARIANT_ADD, FIXTURE_NAME, fanotify)
+{
+	.fanotify = true,
+};
+
+#endif /* FIXTURE_SIDES & EACH_KIND */
+
+#if FIXTURE_SIDES & EACH_PAIR
+
+FIXTURE_CALL(FIXTURE_VARIANT, FIXTURE_NAME)
+{
+	bool fanotify, other_fanotify;
+};
+
+FIXTURE_CALL(FIXTURE_VARIANT_ADD, FIXTURE_NAME, inotify_beside_inotify)
+{
+	.fanotify = false,
+	.other_fanotify = false,
+};
+
+FIXTURE_CALL(FIXTURE_VARIANT_ADD, FIXTURE_NAME, inotify_beside_fanotify)
+{
+	.fanotify = false,
+	.other_fanotify = true,
+};
+
+FIXTURE_CALL(FIXTURE_VARIANT_ADD, FIXTURE_NAME, fanotify_beside_inotify)
+{
+	.fanotify = true,
+	.other_fanotify = false,
+};
+
+FIXTURE_CALL(FIXTURE_VARIANT_ADD, FIXTURE_NAME, fanotify_beside_fanotify)
+{
+	.fanotify = true,
+	.other_fanotify = true,
+};
+
+#endif /* FIXTURE_SIDES & EACH_PAIR */
 
 /* The folder last: groups that are still open would be told of its end. */
 FIXTURE_CALL(FIXTURE_TEARDOWN, FIXTURE_NAME)
