@@ -40,12 +40,11 @@ def defined(source: str) -> list[tuple[str, str]]:
 
 
 def variants(source: str) -> list[tuple[str, str]]:
-    """(fixture, variant), as fixture.h makes them, or the program itself."""
+    """(fixture, variant), as fixture.h makes them."""
     said = re.findall(
         r"^#define FIXTURE_NAME (\w+)\n(?:#define FIXTURE_SIDES (\w+)\n)?", source, re.MULTILINE
     )
-    of_sides = [(fixture, variant) for fixture, sides in said for variant in SIDES[sides]]
-    return of_sides + re.findall(r"^FIXTURE_VARIANT_ADD\((\w+), (\w+)\)", source, re.MULTILINE)
+    return [(fixture, variant) for fixture, sides in said for variant in SIDES[sides]]
 
 
 def alone_and_others(source: str) -> tuple[int, int]:
@@ -72,9 +71,7 @@ def test_names_are_fit_for_a_public_table(program: Path) -> None:
     source = program.read_text(encoding="utf-8")
     names = {name for case in defined(source) for name in case}
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    own = {variant for _, variant in re.findall(r"FIXTURE_VARIANT_ADD\((\w+), (\w+)\)", source)}
-    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in own)
-    assert not own & {"local", "remote"}, "the two sides are written once, in fixture.h"
+    assert "FIXTURE_VARIANT" not in source
 
 
 def test_the_suite_is_large() -> None:
