@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The example for authors of servers, kernel-tests/examples/tablefs.py: files that change by themselves are seen."""
+"""kernel-tests/examples/tablefs.py, for authors of servers: files that change by themselves are seen."""
 
 from __future__ import annotations
 
