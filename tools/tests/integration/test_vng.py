@@ -28,7 +28,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The JSON table of two revisions on both engines."""
     need_engine("vng")
     target = tmp_path_factory.mktemp("vng") / "table.json"
-    done = farwatch("verify", "baseline", "v2", "--engine", "uml,vng", "--json", target)
+    done = farwatch("verify", "baseline", "v3", "--engine", "uml,vng", "--json", target)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     loaded: dict[str, Any] = json.loads(target.read_text())
     return loaded
@@ -62,7 +62,7 @@ def test_a_command_in_a_guest_of_the_second_engine() -> None:
 @pytest.mark.nightly
 def test_columns_of_a_revision_are_side_by_side(table: dict[str, Any]) -> None:
     labels = [column["label"] for column in table["columns"]]
-    assert labels == ["baseline/uml", "baseline/vng", "v2/uml", "v2/vng"]
+    assert labels == ["baseline/uml", "baseline/vng", "v3/uml", "v3/vng"]
     assert [column["compared_with"] for column in table["columns"]] == ["", "", *labels[:2]]
 
 
