@@ -20,8 +20,12 @@
 
 #define REMOTE_SYSCTL	"/proc/sys/fs/inotify/remote"
 
-/* The directory of all tests, with a file, and an actor who may be elsewhere. */
+/*
+ * The directory of all tests, with a file, and an actor who may be elsewhere. The
+ * knob is remembered for the end.
+ */
 #define SET_THE_STAGE_FOR_OTHERS() do {					\
+	self->knob = knob_before();					\
 	ASSERT_FINE(act_open(&self->act, true));			\
 	if (self->act.skip) {						\
 		act_close(&self->act);					\
@@ -45,6 +49,13 @@
 #define NEED_KNOB() do {						\
 	if (access(REMOTE_SYSCTL, F_OK))				\
 		SKIP_IF_ELSEWHERE("fs.inotify.remote");			\
+} while (0)
+
+#define NEED_WAY_TO_ASK(of_fanotify) do {				\
+	if (of_fanotify)						\
+		NEED_FLAG();						\
+	else								\
+		NEED_KNOB();						\
 } while (0)
 
 /* Groups that are made from now on. A kernel without a knob has it off. */
@@ -152,7 +163,6 @@ FIXTURE(unasked)
 
 FIXTURE_SETUP(unasked)
 {
-	self->knob = knob_before();
 	SET_THE_STAGE_FOR_OTHERS();
 	OPEN_UNASKED(&self->ev, variant->fanotify);
 }
@@ -237,12 +247,8 @@ FIXTURE(asking)
 
 FIXTURE_SETUP(asking)
 {
-	self->knob = knob_before();
 	SET_THE_STAGE_FOR_OTHERS();
-	if (variant->fanotify)
-		NEED_FLAG();
-	else
-		NEED_KNOB();
+	NEED_WAY_TO_ASK(variant->fanotify);
 	OPEN_ASKING(&self->ev, variant->fanotify);
 }
 
@@ -345,12 +351,8 @@ FIXTURE(both)
 
 FIXTURE_SETUP(both)
 {
-	self->knob = knob_before();
 	SET_THE_STAGE_FOR_OTHERS();
-	if (variant->fanotify)
-		NEED_FLAG();
-	else
-		NEED_KNOB();
+	NEED_WAY_TO_ASK(variant->fanotify);
 	OPEN_ASKING(&self->asking, variant->fanotify);
 	OPEN_UNASKED(&self->other, variant->other_fanotify);
 }
@@ -452,7 +454,6 @@ FIXTURE(knob)
 
 FIXTURE_SETUP(knob)
 {
-	self->knob = knob_before();
 	SET_THE_STAGE_FOR_OTHERS();
 	NEED_KNOB();
 }
@@ -522,7 +523,6 @@ FIXTURE(dnotify)
 
 FIXTURE_SETUP(dnotify)
 {
-	self->knob = knob_before();
 	dnotify_block();
 	SET_THE_STAGE_FOR_OTHERS();
 }
@@ -599,7 +599,6 @@ FIXTURE(refused)
 
 FIXTURE_SETUP(refused)
 {
-	self->knob = knob_before();
 	SET_THE_STAGE_FOR_OTHERS();
 }
 
