@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ from farwatch.system.home import Home, checkout_root
 # A slow machine is no failure. A CI service sees the same examples each time; people see new ones.
 settings.register_profile("farwatch", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("farwatch")
+
+FIGURE = "figure"
+"""Kind of a test's property that is shown at the end of the run: see `tell`."""
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Have a figure shown at the end of the run, whether the test passes or not, and by whatever worker."""
+    return lambda text: record_property(FIGURE, text)
 
 
 @pytest.fixture
@@ -34,3 +44,12 @@ def actor_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flags = ["-Wall", "-Wextra", "-Werror", "-O1"]
     subprocess.run(["gcc", *flags, "-o", program, *sources], check=True, cwd=folder)
     return program
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have measured: a worker has no terminal to show it on."""
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]
+    figures = [text for report in reports for key, text in report.user_properties if key == FIGURE]
+    if figures:
+        terminalreporter.write_sep("=", "figures")
+        terminalreporter.write_line("\n".join(figures))

@@ -39,8 +39,10 @@ QUICK = (
     Stage("types", ("-m", "mypy", "tools/farwatch", "tools/tests")),
     Stage("unit tests", ("-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", "-m", "not integration")),
 )
-SHORT = Stage("integration tests", ("-m", "pytest", "-v", SLOWEST, "-m", "integration and not nightly"))
-LONG = Stage("integration tests, all", ("-m", "pytest", "-v", SLOWEST, "-m", "integration"))
+BOOTING = ("-m", "pytest", "-v", SLOWEST, "-n", "2", "--dist", "loadfile", "-m")
+"""A test that boots waits as often as it works: two at once, whose modules share what they have set up."""
+SHORT = Stage("integration tests", (*BOOTING, "integration and not nightly"))
+LONG = Stage("integration tests, all", (*BOOTING, "integration"))
 FRESH = Stage("fresh machine", ("ci/fresh-machine",))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -212,11 +212,8 @@ def examples(lists: list[Burst], verdicts: list[Verdict]) -> list[str]:
     return found
 
 
-def test_nothing_is_lost_and_the_last_event_is_true(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_lost_and_the_last_event_is_true(tmp_path: Path, tell: Callable[[str], None]) -> None:
     lists = bursts(BURSTS)
     verdicts, example = run_guests(App.here().home, lambda run: play_all(run, tmp_path, lists))
-    with capsys.disabled():
-        print("\n".join(("", figures(verdicts), *examples(lists, verdicts))))
+    tell("\n".join((figures(verdicts), *examples(lists, verdicts))))
     assert not example

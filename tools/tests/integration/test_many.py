@@ -103,11 +103,13 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Limits, "measured", classmethod(lambda cls, boot: limits))
 
 
-@pytest.mark.parametrize("outer", [100, pytest.param(833, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "outer", [30, *(pytest.param(outer, marks=pytest.mark.nightly) for outer in (100, 833))]
+)
 def test_a_watch_costs_little_however_many_there_are(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], outer: int
+    tmp_path: Path, tell: Callable[[str], None], outer: int
 ) -> None:
-    """12,101 and 100,794 watches."""
+    """3,631, 12,101 and 100,794 watches."""
     need_descriptors(121 * outer)
 
     def make(top: Path) -> None:
@@ -123,8 +125,7 @@ def test_a_watch_costs_little_however_many_there_are(
 
     played = run_guests(App.here().home, lambda run: many(run, tmp_path, "watches", make, act))
     (look,), (count, added), (_, beside) = (played.said[word] for word in ("look", "added", "close"))
-    with capsys.disabled():
-        print(f"\n{REVISION}: {played}")
+    tell(f"{REVISION}: {played}")
     assert count == 121 * outer + 1
     assert played.said["seen"] == [3 * outer]
     assert added / 1000 <= max(GRACE, DEARER * look / 1000)
@@ -133,7 +134,7 @@ def test_a_watch_costs_little_however_many_there_are(
 
 @pytest.mark.parametrize("folders", [2000, pytest.param(20000, marks=pytest.mark.nightly)])
 def test_folders_of_one_folder_are_searched(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], folders: int
+    tmp_path: Path, tell: Callable[[str], None], folders: int
 ) -> None:
     """The host reads each of them, as grep -r does, and the guest is told of all that; then of one change."""
     need_descriptors(folders)
@@ -148,7 +149,6 @@ def test_folders_of_one_folder_are_searched(
 
     played = run_guests(App.here().home, lambda run: many(run, tmp_path, "search", make, act))
     (worst,) = played.said["worst"]
-    with capsys.disabled():
-        print(f"\n{REVISION}: {played}")
+    tell(f"{REVISION}: {played}")
     assert played.lag <= max(GRACE, LATER * played.search)
     assert worst / 1000 <= max(GRACE, LATER * played.search)

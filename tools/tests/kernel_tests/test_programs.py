@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from farwatch.system.home import checkout_root
 
 SOURCES = checkout_root() / "kernel-tests"
 PROGRAMS = sorted(SOURCES.glob("*_test.c"))
+FEW = [path for path in PROGRAMS if path.stem in ("fanotify_test", "optin_test", "server_test")]
 TREE_FOLDER = "tools/testing/selftests/filesystems/remote-notify"
 GROUPS = ("inotify", "fanotify")
 SIDES = {
@@ -106,9 +107,9 @@ def results(program: Path, **environment: str) -> dict[str, int]:
     return numbers
 
 
-def programs_in(folder: Path) -> Iterator[tuple[Path, int, int]]:
+def programs_in(folder: Path, sources: Sequence[Path]) -> Iterator[tuple[Path, int, int]]:
     """Each program and the numbers of its cases, as alone_and_others."""
-    for source in PROGRAMS:
+    for source in sources:
         yield folder / source.stem, *alone_and_others(source.read_text(encoding="utf-8"))
 
 
@@ -121,50 +122,54 @@ def may_serve() -> bool:
     return True
 
 
-def check_out_of_tree(harness: Path, folder: Path) -> None:
-    make(SOURCES, f"OUTPUT={folder}", f"KSELFTEST={harness}")
+def check_out_of_tree(harness: Path, folder: Path, sources: Sequence[Path]) -> None:
+    names = " ".join(source.stem for source in sources)
+    make(SOURCES, f"OUTPUT={folder}", f"KSELFTEST={harness}", f"TEST_GEN_PROGS={names}")
     assert (folder / "actor").is_file() and (folder / "agent").is_file()
     if os.geteuid():
         pytest.skip("built; to run them needs a mount namespace, so root")
-    for program, alone, others in programs_in(folder):
+    for program, alone, others in programs_in(folder, sources):
         counted = results(program, FARWATCH_STEPS="process", FARWATCH_PYTHON=sys.executable)
         assert counted["pass"] + counted["skip"] == alone + others, program
         assert not counted["skip"] or (program.name == "optin_test" and not may_serve()), program
 
 
-def check_in_tree(harness: Path, folder: Path) -> None:
+def check_in_tree(harness: Path, folder: Path, sources: Sequence[Path]) -> None:
     """As a kernel tree has it, where nobody else acts."""
     ours = folder / TREE_FOLDER
     shutil.copytree(SOURCES, ours)
     for path in harness.iterdir():
         if path.suffix in (".h", ".mk"):
             shutil.copy2(path, ours.parents[1])
-    make(ours)
+    make(ours, f"TEST_GEN_PROGS={' '.join(source.stem for source in sources)}")
     assert not list(ours.rglob("actor")) and not list(ours.rglob("agent"))
     if os.geteuid():
         pytest.skip("built; to run them needs a mount namespace, so root")
-    for program, alone, others in programs_in(ours):
+    for program, alone, others in programs_in(ours, sources):
         counted = results(program)
         assert (counted["pass"], counted["skip"]) == (alone, others), program
 
 
+Check = Callable[[Path, Path, Sequence[Path]], None]
 CHECKS = pytest.mark.parametrize("check", [check_out_of_tree, check_in_tree])
 
 
 @CHECKS
-def test_with_the_harness_that_the_environment_names(check: object, tmp_path: Path) -> None:
+def test_with_the_harness_that_the_environment_names(check: Check, tmp_path: Path) -> None:
     """KSELFTEST: tools/testing/selftests of some kernel tree."""
     named = os.environ.get("KSELFTEST")
     if not named:
         pytest.skip("KSELFTEST names no tools/testing/selftests")
-    assert callable(check)
-    check(Path(named), tmp_path)
+    check(Path(named), tmp_path, PROGRAMS)
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize(
+    "sources", [FEW, pytest.param(PROGRAMS, marks=pytest.mark.nightly)], ids=["few", "all"]
+)
 @CHECKS
-def test_with_the_harness_of_the_default_base(check: object, tmp_path: Path) -> None:
+def test_with_the_harness_of_the_default_base(check: Check, sources: Sequence[Path], tmp_path: Path) -> None:
+    """Few of them in an ordinary check: all have run on a tmpfs there, as the column `reference`."""
     app = App.here()
     commit = app.trees.base_commit(app.catalog.base("linux"))
-    assert callable(check)
-    check(selftests.harness(app.home, commit), tmp_path)
+    check(selftests.harness(app.home, commit), tmp_path, sources)
