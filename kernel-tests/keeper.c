@@ -206,3 +206,38 @@ long keeper_cpu_ms(void)
 		return 0;
 	return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }
+
+static long wakeups_of(int tasks, const char *thread)
+{
+	char path[NAME_MAX + 16], line[128];
+	long count = 0;
+	FILE *file;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/status", thread);
+	fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+	file = fd < 0 ? NULL : fdopen(fd, "r");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &count) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+long keeper_wakeups(void)
+{
+	struct dirent *entry;
+	char folder[64];
+	long count = 0;
+	pid_t pid = server_pid();
+	DIR *dir;
+
+	snprintf(folder, sizeof(folder), "/proc/%d/task", pid);
+	dir = pid ? opendir(folder) : NULL;
+	while (dir && (entry = readdir(dir)))
+		count += wakeups_of(dirfd(dir), entry->d_name);
+	if (dir)
+		closedir(dir);
+	return count;
+}

@@ -25,5 +25,7 @@ int keeper_signal(int signal);
 long keeper_watches(void);
 long keeper_rss_kib(void);
 long keeper_cpu_ms(void);
+/* How often its threads that live have slept. */
+long keeper_wakeups(void);
 
 #endif /* KEEPER_H */

@@ -69,8 +69,9 @@
  *                                MIN where there is no server
  *   count                        -> COUNT of objects that the server watches
  *   rss                          -> KIB of memory that the server has resident
- *   cpu                          -> MS of CPU time that it has used; all 0
- *                                where there is no server
+ *   cpu                          -> MS of CPU time that it has used
+ *   wakeups                      -> COUNT of times that its threads have slept
+ *                                and were woken; all 0 where there is no server
  */
 #ifndef STEPS_H
 #define STEPS_H

@@ -591,6 +591,11 @@ static int do_cpu(struct step *step)
 	return put_number(step, keeper_cpu_ms());
 }
 
+static int do_wakeups(struct step *step)
+{
+	return put_number(step, keeper_wakeups());
+}
+
 static int do_nop(struct step *step)
 {
 	(void)step;
@@ -688,6 +693,7 @@ static const struct verb server_verbs[] = {
 	{ "count",	 0, 0, do_count },
 	{ "rss",	 0, 0, do_rss },
 	{ "cpu",	 0, 0, do_cpu },
+	{ "wakeups",	 0, 0, do_wakeups },
 };
 
 static int run_verb(const struct verb *verbs, size_t count, struct step *step,

@@ -5,16 +5,23 @@
  *
  *	measure latency COUNT GAP_US	latency_ns: from just before the call of
  *					another actor that creates a file to
- *					after the read() that returned its event
+ *					after the read() that returned its event;
+ *					wakeups: times that the server was woken
  *	measure getattr COUNT		getattr_ns: fstat() of an open file
  *	measure watches COUNT		add_ns for each watch; slab_kib, rss_kib:
  *					what COUNT watches take in this kernel and
- *					in the server; close_ns of all of them
+ *					in the server; close_ns of all of them;
+ *					native_ns: what it takes to add as many
+ *					on a tmpfs, native_slab_kib
  *	measure burst COUNT		burst: events, overflows, ns from first to
- *					last, of COUNT creations by another actor
+ *					last, of COUNT creations by another actor;
+ *					wakeups of the server
  *	measure idle MS			idle: ms of CPU time of server and kernel
  *	measure groups COUNT		groups: watches of the server when COUNT
  *					groups watch one object
+ *	measure hot COUNT		hot_ns: open, write, read and close of a
+ *					file that nobody watches on a tmpfs, means
+ *					of COUNT / 100 rounds
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +38,7 @@
 
 #define SILENCE_MS	5000	/* nothing more is coming */
 #define ROOM		1000000	/* events in a queue */
+#define BATCHES		100
 
 static long long now_ns(void)
 {
@@ -118,16 +126,24 @@ static void read_stamps(long count)
 	printf("\n");
 }
 
+static long wakeups(void)
+{
+	return need("wakeups", act_server_number(&stage, "wakeups"));
+}
+
 static void measure_latency(long count, const char *gap)
 {
 	char text[24];
 	pid_t child;
+	long woken;
 
 	need("watch", events_watch(&ev, "d", IN_CREATE));
 	child = in_child(read_stamps, count);
 	snprintf(text, sizeof(text), "%ld", count);
+	woken = wakeups();
 	fine("stamp", act_do(&stage, "stamp", "d", text, gap, NULL));
 	waitpid(child, NULL, 0);
+	printf("wakeups %ld\n", wakeups() - woken);
 }
 
 static void measure_getattr(long count)
@@ -165,6 +181,37 @@ static long slab_kib(void)
 	return kib;
 }
 
+/* As many watches where no server is asked, in the same kernel. */
+static void measure_native(long count)
+{
+	char folder[] = "/tmp/native-XXXXXX", name[64];
+	struct events native;
+	long long ns;
+	long i, slab;
+	int fd;
+
+	if (!mkdtemp(folder))
+		fail(folder, strerror(errno));
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/f%ld", folder, i);
+		fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0)
+			fail(name, strerror(errno));
+		close(fd);
+	}
+	need("inotify", events_inotify(&native));
+	slab = slab_kib();
+	ns = now_ns();
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/f%ld", folder, i);
+		if (inotify_add_watch(native.fd, name, IN_MODIFY) < 0)
+			fail(name, strerror(errno));
+	}
+	printf("native_ns %lld\nnative_slab_kib %ld\n", now_ns() - ns,
+	       slab_kib() - slab);
+	close(native.fd);
+}
+
 static void measure_watches(long count)
 {
 	struct pace pace = pace_begin();
@@ -196,6 +243,7 @@ static void measure_watches(long count)
 		printf(" %.0f", ticks[i] * ns);
 	printf("\n");
 	fine("clear", act_here(&stage, "clear", "d", "f", text, NULL));
+	measure_native(count);
 }
 
 static void read_burst(long count)
@@ -223,13 +271,16 @@ static void measure_burst(long count)
 {
 	char text[24];
 	pid_t child;
+	long woken;
 
 	need("watch", events_watch(&ev, "d", IN_CREATE));
 	child = in_child(read_burst, count);
 	snprintf(text, sizeof(text), "%ld", count);
+	woken = wakeups();
 	fine("fill", act_do(&stage, "fill", "d", "f", text, NULL));
 	fine("sentinel", act_sentinel(&stage));
 	waitpid(child, NULL, 0);
+	printf("wakeups %ld\n", wakeups() - woken);
 	fine("clear", act_do(&stage, "clear", "d", "f", text, NULL));
 }
 
@@ -280,6 +331,38 @@ static void measure_groups(long count)
 	printf("groups %d\n", watches ? watches - 1 : 0);
 }
 
+static void hot_round(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	char byte = 'x';
+
+	if (fd < 0 || pwrite(fd, &byte, 1, 0) != 1 ||
+	    pread(fd, &byte, 1, 0) != 1)
+		fail(path, strerror(errno));
+	close(fd);
+}
+
+static void measure_hot(long count)
+{
+	char path[] = "/tmp/hot-XXXXXX";
+	long i, batch, each = count / BATCHES + 1;
+	long long ns;
+	int fd = mkstemp(path);
+
+	if (fd < 0)
+		fail(path, strerror(errno));
+	close(fd);
+	printf("hot_ns");
+	for (batch = 0; batch < BATCHES; batch++) {
+		ns = now_ns();
+		for (i = 0; i < each; i++)
+			hot_round(path);
+		printf(" %.1f", (double)(now_ns() - ns) / each);
+	}
+	printf("\n");
+	unlink(path);
+}
+
 static void measure(const char *what, long count, const char *more)
 {
 	if (!strcmp(what, "latency") && more)
@@ -294,6 +377,8 @@ static void measure(const char *what, long count, const char *more)
 		measure_idle(count);
 	else if (!strcmp(what, "groups"))
 		measure_groups(count);
+	else if (!strcmp(what, "hot"))
+		measure_hot(count);
 	else
 		fail(what, "unknown; see the head of measure.c");
 }

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from farwatch.guests.setting import Setting
     from farwatch.system.children import Run
 
-SCHEMA = 1
+SCHEMA = 2
 MEMORY = 768
 """MiB of a guest: a tmpfs has an inode for every second page, and the reference needs 50,000 of them."""
 STEP_MS = 60_000
@@ -45,12 +45,14 @@ class Sizes:
     gap_us: int = 1000
     getattr: int = 2000
     watches: tuple[int, ...] = (1000, 10_000)
-    burst: int = 50_000
+    bursts: tuple[int, ...] = (50_000, 500_000)
     idle_ms: int = 10_000
     groups: int = 10
+    hot: int = 100_000
+    hot_guests: int = 5
 
 
-QUICK = Sizes(50, 1000, 50, (50,), 200, 100, 3)
+QUICK = Sizes(50, 1000, 50, (50,), (200,), 100, 3, 1000, 1)
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,18 @@ def measurements(sizes: Sizes) -> list[tuple[str, ...]]:
         ("latency", str(sizes.latency), str(sizes.gap_us)),
         ("getattr", str(sizes.getattr)),
         *(("watches", str(count)) for count in sizes.watches),
-        ("burst", str(sizes.burst)),
+        *(("burst", str(count)) for count in sizes.bursts),
         ("idle", str(sizes.idle_ms)),
         ("groups", str(sizes.groups)),
     ]
+
+
+def hot(sizes: Sizes) -> list[tuple[str, ...]]:
+    """The same measurement in several guests: what little it may cost is less than guests differ.
+
+    The last word is only to tell them apart.
+    """
+    return [("hot", str(sizes.hot), str(number)) for number in range(1, sizes.hot_guests + 1)]
 
 
 def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Measured]:
@@ -90,34 +100,44 @@ def bench_events(app: App, wish: Wish, sizes: Sizes) -> list[Measured]:
     subjects = [subject_of(app, wish, revision) for revision in wish.revisions]
     columns = [(subject, app.builder.tests(subject.linux)) for subject in subjects]
     settings = [replace(built_setting(app, *column), memory=MEMORY) for column in columns]
-    return [
-        _column(app, subject.column(), setting, tests.measure, sizes)
+    guests = [
+        Guests(app, subject.column(), setting, tests.measure)
         for (subject, tests), setting in zip(columns, settings, strict=True)
     ]
+    samples = [{words: one.measured(words) for words in measurements(sizes)} for one in guests]
+    for words in hot(sizes):  # in turn, as a machine is not equally fast all the time
+        for one, known in zip(guests, samples, strict=True):
+            known[words] = one.measured(words)
+    return [Measured(one.column, known) for one, known in zip(guests, samples, strict=True)]
 
 
-def _column(app: App, column: Column, setting: Setting, program: Path, sizes: Sizes) -> Measured:
-    from farwatch.guests.run import run_guests
-    from farwatch.results.old_logs import drop_old_logs
+@dataclass(frozen=True)
+class Guests:
+    """One guest for each measurement of a column."""
 
-    drop_old_logs(app.home, app.reporter.say)
-    samples = {}
-    for number, words in enumerate(measurements(sizes), start=1):
-        app.reporter.say(f"{column.revision}: {' '.join(words)}")
-        logs = Path(tempfile.mkdtemp(prefix=f"bench-{column.revision}-", dir=app.home.logs))
-        lines = run_guests(app.home, _job(setting, number, logs, program, words))
-        samples[words] = parse(lines)
-    return Measured(column, samples)
+    app: App
+    column: Column
+    setting: Setting
+    program: Path
+
+    def measured(self, words: tuple[str, ...]) -> Samples:
+        from farwatch.guests.run import run_guests
+        from farwatch.results.old_logs import drop_old_logs
+
+        drop_old_logs(self.app.home, self.app.reporter.say)
+        self.app.reporter.say(f"{self.column.revision}: {' '.join(words)}")
+        logs = Path(tempfile.mkdtemp(prefix=f"bench-{self.column.revision}-", dir=self.app.home.logs))
+        return parse(run_guests(self.app.home, _job(self.setting, logs, self.program, words)))
 
 
 def _job(
-    setting: Setting, number: int, logs: Path, program: Path, words: Sequence[str]
+    setting: Setting, logs: Path, program: Path, words: Sequence[str]
 ) -> Callable[[Run], Awaitable[list[bytes]]]:
-    return lambda run: _measure(run, setting, number, logs, program, words)
+    return lambda run: _measure(run, setting, logs, program, words)
 
 
 async def _measure(
-    run: Run, setting: Setting, number: int, logs: Path, program: Path, words: Sequence[str]
+    run: Run, setting: Setting, logs: Path, program: Path, words: Sequence[str]
 ) -> list[bytes]:
     """One measurement in a fresh guest: the lines that it printed."""
     from farwatch.guests.agent import GUEST_HOST_ROOT
@@ -127,9 +147,9 @@ async def _measure(
     from farwatch.guests.trace import Trace
 
     what = f"measure {' '.join(words)}"
-    trace = Trace(what, number, LogSet(logs / "measure", run.clock))
+    trace = Trace(what, 1, LogSet(logs / "measure", run.clock))
     try:
-        async with booted(run, setting, logs, BOOT_LIMIT, number=number) as session:
+        async with booted(run, setting, logs, BOOT_LIMIT) as session:
             env = {"FARWATCH_STEP_MS": str(STEP_MS)}
             await session.test(trace, [f"{GUEST_HOST_ROOT}{program}", *words], env)
             await session.power_off()
@@ -163,7 +183,12 @@ def parse(lines: Sequence[bytes]) -> Samples:
 
 def rows(sizes: Sizes) -> list[Figure]:
     """The lines of the table."""
-    latency, getattr_, *watches, burst, idle, groups = measurements(sizes)
+    of_kind: dict[str, list[tuple[str, ...]]] = {}
+    for words in (*measurements(sizes), *hot(sizes)):
+        of_kind.setdefault(words[0], []).append(words)
+    [latency], [getattr_], [idle], [groups] = (
+        of_kind[kind] for kind in ("latency", "getattr", "idle", "groups")
+    )
 
     def event(column: Measured) -> list[float]:
         return _numbers(column, latency, "latency_ns")
@@ -177,15 +202,19 @@ def rows(sizes: Sizes) -> list[Figure]:
         Figure("getattr_us", "one GETATTR, median us", _us(round_trip, 0.5), 1),
         Figure("getattr_p99_us", "  99th percentile", _us(round_trip, 0.99), 1),
         Figure("event_per_getattr", "event / GETATTR, medians", _ratio(event, round_trip), 2),
+        Figure(
+            "event_wakeups",
+            "  times that the server was woken for each",
+            lambda column: _numbers(column, latency, "wakeups")[0] / (len(event(column)) or sizes.latency),
+            2,
+        ),
     ]
-    for words in watches:
+    for words in of_kind["watches"]:
         table += _watch_rows(words)
+    for words in of_kind["burst"]:
+        table += _burst_rows(words)
     rest = f"CPU in {sizes.idle_ms / 1000:g} s of rest: server, ms"
     table += [
-        Figure("burst_seen", f"burst of {sizes.burst:,}: events seen", _cell(burst, "burst", 0)),
-        Figure("burst_overflows", "  overflows reported", _cell(burst, "burst", 1)),
-        Figure("burst_lost", "  lost", lambda column: _lost(column, burst, sizes.burst)),
-        Figure("burst_per_s", "  events a second", lambda column: _pace(column, burst)),
         Figure("idle_server_ms", rest, _cell(idle, "idle", 0)),
         Figure("idle_guest_ms", "  guest, ms", _cell(idle, "idle", 1)),
         Figure(
@@ -194,7 +223,38 @@ def rows(sizes: Sizes) -> list[Figure]:
             _cell(groups, "groups", 0),
         ),
     ]
-    return table
+    return table + _hot_rows(of_kind["hot"])
+
+
+def _burst_rows(words: tuple[str, ...]) -> list[Figure]:
+    count = int(words[1])
+    key = f"burst_{count}"
+    return [
+        Figure(f"{key}_seen", f"burst of {count:,}: events seen", _cell(words, "burst", 0)),
+        Figure(f"{key}_overflows", "  overflows reported", _cell(words, "burst", 1)),
+        Figure(f"{key}_lost", "  lost", lambda column: _lost(column, words, count)),
+        Figure(f"{key}_per_s", "  events a second", lambda column: _pace(column, words)),
+        Figure(
+            f"{key}_wakeups",
+            "  times that the server was woken for 1,000",
+            lambda column: _numbers(column, words, "wakeups")[0] * 1000 / count,
+            1,
+        ),
+    ]
+
+
+def _hot_rows(guests: Sequence[tuple[str, ...]]) -> list[Figure]:
+    """The median of the guests' medians, and the interval that they all are in."""
+
+    def medians(column: Measured) -> list[float]:
+        return [statistics.median(_numbers(column, words, "hot_ns")) for words in guests]
+
+    title = f"open, write, read, close on a tmpfs, ns: median of {len(guests)} guests"
+    return [
+        Figure("hot_ns", title, lambda column: statistics.median(medians(column))),
+        Figure("hot_min_ns", "  least", lambda column: min(medians(column))),
+        Figure("hot_max_ns", "  most", lambda column: max(medians(column))),
+    ]
 
 
 def _watch_rows(words: tuple[str, ...]) -> list[Figure]:
@@ -210,7 +270,14 @@ def _watch_rows(words: tuple[str, ...]) -> list[Figure]:
     return [
         Figure(f"{key}_add_us", f"{count:,} watches: adding one, median us", _us(added, 0.5), 1),
         Figure(f"{key}_add_p99_us", "  99th percentile", _us(added, 0.99), 1),
+        Figure(
+            f"{key}_add_per_native",
+            "  all of them / as many on a tmpfs of the guest",
+            lambda column: sum(added(column)) / _numbers(column, words, "native_ns")[0],
+            1,
+        ),
         Figure(f"{key}_slab_bytes", "  slab of the guest for each, bytes", each("slab_kib")),
+        Figure(f"{key}_native_slab_bytes", "  the same on a tmpfs", each("native_slab_kib")),
         Figure(f"{key}_server_bytes", "  memory of the server for each, bytes", each("rss_kib")),
         Figure(
             f"{key}_close_ms",

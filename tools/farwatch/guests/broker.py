@@ -202,6 +202,7 @@ class Broker:
             "count": server.watch_count,
             "rss": server.resident_kib,
             "cpu": server.cpu_ms,
+            "wakeups": server.wakeups,
         }
         if request.verb in numbers_of and not request.args:
             return f"0 {numbers_of[request.verb]()}"

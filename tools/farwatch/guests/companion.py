@@ -24,7 +24,7 @@ from farwatch.errors import FarwatchError, unknown
 from farwatch.guests.setting import TAG
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run
-from farwatch.system.procfs import cpu_ticks, resident_kib, session_members, stopped, watch_count
+from farwatch.system.procfs import cpu_ticks, resident_kib, session_members, stopped, wakeups, watch_count
 
 _STATE_TICK = 0.001
 _QUIET_TICK = 0.01
@@ -154,6 +154,10 @@ class Server:
     def cpu_ms(self) -> int:
         """CPU time that it has used."""
         return cpu_ticks(self.pid) * 1000 // os.sysconf("SC_CLK_TCK")
+
+    def wakeups(self) -> int:
+        """How often its threads that live have slept and were woken."""
+        return wakeups(self.pid)
 
     async def stop(self) -> None:
         """End it and everything that belongs to it."""

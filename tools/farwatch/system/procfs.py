@@ -41,6 +41,17 @@ def resident_kib(pid: int) -> int:
     return pages * (os.sysconf("SC_PAGE_SIZE") // 1024)
 
 
+def wakeups(pid: int) -> int:
+    """How often the threads that a process has now have slept (proc_pid_status(5)); 0 when it is gone."""
+    total = 0
+    for file in Path(f"/proc/{pid}/task").glob("*/status"):
+        # A thread can end while it is looked at
+        with contextlib.suppress(OSError):
+            found = re.search(rb"^voluntary_ctxt_switches:\s+(\d+)", file.read_bytes(), re.MULTILINE)
+            total += int(found[1]) if found else 0
+    return total
+
+
 def watch_count(pid: int) -> int:
     """Marks in all inotify and fanotify groups of a process; 0 when it is gone.
 

@@ -755,16 +755,17 @@ def test_the_server_of_this_machine_is_kept(
 ) -> None:
     child, env = kept
     marks = env.pop("MARKS")
-    steps = ["server count", f"server watches {marks} 9 1000", "server rss", "server cpu", "server pause"]
+    steps = ["server count", f"server watches {marks} 9 1000"]
+    steps += ["server rss", "server cpu", "server wakeups", "server pause"]
     told = Asked(asker, tmp_path, *steps, **env).told()
     assert told[1:3] == [f"0 {marks}"] * 2
-    assert [int(text.split()[1]) > 0 for text in told[3:5]] == [True, True]
+    assert [int(text.split()[1]) > 0 for text in told[3:6]] == [True] * 3
     assert state_of(child) == "T"
     steps = ["server continue", "server quiet 20", "server kill"]
     assert Asked(asker, tmp_path, *steps, **env).told()[1:] == ["0 ", "0 ", "0 "]
     assert child.wait(LIMIT) == -signal.SIGKILL
-    steps = ["server count", "server rss", "server pause"]
-    assert Asked(asker, tmp_path, *steps, **env).told()[1:] == ["0 0", "0 0", f"{errno.ESRCH} "]
+    steps = ["server count", "server rss", "server wakeups", "server pause"]
+    assert Asked(asker, tmp_path, *steps, **env).told()[1:] == [*["0 0"] * 3, f"{errno.ESRCH} "]
 
 
 def test_the_other_side_of_a_served_share_is_what_it_is_a_view_of(
