@@ -4,9 +4,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from farwatch.app import App
 from farwatch.commands import common
+
+if TYPE_CHECKING:
+    from farwatch.cells.wish import Wish
+    from farwatch.model import Revision
+
+WATCH = "--watch"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +27,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patches", action="store_true", help="test the patch files even if a checkout differs"
     )
+    parser.add_argument(
+        WATCH, action="store_true", help="again whenever kernel, server, tests or patches are saved"
+    )
 
 
 def run(args: argparse.Namespace, app: App) -> int:
@@ -27,6 +39,18 @@ def run(args: argparse.Namespace, app: App) -> int:
     app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
     wishes = common.wishes_from(args, app, [revision], edited=not args.patches)
+    if args.watch:
+        return _watch(app, revision, wishes)
     table = execute(app, wishes, args.jobs)
     publish(table, args)
     return table.exit_status(complete=True)
+
+
+def _watch(app: App, revision: Revision, wishes: Sequence[Wish]) -> int:
+    from farwatch.cells.again import decides, made_from, run_again
+
+    # As argparse does, an option is known by its beginning, too; no other of test's begins so
+    words = [word for word in sys.argv[1:] if not (word.startswith("--w") and WATCH.startswith(word))]
+    command = [sys.executable, "-P", "-m", "farwatch", *words]
+    folders = made_from(app, wishes)
+    return run_again(folders, lambda path: decides(app, revision.name, path), command, app.reporter.say)

@@ -23,7 +23,7 @@ import pytest
 
 from farwatch.app import App
 from farwatch.system.home import Home, checkout_root
-from tests.integration.commands import LONG_ENOUGH
+from tests.integration.commands import LONG_ENOUGH, ONE
 from tests.integration.person import Person
 from tests.samples.mail import PERSON
 
@@ -183,6 +183,23 @@ def test_rebase_there_and_back(checkout: Checkout) -> None:
     assert f"{FLAGSHIP} linux is now on linux-7.3: {count} patches" in back
     assert {path.name: path.read_bytes() for path in folder.glob("*.patch")} == before
     assert checkout.git("diff", "--stat") == ""
+
+
+def test_watch(checkout: Checkout) -> None:
+    words = [str(checkout.root / "farwatch"), "test", "baseline", "--watch", "-k", ONE]
+    person = Person(words, checkout.environment(own_home=False), checkout.root)
+    person.sees(b"1 pass; all as expected")
+    person.sees(b"waiting for a change in ")
+    file = checkout.root / "patches" / "baseline" / "revision.toml"
+    (checkout.root / "patches" / "v1" / "note").write_text("decides nothing here")
+    file.write_text(file.read_text() + "# saved\n")
+    person.sees(b"changed: baseline/revision.toml\r\n")
+    person.sees(b"1 pass; all as expected")
+    file.write_text(file.read_text() + "nonsense\n")
+    person.sees(b"changed: baseline/revision.toml\r\n")
+    person.sees(b"no verdict")
+    person.types(b"\x03")
+    person.leaves(2)
 
 
 def test_adopt(checkout: Checkout) -> None:
