@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from farwatch.app import App
 from farwatch.commands import common
 from farwatch.engines.engine import DEBUGGER, NETWORK
 from farwatch.engines.registry import ENGINES, engine_named
-from farwatch.errors import FarwatchError
+from farwatch.errors import STATUS_USAGE, FarwatchError
 from farwatch.guests.companion import check_options
+from farwatch.guests.keyboard import RELOAD, raw
 from farwatch.guests.setting import MOUNT_POINT, TAG, Setting
 from farwatch.guests.shares import FORM, shares_from
 from farwatch.model import Revision, ShareSetting
@@ -68,6 +71,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the line that attaches gdb to the kernel (--flavor debuginfo: with sources); engine vng",
     )
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="Enter ~ r: build what was saved meanwhile, boot that, and begin again; also after a build that "
+        "fails, and a panic",
+    )
     parser.usage = "farwatch boot [options] REV [-- CMD ...]"
     parser.epilog = (
         "Standard input, output and error are the command's; it has a terminal if input and output are one "
@@ -78,6 +87,33 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, app: App) -> int:
+    return _reloading(args, app) if args.reload else _boot(args, app)
+
+
+def _reloading(args: argparse.Namespace, app: App) -> int:
+    from farwatch.guests.shell import Reload
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise FarwatchError("--reload: nobody can press its key", cause="input and output are no terminal")
+    try:
+        return _boot(args, app)
+    except Reload:
+        print("\r", file=sys.stderr)
+    except FarwatchError as error:
+        print(f"farwatch: {error}\n  r: build and boot again; any other key: leave", file=sys.stderr)
+        with raw(sys.stdin.fileno()):
+            key = os.read(sys.stdin.fileno(), 1)
+        if key != RELOAD:
+            return STATUS_USAGE
+    return _begin_again()
+
+
+def _begin_again() -> NoReturn:
+    """The same call, so that nothing is taken for true that was looked up before."""
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "farwatch", *sys.argv[1:]])
+
+
+def _boot(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.setting import setting_for
     from farwatch.guests.run import run_guests
     from farwatch.guests.shell import Wanted, converse
@@ -100,7 +136,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     setting = _chosen(args, setting_for(app, wish, revision))
     drop_old_logs(app.home, app.reporter.say)
     logs = Path(tempfile.mkdtemp(prefix="boot-", dir=app.home.logs))
-    wanted = Wanted(args.guest_command, args.env, shares)
+    wanted = Wanted(args.guest_command, args.env, shares, args.reload)
     return run_guests(app.home, lambda run: converse(run, setting, wanted, logs))
 
 

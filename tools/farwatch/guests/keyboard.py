@@ -8,12 +8,12 @@ import contextlib
 import os
 import termios
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from farwatch.guests.stdin import PIECE, answer
 
-ESCAPE, LEAVE = b"~", b"."
-"""After Enter, as in ssh(1): the way out of a guest that does not answer any more."""
+ESCAPE, LEAVE, RELOAD = b"~", b".", b"r"
+"""After Enter, as in ssh(1), for us and not for the guest, which may not answer any more."""
 _CHUNK = 4096
 _AHEAD = 64 * 1024
 """Bytes that wait for the guest before no more are read."""
@@ -35,15 +35,19 @@ def raw(fd: int) -> Iterator[None]:
 class Keyboard:
     """Reads keys all the time, so that a person can leave, and hands them on when the guest asks for them.
 
-    leave: a person has typed the way out; gone: there is no terminal any more
+    ours: what is to be done when a person types a key after ESCAPE; gone: there is no terminal any more
     """
 
     def __init__(
-        self, fd: int, send: Callable[[bytes], None], leave: Callable[[], None], gone: Callable[[], None]
+        self,
+        fd: int,
+        send: Callable[[bytes], None],
+        ours: Mapping[bytes, Callable[[], None]],
+        gone: Callable[[], None],
     ) -> None:
         self._fd = fd
         self._send = send
-        self._leave = leave
+        self._ours = ours
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._waiting = bytearray()
@@ -87,8 +91,8 @@ class Keyboard:
         """One key, or what is part of one. A second ~ means the first one."""
         if self._escaped:
             self._escaped = False
-            if key == LEAVE:
-                self._leave()
+            if key in self._ours:
+                self._ours[key]()
                 return
             self._waiting += ESCAPE if key == ESCAPE else ESCAPE + key
         elif self._line_begins and key == ESCAPE:

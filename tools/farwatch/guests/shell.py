@@ -19,7 +19,7 @@ from typing import Any
 
 from farwatch.errors import FarwatchError
 from farwatch.guests.agent import ARGUMENTS_MAX, GUEST_SOURCE, guest_fields, request, unescape
-from farwatch.guests.keyboard import Keyboard, raw
+from farwatch.guests.keyboard import LEAVE, RELOAD, Keyboard, raw
 from farwatch.guests.session import BootFailure, Session, booted
 from farwatch.guests.setting import Setting, Share
 from farwatch.guests.stdin import StandardInput
@@ -47,6 +47,12 @@ class Wanted:
     """NAME=VALUE each."""
     shares: Sequence[Share] = ()
     """Empty: a new, empty one."""
+    reload: bool = False
+    """A key takes a person to a new guest, of what they have saved meanwhile."""
+
+
+class Reload(Exception):
+    """The person wants that."""
 
 
 async def converse(run: Run, setting: Setting, wanted: Wanted, logs: Path) -> int:
@@ -112,7 +118,8 @@ class _Conversation:
         if self._setting.share == "tmpfs":
             print(f"{shares[0].point}: tmpfs", file=sys.stderr)
         way_out = "; if it hangs: Enter ~ ." if self._terminal else ""
-        print(f"the host's root is /mnt/host; leave with exit or Ctrl-D{way_out}", file=sys.stderr)
+        again = "; to build and boot again: Enter ~ r" if self._wanted.reload else ""
+        print(f"the host's root is /mnt/host; leave with exit or Ctrl-D{way_out}{again}", file=sys.stderr)
 
     async def run(self) -> int:
         self._session.listen(self._hear_control)
@@ -209,7 +216,11 @@ class _Conversation:
         loop = asyncio.get_running_loop()
         fd = sys.stdin.fileno()
         with raw(fd):
-            keyboard = Keyboard(fd, self._session.answer, self._leave, self._hung_up)
+            ours = {LEAVE: lambda: self._end(KeyboardInterrupt())}
+            if self._wanted.reload:
+                ours[RELOAD] = lambda: self._end(Reload())
+            gone = FarwatchError("the terminal is gone")
+            keyboard = Keyboard(fd, self._session.answer, ours, lambda: self._end(gone))
             self._session.take_steps(keyboard.hear)
             self._resize()
             loop.add_signal_handler(signal.SIGWINCH, self._resize)
@@ -219,13 +230,9 @@ class _Conversation:
                 loop.remove_signal_handler(signal.SIGWINCH)
                 keyboard.close()
 
-    def _leave(self) -> None:
+    def _end(self, why: BaseException) -> None:
         if not self._ended.done():
-            self._ended.set_exception(KeyboardInterrupt())
-
-    def _hung_up(self) -> None:
-        if not self._ended.done():
-            self._ended.set_exception(FarwatchError("the terminal is gone"))
+            self._ended.set_exception(why)
 
     def _resize(self) -> None:
         self._session.control(_window())

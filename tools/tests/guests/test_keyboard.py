@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from farwatch.guests.keyboard import Keyboard, raw
+from farwatch.guests.keyboard import LEAVE, Keyboard, raw
 
 LIMIT = 20.0
 
@@ -53,7 +53,7 @@ def typed(terminal: tuple[int, int], keys: bytes, expected: bytes) -> Typist:
     typist = Typist()
 
     async def work() -> None:
-        keyboard = Keyboard(terminal[1], typist.send, typist.leave, typist.go)
+        keyboard = Keyboard(terminal[1], typist.send, {LEAVE: typist.leave}, typist.go)
         os.write(terminal[0], keys)
         async with asyncio.timeout(LIMIT):
             while len(typist.sent) < len(expected) or not (expected or typist.left):
@@ -88,7 +88,7 @@ def test_the_way_out_needs_no_guest(terminal: tuple[int, int], keys: bytes) -> N
     typist = Typist()
 
     async def work() -> None:
-        Keyboard(terminal[1], typist.send, typist.leave, typist.go)
+        Keyboard(terminal[1], typist.send, {LEAVE: typist.leave}, typist.go)
         os.write(terminal[0], keys)
         await asyncio.wait_for(typist.news.wait(), LIMIT)
 
@@ -102,7 +102,7 @@ def test_a_terminal_that_is_gone_is_told_once() -> None:
     typist = Typist()
 
     async def work() -> None:
-        Keyboard(theirs, typist.send, typist.leave, typist.go)
+        Keyboard(theirs, typist.send, {LEAVE: typist.leave}, typist.go)
         os.close(ours)
         await asyncio.wait_for(typist.news.wait(), LIMIT)
 

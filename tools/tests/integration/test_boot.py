@@ -234,6 +234,11 @@ def test_a_way_out_of_a_guest_that_hangs() -> None:
     person.leaves(128 + signal.SIGINT)
 
 
+def test_reload_takes_a_person() -> None:
+    done = farwatch("boot", "baseline", "--reload", "--", "true")
+    assert done.returncode == 2 and "--reload: nobody can press its key" in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_leaves_the_terminal_as_it_was(number: signal.Signals) -> None:
     person = person_at("--", "sh", "-c", "stty size; sleep 1000")

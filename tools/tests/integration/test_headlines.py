@@ -202,6 +202,26 @@ def test_watch(checkout: Checkout) -> None:
     person.leaves(2)
 
 
+def test_reload_boots_what_was_saved_meanwhile(checkout: Checkout) -> None:
+    saved = checkout.root / "patches" / "baseline" / "revision.toml"
+    before = saved.read_text()
+    words = [str(checkout.root / "farwatch"), "boot", "baseline", "--reload"]
+    words += ["--", "sh", "-c", "echo knob $(cat /proc/sys/vm/swappiness); cat"]
+    person = Person(words, checkout.environment(own_home=False), checkout.root)
+    person.sees(b"knob 60\r\n")
+    saved.write_text(before + '\n[guest]\nsysctl = { "vm.swappiness" = 7 }\n')
+    person.types(b"\r~r")
+    person.sees(b"knob 7\r\n")
+    saved.write_text(before + "\nnonsense\n")
+    person.types(b"\r~r")
+    person.sees(b"r: build and boot again; any other key: leave")
+    saved.write_text(before)
+    person.types(b"r")
+    person.sees(b"knob 60\r\n")
+    person.types(b"\r\x04")
+    person.leaves(0)
+
+
 def test_adopt(checkout: Checkout) -> None:
     words = [str(checkout.root / "farwatch"), "adopt", FLAGSHIP]
     person = Person(words, checkout.environment(own_home=True), checkout.root)
