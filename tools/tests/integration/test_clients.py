@@ -5,7 +5,7 @@ Each (client_list.py) watches a folder on a tmpfs of the guest, and then one of 
 same there each time while the program is stopped (programs/stage.py), and what it says has to be the same,
 as samples/client_rules.py has it. With stock Linux and stock virtiofsd, tried the same way, it says nothing.
 
-FARWATCH_CLIENTS_REVISION says which revision has to pass (default v2). The table that is printed in the end
+FARWATCH_CLIENTS_REVISION says which revision has to pass (default v3). The table that is printed in the end
 is the one in the README.
 """
 
@@ -35,7 +35,7 @@ from tests.samples.client_rules import differences, seen
 
 pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 
-REVISION = os.environ.get("FARWATCH_CLIENTS_REVISION", "v2")
+REVISION = os.environ.get("FARWATCH_CLIENTS_REVISION", "v3")
 BASELINE = "baseline"
 STAGE = Path(__file__).parent / "programs" / "stage.py"
 PACKAGES = "system-packages.clients.txt"
