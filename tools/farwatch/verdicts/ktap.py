@@ -188,6 +188,8 @@ class _KtapParser:
         self.truncated = False
         self.subtest_line = False
         self.subtest_title = ""
+        self.subtest_prefix = ""
+        """What stands before that line, where nothing nested has followed yet."""
 
     def feed(self, line: StreamLine) -> None:
         self.truncated = not line.complete
@@ -336,7 +338,9 @@ class _KtapParser:
                 self._problem(test.last_line, f"result of {inner.title} expected, not of: {test.name}")
         if any(inner.outcome in _BAD for inner in test.subtests):
             self._problem(test.last_line, f"ok, although a subtest is not: {test.name}")
-        if test.outcome is Outcome.PASS and any(not inner.tests for inner in pending):
+        only_announced = self.subtest_line and len(self.subtest_prefix) > len(group.prefix)
+        empty = only_announced or any(not inner.tests for inner in pending)
+        if test.outcome is Outcome.PASS and empty:
             self._problem(test.last_line, f"ok, although it ran no subtest: {test.name}")
 
     # Everything else
@@ -362,6 +366,7 @@ class _KtapParser:
         group.note(line.number, text)
         if subtest := _SUBTEST.fullmatch(text):
             self.subtest_line, self.subtest_title = True, subtest[1].strip()
+            self.subtest_prefix = group.prefix + text[: len(text) - len(text.lstrip())]
             if group is not self.root and group.plan is None and not group.tests:
                 group.title = self.subtest_title
         elif (quoted := _QUOTED.fullmatch(text)) and _described(quoted[2] or "")[1] in _FAILING:

@@ -185,9 +185,20 @@ def test_a_share_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_panic_is_named() -> None:
-    done = farwatch("boot", "baseline", "--", "sh", "-c", "echo before; echo c > /proc/sysrq-trigger")
-    assert (done.returncode, done.stdout) == (2, "before\n")
-    assert done.stderr.splitlines()[-3:-1] == [
+    script = "echo before; read line; echo c > /proc/sysrq-trigger"
+    with subprocess.Popen(
+        command("boot", "baseline", "--", "sh", "-c", script),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == "before\n"  # what is still on its way then would be lost
+        output, errors = process.communicate("now\n", timeout=LONG_ENOUGH)
+    assert (process.returncode, output) == (2, "")
+    assert errors.splitlines()[-3:-1] == [
         "farwatch: the guest ended before the command did",
         "  kernel panic: sysrq triggered crash",
     ]

@@ -51,6 +51,29 @@ def test_ordinary_work_leaves_what_it_leaves_on_a_tmpfs() -> None:
     assert behind == served
 
 
+def test_a_request_that_waits_for_events_keeps_nobody_waiting() -> None:
+    """One background request is allowed at a time, and a FETCH waits: readahead of four goes on beside it."""
+    script = """
+echo 1 > /proc/sys/fs/inotify/remote
+mount -t fusectl none /sys/fs/fuse/connections
+C=$(ls -d /sys/fs/fuse/connections/*)
+echo 1 > $C/max_background; echo 1 > $C/congestion_threshold; cat $C/max_background
+dd if=/dev/urandom of=/mnt/source/big bs=1M count=16 2>/dev/null
+inotifywait -q -e create . > /tmp/event & W=$!
+until grep -q 'watches 1' $C/fsnotify; do :; done
+for i in 1 2 3 4; do cat big | sha256sum & D="$D $!"; done
+wait $D; sha256sum < /mnt/source/big
+touch /mnt/source/new; wait $W; cat /tmp/event; grep refused $C/fsnotify
+cd /
+"""
+    settings = ("--memory", "400", "--share-settings", "fuse-fetch")
+    done = farwatch("boot", "v3", "--patches", *settings, "--", "timeout", "60", "sh", "-ec", script)
+    assert done.returncode == 0, done.stderr
+    number, *sums, event, refused = done.stdout.splitlines()
+    assert (number, event, refused) == ("1", "./ CREATE new", "refused 0")
+    assert len(sums) == 5 and len(set(sums)) == 1
+
+
 def test_somebody_else_is_seen_and_the_server_is_another_process() -> None:
     done = guest(
         "cd $FARWATCH_SHARE; echo there > /mnt/source/f; cat f; echo here > g; cat /mnt/source/g; "

@@ -196,6 +196,7 @@ BAD = {
     "gap": f"{HEAD}1..2\nok 1 a\nok 3 b\n",
     "no number": f"{HEAD}1..1\nok - a\n",
     "failing line without number": f"{HEAD}1..1\nok 1 a\nnot ok b\n",
+    "subtests that were only announced": f"{HEAD}1..1\n    # Subtest: s\nok 1 s\n",
     "bail out": f"{HEAD}1..1\nok 1 a\nBail out! disk\n",
     "ok and TIMEOUT": f"{HEAD}1..1\nok 1 a # TIMEOUT\n",
     "ok and ERROR": f"{HEAD}1..1\nok 1 a # ERROR x\n",
