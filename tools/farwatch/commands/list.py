@@ -33,10 +33,15 @@ def run(args: argparse.Namespace, app: App) -> int:
 
 def _revision_line(revision: Revision) -> str:
     series = ", ".join(
-        f"{component} {base} + {len(revision.patches(component))} patches"
+        f"{component} {base} + {len(revision.patches(component))} patches{_in_series(revision, component)}"
         for component, base in revision.bases.items()
     )
     return f"{revision.name:<12} {revision.title} ({series})"
+
+
+def _in_series(revision: Revision, component: str) -> str:
+    names = [cut.name for cut in revision.cuts if cut.component == component]
+    return f" in {len(names)} series: {', '.join(names)}" if names else ""
 
 
 def _base_line(app: App, base: Base) -> str:
