@@ -40,8 +40,8 @@ def _revision_line(revision: Revision) -> str:
 
 
 def _in_series(revision: Revision, component: str) -> str:
-    names = [cut.name for cut in revision.cuts if cut.component == component]
-    return f" in {len(names)} series: {', '.join(names)}" if names else ""
+    count = sum(cut.component == component for cut in revision.cuts)
+    return f" in {count} series" if count else ""
 
 
 def _base_line(app: App, base: Base) -> str:

@@ -59,22 +59,19 @@ def _count(part: Part) -> Iterator[Finding]:
 
 
 def _titles(review: Review, parts: Sequence[Part]) -> Iterator[Finding]:
-    """Each cover letter has a title that fits, and that no other series has."""
-    known: dict[str, Part] = {}
+    """Each cover letter has a title that fits, and that no other letter has."""
+    titles: dict[str, str] = {}
     for part in parts:
         path = cover_of(review.revision, part)
         if path is None:
             continue
         title, name = read_cover(review.revision, part)[0], _name(review, path)
         if len(title) > SUBJECT_MOST:
-            yield Finding(
-                name, "cover:subject", f"title of {len(title)} columns: at most {SUBJECT_MOST}", "1"
-            )
-        other = known.setdefault(title, part)
-        if other is not part:
-            yield Finding(
-                name, "cover:subject", f"{part.label} has the title of {other.label}: '{title}'", "1"
-            )
+            message = f"title of {len(title)} columns: at most {SUBJECT_MOST}"
+            yield Finding(name, "cover:subject", message, "1")
+        other = titles.setdefault(title, name)
+        if other != name:  # components may share the revision's letter
+            yield Finding(name, "cover:subject", f"it has the title of {other}: '{title}'", "1")
 
 
 def _unused(review: Review, parts: Sequence[Part]) -> Iterator[Finding]:
