@@ -159,7 +159,7 @@ def make_parcel(app: App, wish: Sending, sender: Identity, part: Part) -> Parcel
     settings = [*personal_settings(app.root), ("user.name", sender.name), ("user.email", sender.email)]
     with scratch(repository, below, tip, settings) as repo:
         draft = _draft(app, wish, sender, part, repo)
-        draft = replace(draft, base=stack[0], prerequisites=prerequisites(repository, stack[0], below, tip))
+        draft = replace(draft, base=stack[0], prerequisites=prerequisites(repository, stack[0], below))
         letters = write_letters(repo, draft, repo.path / ".git" / "mails")
     return Parcel(part, base, below, stack[part.start + 1 : part.end + 1], draft, tuple(letters))
 
@@ -330,9 +330,13 @@ def _shown(wish: Sending, parcel: Parcel, proof: Proof) -> str:
     ]
     if not parcel.letters[0].recipients:
         lines.append(f"  {maintainers.instead(wish.revision.name, parcel.part.component)}")
-    lines.append(f"  proven: read back by git am and b4 am, {len(parcel.commits)} commits are what they were")
+    lines.append(f"  proven: read back by git am and b4 am, {_commits(len(parcel.commits))} what they were")
     lines += [f"  note: {printable(note)}" for note in proof.notes]
     return "\n".join(lines)
+
+
+def _commits(count: int) -> str:
+    return "1 commit is" if count == 1 else f"{count} commits are"
 
 
 def _mails(count: int) -> str:

@@ -7,7 +7,6 @@ the commit that all is on, and an id of each patch in between.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,15 +15,18 @@ from farwatch.model import CHANGELOG, Base, Revision
 from farwatch.revisions.parts import Part, read_cover
 from farwatch.system import git
 
-_ID = re.compile(rb"^prerequisite-patch-id: ([0-9a-f]+)$", re.MULTILINE)
 
+def prerequisites(repository: Path, base: str, below: str) -> tuple[str, ...]:
+    """Ids of the patches between the base and a series, the first one first: those that their mails give.
 
-def prerequisites(repository: Path, base: str, below: str, tip: str) -> tuple[str, ...]:
-    """Ids of the patches between the base and a series, as git names them: the first one first."""
+    `git format-patch --base` says others where diffs could begin at another line: it computes ids without
+    --indent-heuristic, and writes mails with it, by which archives and b4 know a patch.
+    """
     if below == base:
         return ()
-    shown = git.git("format-patch", "--stdout", f"--base={base}", f"{below}..{tip}", cwd=repository)
-    return tuple(found.decode() for found in _ID.findall(shown))
+    mails = git.git("format-patch", "--stdout", f"{base}..{below}", cwd=repository)
+    pairs = git.git("patch-id", "--stable", cwd=repository, stdin=mails).decode().split()
+    return tuple(pairs[::2])
 
 
 def base_note(base: Base) -> str:

@@ -38,6 +38,16 @@ def set_base(path: Path, component: str, name: str) -> None:
         document.setdefault("bases", {})[component] = name
 
 
+def add_cut(path: Path, cut: Cut) -> None:
+    """Record that a run of a component's patches is a series."""
+    import tomlkit
+
+    with _edited(path) as document:
+        series = document.setdefault("series", tomlkit.table(is_super_table=True))
+        component = series.setdefault(cut.component, tomlkit.table(is_super_table=True))
+        component[cut.name] = {"first": cut.first, "last": cut.last}
+
+
 def set_cut_end(path: Path, cut: Cut, key: str, name: str) -> None:
     """Record by which patch a series begins ("first") or ends ("last")."""
     with _edited(path) as document:
