@@ -21,6 +21,11 @@ COVER = "cover-letter.txt"
 CHANGELOG = "changelog.txt"
 
 
+def series_cover(name: str) -> str:
+    """File name of the cover letter of one of a component's series. Not one that `save` takes for a patch."""
+    return f"{COVER.removesuffix('.txt')}-{name}.txt"
+
+
 class Verdict(StrEnum):
     """What a cell says. None of them ever stands in for another."""
 
@@ -204,6 +209,26 @@ class Posting:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A run of a component's patches that is posted as a series of its own: [series.COMPONENT.NAME].
+
+    It is named by its ends alone: what is put between them later belongs to it, and its patches may change,
+    be put in another order and move to another base.
+    """
+
+    component: str
+    name: str
+    first: str
+    last: str
+    """Both as unnumbered() has them: "fuse-do-x"."""
+    posting: Posting = field(default_factory=Posting)
+
+    @property
+    def label(self) -> str:
+        return f"{self.component}/{self.name}"
+
+
+@dataclass(frozen=True)
 class Adoption:
     """Who took a series over, and what they said of its origin."""
 
@@ -231,6 +256,8 @@ class Revision:
     claims: tuple[Claim, ...] = ()
     postings: dict[str, Posting] = field(default_factory=dict)
     """Component -> what its mails say; empty where nothing is special."""
+    cuts: tuple[Cut, ...] = ()
+    """The series that components are cut into, in the order in which they are posted."""
     adoption: Adoption | None = None
     server_options: tuple[str, ...] = ()
     """What its server is started with, beside what every server gets."""
@@ -241,6 +268,8 @@ class Revision:
     def texts(self) -> tuple[str, ...]:
         """The texts about the series that exist: cover letter, those of components, changelog."""
         covers = [COVER, *(f"{path.name}/{COVER}" for path in sorted(self.folder.glob("*/")))]
+        own = (path.relative_to(self.folder) for path in sorted(self.folder.glob(f"*/{series_cover('*')}")))
+        covers += map(str, own)
         return tuple(name for name in (*covers, CHANGELOG) if (self.folder / name).is_file())
 
     def patches(self, component: str) -> tuple[Path, ...]:

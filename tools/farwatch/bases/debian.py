@@ -46,6 +46,8 @@ def download(base: Base, home: Home, folder: Path, say: Say) -> Path:
     """The tarball of the package, in `folder`. Not verified against the pin yet."""
     options = _private_apt(base, home)
     words, pattern = _FORMS[base.kind]
+    if base.kind == "deb-source" and not base.updates:
+        words += ("--tar-only",)  # nothing else of the package is read, and archives lack some of it at times
     lock = home.downloads / f"apt-{base.suite}.lock"
     with locked(lock, lambda who: say(f"waiting for {who}, which reads the package list of {base.suite}")):
         say(f"reading the package list of {base.suite}")

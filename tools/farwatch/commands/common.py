@@ -39,6 +39,26 @@ def add_revision(parser: argparse.ArgumentParser, many: bool = False) -> None:
     action.completer = _completer("revision")  # type: ignore[attr-defined]
 
 
+def add_series(parser: argparse.ArgumentParser) -> None:
+    """[COMPONENT[/SERIES]], of the revision that is named before."""
+    action = parser.add_argument(
+        "series",
+        metavar="COMPONENT[/SERIES]",
+        nargs="?",
+        help="a component's series, or one of those that it is cut into (default: all)",
+    )
+    action.completer = _series_names  # type: ignore[attr-defined]
+
+
+def _series_names(prefix: str, parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    from farwatch.revisions.parts import all_parts
+
+    app = App.here()
+    parts = all_parts(app.catalog.revision(parsed_args.revision), app.catalog.components())
+    names = dict.fromkeys(name for part in parts for name in (part.component, part.label))
+    return [name for name in names if name.startswith(prefix)]
+
+
 def add_setting(parser: argparse.ArgumentParser, many: bool = False) -> None:
     """--base, --engine, --flavor: what a column is beside its revision. many: several engines."""
     from farwatch.engines.registry import ENGINES

@@ -33,10 +33,15 @@ def run(args: argparse.Namespace, app: App) -> int:
 
 def _revision_line(revision: Revision) -> str:
     series = ", ".join(
-        f"{component} {base} + {len(revision.patches(component))} patches"
+        f"{component} {base} + {len(revision.patches(component))} patches{_in_series(revision, component)}"
         for component, base in revision.bases.items()
     )
     return f"{revision.name:<12} {revision.title} ({series})"
+
+
+def _in_series(revision: Revision, component: str) -> str:
+    count = sum(cut.component == component for cut in revision.cuts)
+    return f" in {count} series" if count else ""
 
 
 def _base_line(app: App, base: Base) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from farwatch.app import App
 from farwatch.commands import common
 from farwatch.errors import FarwatchError
+from farwatch.model import Revision
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser)
-    parser.add_argument("component", metavar="COMPONENT", nargs="?", help="default: each that has patches")
+    common.add_series(parser)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--dry-run", action="store_true", help="write the mails to a folder (the default)")
     mode.add_argument("--reflect", action="store_true", help="send them to yourself only")
@@ -48,23 +49,20 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.mail.send import Mode, Sending, prepare_branch, send
+    from farwatch.revisions.parts import chosen_parts
 
     revision = app.catalog.revision(args.revision)
     folder = (args.output or app.home.root / "mail" / revision.name).absolute()
     if args.branch is not None:
-        components = common.with_patches(app, revision, args.component)
-        if len(components) > 1:
-            what = f"{revision.name} has series for {', '.join(components)}: a branch is for one of them"
-            raise FarwatchError(what, hint=f"farwatch send {revision.name} COMPONENT --branch")
         clone = Path(args.branch).absolute() if args.branch else None
-        prepare_branch(app, revision, components[0], folder, clone)
+        prepare_branch(app, revision, _component(args, app, revision), folder, clone)
         return 0
     mode = Mode.REALLY if args.really else Mode.REFLECT if args.reflect else Mode.DRY_RUN
     send(
         app,
         Sending(
             revision,
-            common.with_patches(app, revision, args.component),
+            chosen_parts(revision, app.catalog.components(), args.series),
             mode,
             folder,
             tuple(args.to),
@@ -74,3 +72,16 @@ def run(args: argparse.Namespace, app: App) -> int:
         common.ask,
     )
     return 0
+
+
+def _component(args: argparse.Namespace, app: App, revision: Revision) -> str:
+    """The one that a branch is for: all of it, as what is pushed holds what it stands on anyway."""
+    component, _, series = (args.series or "").partition("/")
+    if series:
+        hint = f"farwatch send {revision.name} {component} --branch"
+        raise FarwatchError(f"a branch holds all series of {component}, not {series} alone", hint=hint)
+    components = common.with_patches(app, revision, component or None)
+    if len(components) > 1:
+        what = f"{revision.name} has series for {', '.join(components)}: a branch is for one of them"
+        raise FarwatchError(what, hint=f"farwatch send {revision.name} COMPONENT --branch")
+    return components[0]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from farwatch.errors import FarwatchError
 from farwatch.mail.incoming import Mail
 from farwatch.mail.mailbox import Mailbox
+from farwatch.mail.stacked import stacked
 from farwatch.mail.threads import Series, Thread, all_series
 from farwatch.model import Base
 from farwatch.system import git
@@ -63,7 +64,7 @@ def choose(app: App, box: Mailbox, wish: ImportWish) -> list[Chosen]:
             Chosen(_named(box, whole, which), _base_of(app, component, wish.base, len(wish.components)))
             for component, which in wish.components.items()
         ]
-    elif len(meant := _meant(box, found)) == 1:
+    elif len(meant := stacked(_meant(box, found))) == 1:
         chosen = [Chosen(meant[0], _base(app, meant[0], wish))]
     else:
         chosen = _of_several(app, box, whole, meant, wish)

@@ -11,7 +11,7 @@ _MADE = re.compile(
     r"|^(?:Range-diff|Interdiff)\b.*:$|^base-commit: |^change-id: |^prerequisite-",
     re.MULTILINE,
 )
-_OURS = re.compile(r"For \S+ \S+(?: \([^\n]*\))?\.$|Goes together with \d+ patch")
+_OURS = re.compile(r"For \S+ \S+(?: \([^\n]*\))?\.$|(?:Goes together with|Stands on) \d+ patch")
 _TRAILERS = re.compile(r"(?:(?:To|Cc|Bcc|[A-Z][\w-]*-by): \S.*(?:\n[ \t].*)*\n?)+", re.IGNORECASE)
 
 

@@ -10,6 +10,7 @@ from farwatch.errors import FarwatchError
 from farwatch.mail.record import read_sent
 from farwatch.model import Adoption, Revision
 from farwatch.revisions.identity import parse
+from farwatch.revisions.parts import Part, parts_of
 from farwatch.series.reword import require_saved
 from farwatch.system import git
 
@@ -17,19 +18,33 @@ if TYPE_CHECKING:
     from farwatch.app import App
 
 
-def require_unsent(revision: Revision, components: Sequence[str]) -> None:
-    """FarwatchError if all of a component's mails went out already: a revision is mailed once."""
+def require_unsent(revision: Revision, parts: Sequence[Part]) -> None:
+    """FarwatchError if all mails of a series went out already: a revision is mailed once."""
     recorded = read_sent(revision)
-    for component in components:
-        found = recorded.get(component)
+    for part in parts:
+        found = recorded.get(part.label)
         if found is not None and found.complete:
             when = max(letter.sent for letter in found.letters)
             raise FarwatchError(
-                f"{revision.name} {component} was sent already, at {when}",
+                f"{revision.name} {part.label} was sent already, at {when}",
                 cause=f"Message-ID: <{found.head}>",
                 hint="mail what has changed since as a new revision: "
                 f"farwatch new NAME --from {revision.name}",
             )
+
+
+def require_in_order(revision: Revision, parts: Sequence[Part]) -> None:
+    """FarwatchError if a series would go out before one that it stands on: it could not name that."""
+    recorded = read_sent(revision)
+    labels = [part.label for part in parts]
+    for part in parts:
+        for below in parts_of(revision, part.component):
+            sent = below.label in recorded and recorded[below.label].complete
+            if below.start < part.start and not sent and below.label not in labels:
+                raise FarwatchError(
+                    f"{part.label} stands on {below.label}, which has not been sent",
+                    hint=f"farwatch send {revision.name} {below.label} --really",
+                )
 
 
 def require_fit(app: App, revision: Revision, components: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,19 @@ from farwatch.mail.choice import Chosen, ImportWish, choose
 from farwatch.mail.cover_text import written
 from farwatch.mail.incoming import Mail
 from farwatch.mail.mailbox import Mailbox, read_mailbox
-from farwatch.model import CHANGELOG, COVER, Revision
+from farwatch.mail.stacked import names, needed
+from farwatch.mail.threads import Series
+from farwatch.model import CHANGELOG, COVER, Cut, Revision, series_cover, unnumbered
 from farwatch.revisions import edit
 from farwatch.revisions.catalog import NAME, REVISION_FILE
 from farwatch.series.save import write_series
+from farwatch.system import commits
 from farwatch.system.atomic import rewritten
 
 if TYPE_CHECKING:
     from farwatch.app import App
+
+_TOGETHER = "from one mailbox or one folder of folders"
 
 
 def import_series(app: App, source: Path, name: str, wish: ImportWish) -> Revision:
@@ -46,6 +52,7 @@ def import_series(app: App, source: Path, name: str, wish: ImportWish) -> Revisi
             raise FarwatchError(f"{folder} is there already", hint="choose another name")
         _write(app, chosen, name, new.path)
     _say_rerolled(app, chosen)
+    _say_below(app, chosen)
     _say_left_out(app, box, chosen, name)
     return app.catalog.revision(name)
 
@@ -58,24 +65,73 @@ def _write(app: App, chosen: Sequence[Chosen], name: str, folder: Path) -> None:
     text = edit.fresh(title, first.base.component, first.base.name)
     (folder / REVISION_FILE).write_text(text, encoding="utf-8")
     for one in chosen:
-        _write_cover(one, folder if one is first else folder / one.base.component, folder / CHANGELOG)
         with _kept(app, one, name) as files:
-            commits = app.trees.apply_foreign(revision, one.base.component, one.base, files)
-        write_series(app.trees, revision, one.base.component, one.base, commits, folder)
+            made = app.trees.apply_foreign(revision, one.base.component, one.base, files)
+        made = _without_letters(app, one, made)
+        write_series(app.trees, revision, one.base.component, one.base, made, folder)
+        own = folder / one.base.component
+        if one.series.parts:
+            _write_parts(one, own, folder)
+        else:
+            _write_cover(one.series, (folder if one is first else own) / COVER, folder / CHANGELOG)
 
 
-def _write_cover(one: Chosen, folder: Path, changelog: Path) -> None:
-    """A cover letter for the folder, and what it says of changes at the end of the changelog."""
-    if one.series.cover is None:
+def _write_parts(one: Chosen, own: Path, folder: Path) -> None:
+    """What cuts a stack into the series that it was posted as, and their cover letters."""
+    files, start = [unnumbered(path.name) for path in sorted(own.glob("[0-9]*.patch"))], 0
+    for name, part in zip(names(one.series), one.series.parts, strict=True):
+        end = start + len(part.patches)
+        edit.add_cut(folder / REVISION_FILE, Cut(one.base.component, name, files[start], files[end - 1]))
+        _write_cover(part, own / series_cover(name), folder / CHANGELOG)
+        start = end
+
+
+def _write_cover(series: Series, path: Path, changelog: Path) -> None:
+    """A cover letter, and what it says of changes at the end of the changelog."""
+    letter = _letter(series)
+    if letter is None:
         return
-    body, changes = written(one.series.cover.body)
-    folder.mkdir(exist_ok=True)
-    text = f"{one.series.title}\n\n{body}".strip() + "\n"
-    (folder / COVER).write_text(text, encoding="utf-8", errors="replace")
+    body, changes = written(letter)
+    path.parent.mkdir(exist_ok=True)
+    if body or series.cover:
+        text = f"{series.title}\n\n{body}".strip() + "\n"
+        path.write_text(text, encoding="utf-8", errors="replace")
     known = changelog.read_text(encoding="utf-8") if changelog.exists() else ""
     if changes and changes not in known:
         text = f"{known}\n{changes}".strip() + "\n"
         changelog.write_text(text, encoding="utf-8", errors="replace")
+
+
+def _letter(series: Series) -> str | None:
+    """The body of the cover letter. b4 puts that of a single patch below the patch's "---"."""
+    if series.cover is not None:
+        return series.cover.body
+    if not _holds_letter(series):
+        return None
+    text = series.patches[0].body
+    head, _, rest = text.partition("\n---\n")
+    del head
+    return re.split(r"^diff --git ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def _holds_letter(series: Series) -> bool:
+    return series.total == 1 and re.search(r"^change-id: ", series.patches[0].body, re.MULTILINE) is not None
+
+
+def _without_letters(app: App, one: Chosen, made: Sequence[str]) -> list[str]:
+    """The commits, those of single patches without the letter that was in the mail: it is kept apart."""
+    alone = {part.patches[0].message_id for part in (*one.series.parts, one.series) if _holds_letter(part)}
+    repository, parent, found = app.trees.repository(one.base.component), "", list[str]()
+    for name, mail in zip(made, one.series.patches, strict=True):
+        commit = commits.read(name, repository)
+        message = commit.message
+        if mail.message_id in alone:
+            message = message.partition(b"\n---\n")[0].rstrip(b"\n") + b"\n"
+        if parent:
+            commit = replace(commit, parents=(parent,))
+        parent = commits.write(replace(commit, message=message), repository)
+        found.append(parent)
+    return found
 
 
 @contextmanager
@@ -96,6 +152,10 @@ def _kept(app: App, one: Chosen, name: str) -> Iterator[list[tuple[Path, int]]]:
         others = [base.name for base in app.catalog.bases(one.base.component) if base != one.base]
         elsewhere = f"try --base {' or '.join(others)}; or " if others else ""
         hint = f"{elsewhere}correct the patches, which are kept: farwatch import {folder} {name}"
+        if not one.series.parts and (below := needed(one.series)):
+            hint = (
+                f"the series stands on {len(below)} other patches: import it together with them, {_TOGETHER}"
+            )
         raise FarwatchError(error.what, cause=error.cause, hint=hint) from error
     shutil.rmtree(folder.parent)
 
@@ -114,6 +174,16 @@ def _say_rerolled(app: App, chosen: Sequence[Chosen]) -> None:
     for one in chosen:
         for mail in one.series.rerolled:
             app.reporter.say(f"patch {mail.subject.number} is the later one: {mail.label}")
+
+
+def _say_below(app: App, chosen: Sequence[Chosen]) -> None:
+    """That a series says that it stands on others, which the base may have or not."""
+    for one in chosen:
+        if not one.series.parts and (below := needed(one.series)):
+            app.reporter.say(
+                f"{one.series.title}: stands on {len(below)} other patches, which are not in it. If "
+                f"{one.base.label} has not got them, import it together with them, {_TOGETHER}"
+            )
 
 
 def _say_left_out(app: App, box: Mailbox, chosen: Sequence[Chosen], name: str) -> None:

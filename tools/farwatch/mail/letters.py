@@ -30,9 +30,9 @@ ${shortlog}
 ${diffstat}
 %s
 ---
-base-commit: ${base_commit}
+base-commit: %s
 change-id: ${change_id}
-${prerequisites}
+%s
 Best regards,
 --\x20
 ${signature}
@@ -78,6 +78,10 @@ class Draft:
     history: Mapping[int, str] = field(default_factory=dict)
     """Version -> message id of its cover letter."""
     same_thread: bool = False
+    base: str = ""
+    """Commit that the series and its prerequisites are on, if it is not the one right below the series."""
+    prerequisites: tuple[str, ...] = ()
+    """Ids of the patches between that commit and the series."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def write_letters(repo: Scratch, draft: Draft, folder: Path) -> list[Letter]:
     _keep_as_text_what_can_be(repo)
     make_prep_branch(repo, draft)
     template = repo.path / ".git" / "cover-template"
-    template.write_text(_TEMPLATE % ("\n${range_diff}" if draft.earlier else ""))
+    template.write_text(_template(draft))
     # a server is named only so that b4 does not choose the kernel's web endpoint
     settings = ["-c", f"b4.prep-cover-template={template}", "-c", "sendemail.smtpserver=localhost"]
     settings += ["-c", f"sendemail.from={in_header(draft.sender.name, draft.sender.email)}"]
@@ -123,6 +127,12 @@ def write_letters(repo: Scratch, draft: Draft, folder: Path) -> list[Letter]:
     repo.b4(*settings, "send", *options)
     found = [_read(path.read_bytes()) for path in folder.glob("*.eml")]
     return sorted(found, key=lambda letter: letter.number)
+
+
+def _template(draft: Draft) -> str:
+    range_diff = "\n${range_diff}" if draft.earlier else ""
+    needed = "".join(f"prerequisite-patch-id: {name}\n" for name in draft.prerequisites)
+    return _TEMPLATE % (range_diff, draft.base or "${base_commit}", needed)
 
 
 def own_recipients(repo: Scratch) -> Recipients | None:

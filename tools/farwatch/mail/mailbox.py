@@ -57,7 +57,8 @@ def read_mailbox(source: Path) -> Mailbox:
         ]
     if not found:
         raise FarwatchError(f"{source} has no mails", hint=_KINDS)
-    return Mailbox(source, _once_each(found), source.is_dir() and not _is_maildir(source), quilt)
+    ordered = source.is_dir() and not _is_maildir(source) and not _folders(source)
+    return Mailbox(source, _once_each(found), ordered, quilt)
 
 
 def _once_each(mails: Iterable[Mail]) -> tuple[Mail, ...]:
@@ -77,8 +78,24 @@ def _files(source: Path) -> list[tuple[Path, int]]:
         return [(path, 1) for path in sorted(parts) if path.is_file()]
     if (source / "series").is_file():
         return _quilt(source)
-    files = (path for path in source.iterdir() if path.is_file() and _is_patch_file(path))
-    return [(path, 1) for path in sorted(files, key=lambda path: natural_key(path.name))]
+    if folders := _folders(source):
+        return [file for folder in folders for file in _files(folder)]
+    return [(path, 1) for path in _patch_files(source)]
+
+
+def _patch_files(folder: Path) -> list[Path]:
+    files = (path for path in folder.iterdir() if path.is_file() and _is_patch_file(path))
+    return sorted(files, key=lambda path: natural_key(path.name))
+
+
+def _folders(source: Path) -> list[Path]:
+    """Where the mails are if a folder has nothing but folders of them, as `send` writes several series."""
+    if _is_maildir(source) or (source / "series").is_file() or _patch_files(source):
+        return []
+    inner = (path for path in source.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(
+        (path for path in inner if _patch_files(path) or _folders(path)), key=lambda path: path.name
+    )
 
 
 def _is_patch_file(path: Path) -> bool:

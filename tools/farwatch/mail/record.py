@@ -37,12 +37,13 @@ class SentLetter:
 
 @dataclass(frozen=True)
 class SentSeries:
-    """The series of one component, as it was mailed or began to be."""
+    """A series, as it was mailed or began to be."""
 
     version: int
     change_id: str
     base: str
     base_commit: str
+    """What the series is on: the base, or the tip of the series before it."""
     commit: str
     """Tip of the series."""
     sender: str
@@ -68,7 +69,10 @@ class SentSeries:
 
 
 def read_sent(revision: Revision) -> dict[str, SentSeries]:
-    """Component -> what was mailed of a revision. FarwatchError when the file cannot be read."""
+    """Label of a series ("linux", "linux/fuse") -> what was mailed of it.
+
+    FarwatchError when the file cannot be read.
+    """
     path = revision.folder / FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

@@ -58,21 +58,23 @@ def _placed(series: Series, mail: Mail) -> Mail:
     return replace(mail, subject=said, in_reply_to=above)
 
 
-def stood_in(found: Discussion, patches: Mapping[str, str], title: str) -> Discussion:
+def stood_in(
+    found: Discussion, patches: Mapping[str, str], covers: Mapping[str, Sequence[str]]
+) -> Discussion:
     """The same, with stand-ins for what replies answer that is not there: patches of that subject.
 
-    patches: title -> the change; title: that of the cover letter
+    patches: title -> the change; covers: title of a cover letter -> titles of its patches
     """
     made: dict[str, Mail] = {}
     for reply in found.unplaced:
         if reply.subject.title in patches:
             stand_in = _patch(reply, reply.in_reply_to, reply.subject.title, patches)
             made[stand_in.message_id] = stand_in
-        elif reply.subject.numbered and not reply.subject.number and reply.subject.title == title:
+        elif reply.subject.numbered and not reply.subject.number and reply.subject.title in covers:
             cover = replace(reply, message_id=reply.in_reply_to, in_reply_to="", body="")
             cover = replace(cover, subject=replace(reply.subject, reply=False))
             made[cover.message_id] = cover
-            for number, name in enumerate(patches):
+            for number, name in enumerate(covers[reply.subject.title]):
                 below = _patch(reply, f"{number}-{cover.message_id}", name, patches)
                 made[below.message_id] = replace(below, in_reply_to=cover.message_id)
     known = {mail.message_id for mail in found.mails}

@@ -40,6 +40,8 @@ class Series:
     """The older ones."""
     ordered: bool = False
     """The order of files says which is which, not the numbers."""
+    parts: tuple[Series, ...] = ()
+    """Series that were posted apart, and of which this is the stack; each on those before it."""
 
     @property
     def whole(self) -> bool:
@@ -52,11 +54,13 @@ class Series:
 
     @property
     def mails(self) -> tuple[Mail, ...]:
+        if self.parts:
+            return tuple(mail for one in self.parts for mail in one.mails)
         return (*((self.cover,) if self.cover else ()), *self.patches)
 
     @property
     def title(self) -> str:
-        return (self.cover or self.patches[0]).subject.title
+        return self.mails[0].subject.title
 
     @property
     def label(self) -> str:

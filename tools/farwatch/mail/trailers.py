@@ -15,6 +15,7 @@ from farwatch.mail.replies import Discussion, stood_in, write_maildir
 from farwatch.mail.scratch import BASE, SERIES, Scratch, scratch
 from farwatch.model import Revision
 from farwatch.revisions.identity import NEUTRAL, Identity
+from farwatch.revisions.parts import parts_of, read_cover
 from farwatch.series.reword import Words, words
 from farwatch.system.commits import read
 
@@ -93,12 +94,20 @@ def _asked(
         repo.git("update-ref", f"refs/heads/{SERIES}", _as_ours(repo, commits, start))
         make_prep_branch(repo, Draft(revision.title, "", 1, "farwatch-trailers-0", NEUTRAL, Recipients()))
         if fuzzy:
-            found = stood_in(found, _changes(repo, before, commits), revision.title)
+            subjects = [one.subject for one in before]
+            found = stood_in(found, _changes(repo, before, commits), _covers(revision, component, subjects))
         maildir = write_maildir(found.mails, repo.path / ".git" / "thread")
         options = ["--fuzzy"] * fuzzy + ["--sloppy-trailers"] * sloppy
         said = repo.b4("trailers", "--update", "-m", maildir, *options)
         after = _read(repo)
     return Collected(component, before, after, _remarks(said))
+
+
+def _covers(revision: Revision, component: str, subjects: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Title of a cover letter -> the patches that it is for."""
+    parts = parts_of(revision, component)
+    found = {read_cover(revision, part)[0]: subjects[part.start : part.end] for part in parts}
+    return {revision.title: subjects, **found}
 
 
 def _changes(repo: Scratch, before: Sequence[Words], commits: Sequence[str]) -> dict[str, str]:

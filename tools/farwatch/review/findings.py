@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from farwatch.builds.subject import Subject
 from farwatch.engines.registry import engine_named
-from farwatch.model import Base, Revision
+from farwatch.errors import FarwatchError
+from farwatch.model import Base, Posting, Revision
+from farwatch.revisions.parts import Part, parts_of
 from farwatch.system import git
 
 if TYPE_CHECKING:
@@ -129,6 +132,18 @@ class Review:
 
     def of(self, component: str) -> tuple[ReviewedPatch, ...]:
         return tuple(patch for patch in self.patches if patch.component == component)
+
+    def parts(self, component: str) -> tuple[Part, ...]:
+        """The series of a component; FarwatchError where it is cut wrongly."""
+        return parts_of(self.revision, component)
+
+    def posting_of(self, patch: ReviewedPatch) -> Posting:
+        """What is said of the mails of a patch's series."""
+        with suppress(FarwatchError):  # that has a rule of its own
+            for part in self.parts(patch.component):
+                if patch.path in part.patches:
+                    return part.posting
+        return self.revision.postings.get(patch.component, Posting())
 
     def repository(self, component: str) -> Path:
         return self.app.trees.repository(component)

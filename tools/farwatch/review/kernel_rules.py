@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from farwatch.builds import complaints
-from farwatch.model import Posting
 from farwatch.review import maintainers
 from farwatch.review.findings import (
     Finding,
@@ -106,15 +105,15 @@ def _maintainers(review: Review) -> Iterator[Outcome]:
             continue
         tip, paths = patches[-1].source, [patch.path for patch in patches]
         answer = maintainers.ask(review.app, base, tip, paths)
-        posting = review.revision.postings.get(component, Posting())
         if answer is None and component == "linux":
             yield NotRun("get_maintainer", "the base has no scripts/get_maintainer.pl")
         for patch in patches:
             named = [found.who for found in answer[patch.path]] if answer else []
             if answer and not named:
                 yield Finding(patch.name, "get_maintainer", "nobody would get it")
+            posting = review.posting_of(patch)
             yield PatchRecipients(patch.name, (*named, *posting.to, *posting.cc))
-        if answer is None and not posting.to and component != "linux":
+        if answer is None and component != "linux" and not all(review.posting_of(one).to for one in patches):
             yield Instead(component, maintainers.instead(review.revision.name, component))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """lint: what reviewers and their robots would say about a series, said before they see it.
 
-Rules come in families, one module each (text, kernel, rust and compile rules); a family is a
+Rules come in families, one module each (text, series, kernel, rust and compile rules); a family is a
 function from a Review to Findings, rules that could not be looked at, and recipients. A finding counts unless
 revision.toml waives its rule for its patch, with a reason.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from farwatch.model import Revision, Waiver
-from farwatch.review import compile_rules, kernel_rules, rust_rules, text_rules
+from farwatch.review import compile_rules, kernel_rules, rust_rules, series_rules, text_rules
 from farwatch.review.findings import (
     Finding,
     Instead,
@@ -33,7 +33,12 @@ __all__ = ["Finding", "LintLine", "LintReport", "lint_revision"]
 _Found = TypeVar("_Found", Finding, NotRun)
 Family = Callable[[Review], Iterator[Outcome]]
 
-QUICK: tuple[Family, ...] = (text_rules.check, kernel_rules.check, rust_rules.check_format)
+QUICK: tuple[Family, ...] = (
+    text_rules.check,
+    series_rules.check,
+    kernel_rules.check,
+    rust_rules.check_format,
+)
 COMPILING: tuple[Family, ...] = (compile_rules.check, rust_rules.check_clippy)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rules about the words around a change: message, trailers, cover letter, changelog, size, blanks.
+"""Rules about the words around a change: message, trailers, changelog, size, blanks. Series: series_rules.py.
 
 Sources: Documentation/process/submitting-patches.rst, maintainer-tip.rst (order of tags) and
 coding-assistants.rst (who may sign off).
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
 from pathlib import Path
 
-from farwatch.model import CHANGELOG, COVER
+from farwatch.model import CHANGELOG
 from farwatch.review.findings import Finding, Outcome, Review, ReviewedPatch
 from farwatch.revisions.identity import is_nobody
 from farwatch.system import git
@@ -49,7 +49,8 @@ def check(review: Review) -> Iterator[Outcome]:
         yield from _size(patch)
         yield from _blanks(review, patch)
     if review.patches:
-        yield from _cover(review)
+        for name in review.revision.texts():
+            yield from _prose(name, _read(review, name))
         yield from _changelog(review)
 
 
@@ -202,16 +203,7 @@ def _blanks(review: Review, patch: ReviewedPatch) -> Iterator[Finding]:
             yield Finding(patch.name, "whitespace", match["text"], f"{match['file']}:{match['line']}")
 
 
-# -- cover letter and changelog
-
-
-def _cover(review: Review) -> Iterator[Finding]:
-    covers = {name: _read(review, name) for name in review.revision.texts() if name != CHANGELOG}
-    if len(review.patches) > 1 and not covers.get(COVER, "").strip():
-        message = f"{len(review.patches)} patches and no cover letter: write {review.revision.folder / COVER}"
-        yield Finding(COVER, "cover:missing", message)
-    for name, text in covers.items():
-        yield from _prose(name, text)
+# -- changelog, and the words of cover letters
 
 
 def _changelog(review: Review) -> Iterator[Finding]:
@@ -226,7 +218,6 @@ def _changelog(review: Review) -> Iterator[Finding]:
         yield Finding(
             CHANGELOG, "changelog:previous", f"it does not name {review.previous.name}, the one before"
         )
-    yield from _prose(CHANGELOG, text)
 
 
 def _read(review: Review, name: str) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,7 @@ from farwatch.model import (
     Base,
     BaseKind,
     Claim,
+    Cut,
     Expectation,
     Posting,
     Revision,
@@ -22,6 +23,7 @@ from farwatch.model import (
     ShareSetting,
     Verdict,
     Waiver,
+    unnumbered,
 )
 from farwatch.revisions.share_settings import SETTINGS_FILE, named_settings, read_share_settings
 from farwatch.revisions.strict_toml import TomlDocument, TomlTable
@@ -45,7 +47,7 @@ NAME = re.compile(r"(?!.*\.lock$)[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*")  # also a v
 DEFAULT_ORDER = 10
 _KEYS = (
     *("title", "order", "share", "bases", "server", "guest"),
-    *("expect", "waive", "tests", "send", "adopted"),
+    *("expect", "waive", "tests", "send", "series", "adopted"),
 )
 """Of a revision.toml."""
 _SYSCTL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
@@ -188,6 +190,7 @@ class Catalog:
             waivers=tuple(_waiver(entry) for entry in table.tables("waive")),
             claims=_claims(table),
             postings=self._postings(table),
+            cuts=tuple(self._cuts(table)),
             adoption=_adoption(table),
             server_options=_server_options(table),
             sysctls=_sysctls(table),
@@ -213,6 +216,16 @@ class Catalog:
         send = table.table("send")
         send.only(list(self._bases))
         return {component: _posting(send.table(component)) for component in send.names()}
+
+    def _cuts(self, table: TomlTable) -> Iterator[Cut]:
+        """[series.COMPONENT.NAME]: first, last; to, cc, prefixes"""
+        if "series" not in table.names():
+            return
+        series = table.table("series")
+        series.only(list(self._bases))
+        for component in series.names():
+            for name in series.table(component).names():
+                yield _cut(series.table(component).table(name), component, name)
 
     def _bases_of(self, table: TomlTable, folder: Path) -> dict[str, str]:
         table.only(list(self._bases))
@@ -319,9 +332,22 @@ def _claims(table: TomlTable) -> tuple[Claim, ...]:
     return tuple(Claim(patch, tests.texts(patch)) for patch in tests.names())
 
 
+_POSTING_KEYS = ("to", "cc", "prefixes")
+
+
 def _posting(table: TomlTable) -> Posting:
-    table.only(("to", "cc", "prefixes"))
+    table.only(_POSTING_KEYS)
     return Posting(**{key: table.texts(key) for key in table.names()})
+
+
+def _cut(table: TomlTable, component: str, name: str) -> Cut:
+    table.only(("first", "last", *_POSTING_KEYS))
+    if not NAME.fullmatch(name):
+        cause = "expected letters, digits and . _ + -, such as fsnotify"
+        raise table.error("first", f"'{name}' cannot be the name of a series", cause=cause)
+    posting = Posting(**{key: table.texts(key) for key in _POSTING_KEYS if key in table.names()})
+    first, last = (unnumbered(table.text(key)) for key in ("first", "last"))
+    return Cut(component, name, first, last, posting)
 
 
 def _server_options(table: TomlTable) -> tuple[str, ...]:

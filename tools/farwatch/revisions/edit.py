@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.model import Adoption
+from farwatch.model import Adoption, Cut
 from farwatch.revisions.strict_toml import TomlDocument
 
 if TYPE_CHECKING:
@@ -36,6 +36,22 @@ def set_base(path: Path, component: str, name: str) -> None:
     """Record in `path` that the series of a component is for the base of that name."""
     with _edited(path) as document:
         document.setdefault("bases", {})[component] = name
+
+
+def add_cut(path: Path, cut: Cut) -> None:
+    """Record that a run of a component's patches is a series."""
+    import tomlkit
+
+    with _edited(path) as document:
+        series = document.setdefault("series", tomlkit.table(is_super_table=True))
+        component = series.setdefault(cut.component, tomlkit.table(is_super_table=True))
+        component[cut.name] = {"first": cut.first, "last": cut.last}
+
+
+def set_cut_end(path: Path, cut: Cut, key: str, name: str) -> None:
+    """Record by which patch a series begins ("first") or ends ("last")."""
+    with _edited(path) as document:
+        document["series"][cut.component][cut.name][key] = name
 
 
 def set_title(path: Path, title: str) -> None:

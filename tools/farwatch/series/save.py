@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
 from farwatch.revisions.catalog import REVISION_FILE
 from farwatch.revisions.edit import set_base
+from farwatch.series.cuts import follow, outcome
 from farwatch.system import git
 from farwatch.system.atomic import rewritten
 from farwatch.system.locks import locked
@@ -127,6 +129,8 @@ def save_series(app: App, name: str, component: str | None = None, base_name: st
         saved = save(app.trees, revision, base.component, base)
         state = "written" if saved.changed else "unchanged"
         print(f"{name} {base.component}: {len(saved.files)} patches, {state}")
+        if wrong := outcome(app.catalog.revision(name), base.component):
+            print(textwrap.indent(wrong, "  "))
         for entry in app.trees.outdated(revision, base.component):
             print(f"  {stale_line(entry)}; farwatch rebase {name} --onto {entry.onto} --keep")
     return 0
@@ -141,12 +145,14 @@ def write_series(
     """
     with tempfile.TemporaryDirectory(prefix="farwatch-") as name:
         made = _write(trees, revision, component, base, commits, Path(name) / "series")
+        files = sorted(path.name for path in (Path(name) / "series").iterdir())
+        follow(trees, revision, base, made, files, folder / REVISION_FILE)
         series = folder / component
         series.mkdir(exist_ok=True)
         for old in series.glob("[0-9]*.patch"):
             old.unlink()
-        for new in sorted((Path(name) / "series").iterdir()):
-            shutil.copyfile(new, series / new.name)
+        for file in files:
+            shutil.copyfile(Path(name) / "series" / file, series / file)
     set_base(folder / REVISION_FILE, component, base.name)
     return made
 

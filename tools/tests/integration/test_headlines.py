@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from farwatch.app import App
+from farwatch.revisions.parts import Part, all_parts, parts_of
 from farwatch.system.home import Home, checkout_root
 from tests.integration.commands import LONG_ENOUGH, ONE
 from tests.integration.person import Person
@@ -30,6 +32,8 @@ from tests.samples.mail import PERSON
 pytestmark = pytest.mark.integration
 
 FLAGSHIP = "v2"
+CUT = "v3"
+"""One whose kernel patches are several series."""
 OTHER_BASE = "linux-7.2"
 NOT_BORROWED = ("work", "runs", "mail", "logs-pruned", "pytest")
 LEFT_OUT = shutil.ignore_patterns(".git", "__pycache__", ".*_cache")
@@ -99,14 +103,21 @@ def checkout(copied: Checkout) -> Iterator[Checkout]:
 
 @pytest.fixture(scope="module")
 def mails(copied: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `send` has written for each component, and proven to arrive."""
+    """What `send` has written for each series, and proven to arrive."""
     folder = tmp_path_factory.mktemp("mails")
     said = copied.says("send", FLAGSHIP, "-o", folder)
-    for component, count in patches().items():
-        assert f"{FLAGSHIP} {component}: {count + 1} mails in {folder / component}" in said
-        assert f"proven: read back by git am and b4 am, {count} commits are what they were" in said
-        assert len(list((folder / component).iterdir())) == count + 1
+    app = App.here()
+    has_written(said, FLAGSHIP, all_parts(app.catalog.revision(FLAGSHIP), app.catalog.components()), folder)
     return folder
+
+
+def has_written(said: str, name: str, parts: tuple[Part, ...], folder: Path) -> None:
+    assert said.count("proven: read back by git am and b4 am, ") == len(parts)
+    for part in parts:
+        count = len(part.patches)
+        mails = f"{count + 1} mails" if count > 1 else "1 mail"
+        assert f"{name} {part.label}: {mails} in {folder / part.label}\n" in said
+        assert len(list((folder / part.label).iterdir())) == (count + 1 if count > 1 else 1)
 
 
 def patches() -> dict[str, int]:
@@ -128,6 +139,23 @@ def test_send_and_import_of_what_it_wrote(checkout: Checkout, mails: Path) -> No
     for patch in sorted((checkout.root / "patches/mine/linux").glob("*.patch")):
         assert without_date(patch) == without_date(checkout.root / f"patches/{FLAGSHIP}/linux/{patch.name}")
     assert re.search(rf"(?m)^  mine +.*\(linux 7.3 \+ {count} patches", checkout.says("list"))
+
+
+def test_several_series_of_one_component(checkout: Checkout, tmp_path: Path) -> None:
+    """They are mailed apart, and what was mailed is read as it was."""
+    parts = parts_of(App.here().catalog.revision(CUT), "linux")
+    assert len(parts) > 1
+    has_written(checkout.says("send", CUT, "linux", "-o", tmp_path), CUT, parts, tmp_path)
+    checkout.says("import", tmp_path / "linux", "mine", "--base", "linux-7.3")
+    old, new = (checkout.root / "patches" / name for name in (CUT, "mine"))
+    for path in sorted((old / "linux").glob("*.*")):
+        assert without_date(new / "linux" / path.name) == without_date(path)
+    cut = tomllib.loads((old / "revision.toml").read_text())["series"]["linux"]
+    again = tomllib.loads((new / "revision.toml").read_text())["series"]["linux"]
+    assert list(again) == list(cut)
+    assert all(again[name].items() <= cut[name].items() for name in cut)
+    done = checkout.run("send", CUT, "linux/nothing")
+    assert done.returncode == 2 and "there are: linux/fsnotify, linux/fuse" in done.stderr
 
 
 def test_trailers_of_answers_to_what_send_wrote(checkout: Checkout, mails: Path, tmp_path: Path) -> None:
@@ -332,3 +360,4 @@ def test_completion_in_a_shell(checkout: Checkout) -> None:
     assert completed(checkout, "./farwatch bi") == ["bisectable"]
     assert set(completed(checkout, "./farwatch boot v")) == {"v1", "v2", "v3"}
     assert "--share" in completed(checkout, "./farwatch boot --sh")
+    assert completed(checkout, f"./farwatch send {CUT} linux/fe") == ["linux/fetch"]

@@ -79,7 +79,7 @@ def test_replies_to_what_is_not_there(tmp_path: Path) -> None:
     replies = found(mail("r", "Re: [PATCH 2/3] two", "gone"), mail("s", "Re: [PATCH v3 0/3] all", "away"))
     assert [one.message_id for one in replies.unplaced] == ["r", "s"]
     patches = {"one": DIFF.format("a", 1), "two": DIFF.format("a", 2)}
-    answers = mapped(write_maildir(stood_in(replies, patches, "all").mails, tmp_path / "m"))
+    answers = mapped(write_maildir(stood_in(replies, patches, {"all": list(patches)}).mails, tmp_path / "m"))
     assert sorted(map(sorted, answers.values())) == [["r", "s"], ["s"]]
-    assert stood_in(replies, {}, "other").mails == replies.mails
+    assert stood_in(replies, {}, {"other": []}).mails == replies.mails
     assert not found(*deep()).unplaced and [one.message_id for one in found(*deep()).given] == ["s"]

@@ -25,6 +25,7 @@ from farwatch.review.findings import NotRun
 from farwatch.review.lint import LintReport
 from farwatch.revisions.catalog import Catalog
 from farwatch.revisions.identity import Identity
+from farwatch.revisions.parts import Part, all_parts, chosen_parts
 from farwatch.series.save import save
 from farwatch.system import git
 from tests.fakes import warm_b4
@@ -69,8 +70,8 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Ready:
     with pytest.MonkeyPatch.context() as patch:
         Person(folder, patch)
         app = app_of(bench)
-        wish = Sending(app.catalog.revision("v1"), ("thing",), Mode.DRY_RUN, folder, to=("list@example.org",))
-        parcel = make_parcel(app, wish, PERSON, "thing")
+        wish = Sending(app.catalog.revision("v1"), parts(app), Mode.DRY_RUN, folder, to=("list@example.org",))
+        parcel = make_parcel(app, wish, PERSON, *wish.parts)
     shutil.copytree(bench.root, folder / "before")
     return Ready(bench, parcel)
 
@@ -96,6 +97,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, parcel: Parcel) -> None:
     monkeypatch.setattr("farwatch.mail.send.prove", lambda *args: Proof(None))
 
 
+def parts(app: App, name: str = "v1", wanted: str = "thing") -> tuple[Part, ...]:
+    return chosen_parts(app.catalog.revision(name), app.catalog.components(), wanted)
+
+
 def add(bench: Desk, name: str, text: str) -> None:
     with (bench.root / "patches" / name / "revision.toml").open("a") as file:
         file.write(text)
@@ -115,7 +120,7 @@ def run(bench: Desk, mode: Mode = Mode.DRY_RUN, name: str = "v1", answer: str = 
         asked.append(question)
         return answer or name
 
-    send(app, Sending(app.catalog.revision(name), ("thing",), mode, folder, **more), ask)
+    send(app, Sending(app.catalog.revision(name), parts(app, name), mode, folder, **more), ask)
     assert bool(asked) == (mode is Mode.REALLY)
     return mails(folder)
 
@@ -207,7 +212,7 @@ def test_a_reader_that_loses_something_is_noticed(once: Ready, monkeypatch: pyte
 
     def read(lossy: Callable[[list[bytes]], list[bytes]]) -> Proof:
         monkeypatch.setattr(proof, "sent_and_received", lambda *args: lossy(whole(*args)))
-        return proof.prove(repository, parcel.base_commit, parcel.commits, letters, PERSON)
+        return proof.prove(repository, parcel.below, parcel.commits, letters, PERSON)
 
     found = read(lambda mails: [mail.replace(b"+line five", b"+line six") for mail in mails]).difference
     assert found and (found.number, found.part, found.reader) == (1, "content", "git am")
@@ -435,7 +440,7 @@ def test_another_answer_sends_nothing(ready: Desk, person: Person) -> None:
 def test_nobody_to_send_to(ready: Desk, once: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, addressed(once.parcel))
     app = app_of(ready)
-    wish = Sending(app.catalog.revision("v1"), ("thing",), Mode.REALLY, ready.root.parent / "mails")
+    wish = Sending(app.catalog.revision("v1"), parts(app), Mode.REALLY, ready.root.parent / "mails")
     with pytest.raises(FarwatchError, match="nobody is to get"):
         send(app, wish, lambda question: "v1")
 
@@ -458,9 +463,9 @@ def test_two_series_name_each_other(
     shutil.copytree(patches / "v1/thing", patches / "v1/server")
     real, made = make_parcel, dict[str, Parcel]()
 
-    def once(app: App, wish: Sending, sender: Identity, component: str) -> Parcel:
-        made[component] = made.get(component) or real(app, wish, sender, component)
-        return made[component]
+    def once(app: App, wish: Sending, sender: Identity, part: Part) -> Parcel:
+        made[part.label] = made.get(part.label) or real(app, wish, sender, part)
+        return made[part.label]
 
     monkeypatch.setattr("farwatch.mail.send.make_parcel", once)
     monkeypatch.setattr("farwatch.mail.send.prove", lambda *args: Proof(None))
@@ -468,7 +473,8 @@ def test_two_series_name_each_other(
     revision = app.catalog.revision("v1")
 
     def mailed(mode: Mode, *components: str) -> None:
-        send(app, Sending(revision, components, mode, tmp_path, ("list@example.org",)), lambda question: "v1")
+        some = all_parts(revision, components)
+        send(app, Sending(revision, some, mode, tmp_path, ("list@example.org",)), lambda question: "v1")
 
     mailed(Mode.DRY_RUN, "thing", "server")
     covers = [(tmp_path / name / "0000.eml").read_text() for name in ("thing", "server")]
@@ -510,8 +516,8 @@ def test_any_name_of_a_sender(once: Ready, name: str) -> None:
     bench, sender = once.bench, Identity(name, "sender@penguins.zz")
     app = app_of(bench)
     to = ('"Wilcox (Oracle), M." <willy@example.org>', "Zoë <z@example.org>", "list@example.org")
-    wish = Sending(app.catalog.revision("v1"), ("thing",), Mode.DRY_RUN, bench.root, to=to)
-    parcel = make_parcel(app, wish, sender, "thing")
+    wish = Sending(app.catalog.revision("v1"), parts(app), Mode.DRY_RUN, bench.root, to=to)
+    parcel = make_parcel(app, wish, sender, *wish.parts)
     for letter in parcel.letters:
         read = email.message_from_bytes(letter.data, policy=email.policy.default)
         [who] = read["From"].addresses
@@ -519,9 +525,7 @@ def test_any_name_of_a_sender(once: Ready, name: str) -> None:
     letters, repository = finished(parcel.letters, {}, {}), bench.trees.repository("thing")
 
     def proven(made: list[Letter]) -> Proof:
-        return proof.prove(
-            repository, parcel.base_commit, parcel.commits, made, sender, parcel.draft.recipients
-        )
+        return proof.prove(repository, parcel.below, parcel.commits, made, sender, parcel.draft.recipients)
 
     assert proven(letters).difference is None
 
@@ -548,7 +552,7 @@ def test_a_header_that_says_something_else_is_noticed(once: Ready, old: bytes, n
     changed = replace(first, data=data.replace(b"\n\n", b"\n\n" + body, 1))
     recipients = parcel.draft.recipients
     found = proof.prove(
-        repository, parcel.base_commit, parcel.commits, [changed, *others], PERSON, recipients
+        repository, parcel.below, parcel.commits, [changed, *others], PERSON, recipients
     ).difference
     assert found and found.part == part, found
 
@@ -559,5 +563,5 @@ def test_an_answer_to_something_else_is_noticed(once: Ready) -> None:
     for name in ("In-Reply-To", "References"):
         data = re.sub(rb"(?m)^%b: .*$" % name.encode(), b"%b: <other@x>" % name.encode(), letters[1].data)
         changed = [letters[0], replace(letters[1], data=data), *letters[2:]]
-        found = proof.prove(repository, parcel.base_commit, parcel.commits, changed, PERSON).difference
+        found = proof.prove(repository, parcel.below, parcel.commits, changed, PERSON).difference
         assert found and found.part == name, found

@@ -272,12 +272,6 @@ def test_two_patches_need_a_cover_letter_one_does_not(app: App) -> None:
     assert rules(lint_one(app)) == []
 
 
-def test_a_series_in_both_trees_counts_as_one(app: App) -> None:
-    crate = Change({"src/new.rs": b"// x\n"}, "util: x\n\nReason.\n")
-    revision(app, "v1", linux=[GOOD], virtiofsd=[crate])
-    assert "cover:missing" in rules(lint_revision(app, app.catalog.revision("v1"), build=False))
-
-
 def test_what_has_changed_since_the_revision_before(app: App) -> None:
     revision(app, "v1", linux=[GOOD])
     revision(app, "v2", linux=[GOOD])

@@ -13,6 +13,7 @@ from farwatch.review import kernel_rules
 from farwatch.review.findings import Instead, PatchRecipients, Review, read_patches
 from farwatch.review.maintainers import Maintainer, read_answer, script_options
 from farwatch.revisions.catalog import Catalog
+from farwatch.revisions.parts import parts_of
 from tests.samples.mail import app_of, write_series
 from tests.samples.tree import FILES, desk, sha256, write_tar
 
@@ -82,7 +83,8 @@ def test_lint_and_send_have_one_answer(tmp_path: Path, has_it: bool) -> None:
     [one, _] = read_patches(app, revision, "thing", bench.base)
     review = Review(app, revision, {"thing": bench.base}, (one,), False, None)
     outcomes = list(kernel_rules._maintainers(review))
-    said = _maintainers(app, revision, bench.base)
+    [part] = parts_of(revision, "thing")
+    said = _maintainers(app, revision, part, bench.base)
     if has_it:
         assert outcomes == [PatchRecipients(one.name, ("l@x.org", "M <mapped@x.org>"))]
         assert (said.to, said.cc) == (("M <mapped@x.org>",), ("l@x.org",))
