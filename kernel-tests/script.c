@@ -12,9 +12,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "paths.h"
@@ -79,26 +81,51 @@ static int split_script(struct line *lines, char *script)
 	return *script ? -EBADMSG : count;
 }
 
-/* "0,0,17": a number for each line. */
-static int play_lines(struct step *step, const struct line *lines, int count)
+static long long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static size_t put(struct step *step, size_t used, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	if (used >= step->size)
+		return used;
+	va_start(args, format);
+	len = vsnprintf(step->values + used, step->size - used, format, args);
+	va_end(args);
+	return used + len;
+}
+
+/* "0,0,17": a number for each line; timed: "NS 0@3,0@11,17@30". */
+static int play_lines(struct step *step, const struct line *lines, int count,
+		      bool timed)
 {
 	char dropped[STEP_LINE_MAX];
+	long long begin = now_ns();
 	size_t used = 0;
 	int i, ret;
 
+	if (timed)
+		used = put(step, used, "%lld ", begin);
 	for (i = 0; i < count; i++) {
 		if (step->actor->until && step_now() > step->actor->until)
 			return -ETIMEDOUT;
 		ret = step_execute(step->actor, lines[i].argc, lines[i].argv,
 				   dropped, sizeof(dropped));
-		if (used < step->size)
-			used += snprintf(step->values + used, step->size - used,
-					 "%s%d", i ? "," : "", ret);
+		used = put(step, used, "%s%d", i ? "," : "", ret);
+		if (timed)
+			used = put(step, used, "@%lld", (now_ns() - begin) / 1000);
 	}
 	return used < step->size ? 0 : -EMSGSIZE;
 }
 
-static int play_in(struct step *step, int folder, char *script)
+static int play_in(struct step *step, int folder, char *script, bool timed)
 {
 	struct line *lines = calloc(STEP_PLAY_MAX, sizeof(*lines));
 	int count, err, root = step->actor->root;
@@ -110,7 +137,7 @@ static int play_in(struct step *step, int folder, char *script)
 	if (!err) {
 		step->actor->root = folder;
 		step->actor->playing = true;
-		err = play_lines(step, lines, count);
+		err = play_lines(step, lines, count, timed);
 		step->actor->playing = false;
 		step->actor->root = root;
 	}
@@ -118,7 +145,7 @@ static int play_in(struct step *step, int folder, char *script)
 	return err;
 }
 
-int step_play(struct step *step)
+static int play(struct step *step, bool timed)
 {
 	char *script = step->actor->script;
 	int folder, err;
@@ -130,9 +157,19 @@ int step_play(struct step *step)
 	folder = open_node(step->actor, step->argv[0], O_DIRECTORY);
 	if (folder < 0)
 		return folder;
-	err = play_in(step, folder, script);
+	err = play_in(step, folder, script, timed);
 	close(folder);
 	free(script);
 	step->actor->script = NULL;
 	return err;
+}
+
+int step_play(struct step *step)
+{
+	return play(step, false);
+}
+
+int step_timed(struct step *step)
+{
+	return play(step, true);
 }

@@ -56,6 +56,9 @@
  *                                without a pause; their paths are relative to
  *                                DIR; what they return beside that is dropped
  *                                up to STEP_PLAY_MAX lines, else E2BIG
+ *   timed DIR                    -> NS ERRNO@US[,ERRNO@US ...]: as play, with the
+ *                                monotonic time of the first line's beginning,
+ *                                and each line's end, in microseconds from then
  *   run DIR NAME [ARG]           -> STATUS [TEXT] of the shell script NAME of
  *                                workloads/, run in DIR; TEXT: the last line of
  *                                what it complained about. All that it started

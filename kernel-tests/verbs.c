@@ -679,6 +679,7 @@ static const struct verb file_verbs[] = {
 	{ "drop",	 0, 0, do_drop },
 	{ "script",	 1, 1, step_script },
 	{ "play",	 1, 1, step_play },
+	{ "timed",	 1, 1, step_timed },
 	{ "run",	 2, 3, step_run },
 	{ "nop",	 0, 0, do_nop },
 };

@@ -28,6 +28,7 @@ int step_play_server(struct step_actor *actor, int argc, char *const argv[],
 /* The verbs "script", "play" (script.c) and "run" (run.c): 0 or -errno. */
 int step_script(struct step *step);
 int step_play(struct step *step);
+int step_timed(struct step *step);
 int step_run(struct step *step);
 
 #endif /* VERBS_H */

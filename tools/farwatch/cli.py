@@ -23,6 +23,7 @@ COMMANDS = {
     "build": "build kernel, server and tests of a revision",
     "config": "the kernel config of a revision; why an option is not what was asked for",
     "table": "the regression table from stored results",
+    "trace": "one event from the host to a program in the guest: which layer has lost it",
     "show": "one cell: its merged timeline of host, server, guest and test",
     "list": "revisions, bases, tests, and what is cached",
     "doctor": "what this machine can run, and what to install",
@@ -43,8 +44,11 @@ COMMANDS = {
 }
 """Command -> one line of help; commands.<name> has add(parser) and run(args, app)."""
 
-TAKES_COMMAND = "boot"
-"""The command behind whose -- stands another one."""
+TAKE_MORE = {
+    "boot": "a command for the guest stands behind it",
+    "trace": "what the host does stands behind it",
+}
+"""Command -> what there is to say of the -- of it, behind which stands something of another language."""
 FOREIGN_VALUES = ("--server-option",)
 """Options whose value looks like one of ours, but is somebody else's."""
 
@@ -58,7 +62,7 @@ class _CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does it, but what a command does not know is told here, where its options are known."""
         found, rest = super().parse_known_args(args, namespace)
-        if rest and self.prog == f"farwatch {TAKES_COMMAND}" and not rest[0].startswith("-"):
+        if rest and self._command in TAKE_MORE and not rest[0].startswith("-"):
             raise self._without_dashes(list(args), rest)
         if rest:
             raise self._mistake(f"unrecognized arguments: {shlex.join(rest)}", self._meant(rest[0]))
@@ -68,9 +72,7 @@ class _CommandParser(argparse.ArgumentParser):
         """words: all that follow the name of the command; rest: those of them that nobody knows."""
         places = [place for place, word in enumerate(words) if word == rest[0]]
         place = places[-rest.count(rest[0])]
-        error = self._mistake(
-            f"a -- is missing before '{rest[0]}'", "a command for the guest stands behind it"
-        )
+        error = self._mistake(f"a -- is missing before '{rest[0]}'", TAKE_MORE[self._command])
         error.hint = f"{self.prog} {shlex.join(words[:place])} -- {shlex.join(words[place:])}"
         return error
 
@@ -85,11 +87,14 @@ class _CommandParser(argparse.ArgumentParser):
         near = nearest(word.partition("=")[0].lstrip("-"), names) if word.startswith("--") else None
         return f"did you mean '{names[near]}'?" if near else ""
 
+    @property
+    def _command(self) -> str:
+        return self.prog.partition(" ")[2]
+
     def _mistake(self, what: str, cause: str = "") -> FarwatchError:
         """what: about the command, whose name stands in front of it."""
-        command = self.prog.partition(" ")[2]
         return FarwatchError(
-            f"{command}: {what}" if command else what, cause=cause, hint=f"{self.prog} --help"
+            f"{self._command}: {what}" if self._command else what, cause=cause, hint=f"{self.prog} --help"
         )
 
 
@@ -168,7 +173,7 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
     place = words.index("--") if "--" in words else len(words)
     args = build_parser(command).parse_args(_joined(words[:place]))
     args.guest_command = words[place + 1 :]
-    if args.guest_command and command != TAKES_COMMAND:
+    if args.guest_command and command not in TAKE_MORE:
         raise FarwatchError(f"{command} runs no command of yours", hint="farwatch boot REV -- CMD")
     return args
 

@@ -28,7 +28,7 @@ _LIMIT = 300.0
 """Seconds that the build of all programs may take."""
 _LIST_LIMIT = 20.0
 """Seconds that a program may take to list its cases."""
-_NOT_TESTS = ("agent", "actor", "measure", "plainfs", "replay")
+_NOT_TESTS = ("agent", "actor", "measure", "observe", "plainfs", "replay")
 _LOG = "build.log"
 _LINK = "-static"
 """A guest takes a shared library from the host's root: with emulation that is milliseconds of every start."""
@@ -66,6 +66,11 @@ class TestsBuild:
     def measure(self) -> Path:
         """Measures in a guest; tests nothing."""
         return self.dir / "measure"
+
+    @property
+    def observe(self) -> Path:
+        """Watches, in a guest and on its host; tests nothing."""
+        return self.dir / "observe"
 
 
 def tests(home: Home, commit: str, say: Callable[[str], None], folder: Path | None = None) -> TestsBuild:

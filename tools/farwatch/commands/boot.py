@@ -16,7 +16,6 @@ from farwatch.commands import common
 from farwatch.engines.engine import DEBUGGER, NETWORK
 from farwatch.engines.registry import ENGINES, engine_named
 from farwatch.errors import STATUS_USAGE, FarwatchError
-from farwatch.guests.companion import check_options
 from farwatch.guests.keyboard import RELOAD, raw
 from farwatch.guests.setting import MOUNT_POINT, TAG, Setting
 from farwatch.guests.shares import FORM, shares_from
@@ -30,9 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser)
     common.add_setting(parser)
     common.add_share_settings(parser)
-    parser.add_argument(
-        "--patches", action="store_true", help="boot the patch files even if a checkout differs"
-    )
+    common.add_guest_options(parser)
     parser.add_argument(
         "--share",
         action="append",
@@ -52,14 +49,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--memory", type=_megabytes, metavar="MB", help=f"of the guest (default: {Setting.memory})"
-    )
-    parser.add_argument(
-        "--server-option",
-        action="append",
-        default=[],
-        metavar="OPT",
-        help="for the server, as in --server-option --cache=auto; replaces the same option "
-        "of farwatch's or the revision's (may be given again)",
     )
     parser.add_argument(
         "--network",
@@ -141,25 +130,19 @@ def _boot(args: argparse.Namespace, app: App) -> int:
 
 
 def _share_setting(args: argparse.Namespace, app: App, revision: Revision) -> ShareSetting:
-    """The one asked for; FarwatchError when it is not one, or not possible here."""
-    from farwatch.cells.setting import lacking_for
-
-    first, *others = common.chosen_settings(args, app, [revision])
-    if others:
-        raise FarwatchError(f"--share-settings {args.share_settings}: a guest has one", hint="name one")
-    for option, given in (("--server-option", args.server_option), ("--share", args.share)):
-        if given and first.kind:
-            raise FarwatchError(
-                f"{option} and --share-settings {first.name} exclude each other",
-                cause="the share is a tmpfs of the guest's, and served there",
-            )
+    """The one asked for; FarwatchError when it is not one, or not possible here, or not with --share."""
+    first = common.one_share_setting(args, app, revision)
+    if args.share and first.kind:
+        raise FarwatchError(
+            f"--share and --share-settings {first.name} exclude each other",
+            cause="the share is a tmpfs of the guest's, and served there",
+        )
     if args.share and first.file_system:
         raise FarwatchError(
             f"--share and --share-settings {first.name} exclude each other",
             cause=f"with {first.name} the share is a new {first.file_system}",
         )
-    if why := lacking_for(app, first):
-        raise FarwatchError(f"this machine cannot have share setting {first.name}", cause=why)
+    common.require_possible(app, first)
     return first
 
 
@@ -182,16 +165,12 @@ def _megabytes(text: str) -> int:
 
 
 def _chosen(args: argparse.Namespace, setting: Setting) -> Setting:
-    """The setting with what was asked for; FarwatchError for options that its server does not know."""
-    if args.server_option:
-        assert setting.server is not None
-        check_options(setting.server, args.server_option)
+    """The setting with what was asked for."""
     return replace(
-        setting,
+        common.with_server_options(args, setting),
         network=args.network,
         debugger=args.gdb,
         memory=setting.memory if args.memory is None else args.memory,
-        server_options=(*setting.server_options, *args.server_option),
     )
 
 

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from farwatch.app import App
 from farwatch.cells.wish import Wish
 from farwatch.errors import FarwatchError
 from farwatch.model import DEFAULT_SHARE, Revision, ShareSetting
+
+if TYPE_CHECKING:
+    from farwatch.guests.setting import Setting
 
 
 def _completer(what: str) -> Any:
@@ -96,6 +99,21 @@ def add_share_settings(parser: argparse.ArgumentParser, many: bool = False) -> N
     action.completer = _completer("share setting")  # type: ignore[attr-defined]
 
 
+def add_guest_options(parser: argparse.ArgumentParser) -> None:
+    """--patches, --server-option: of one guest."""
+    parser.add_argument(
+        "--patches", action="store_true", help="boot the patch files even if a checkout differs"
+    )
+    parser.add_argument(
+        "--server-option",
+        action="append",
+        default=[],
+        metavar="OPT",
+        help="for the server, as in --server-option --cache=auto; replaces the same option "
+        "of farwatch's or the revision's (may be given again)",
+    )
+
+
 def add_running(parser: argparse.ArgumentParser) -> None:
     """-k, --fresh, --jobs."""
     parser.add_argument(
@@ -176,6 +194,38 @@ def chosen_settings(
             f"--share-settings: {names} has no server", cause=f"its share is {revisions[0].share}"
         )
     return settings
+
+
+def one_share_setting(args: argparse.Namespace, app: App, revision: Revision) -> ShareSetting:
+    """The one asked for, of a guest; FarwatchError when it is not one."""
+    first, *others = chosen_settings(args, app, [revision])
+    if others:
+        raise FarwatchError(f"--share-settings {args.share_settings}: a guest has one", hint="name one")
+    if args.server_option and first.kind:
+        raise FarwatchError(
+            f"--server-option and --share-settings {first.name} exclude each other",
+            cause="the share is a tmpfs of the guest's, and served there",
+        )
+    return first
+
+
+def require_possible(app: App, setting: ShareSetting) -> None:
+    """FarwatchError when this machine cannot have a share setting."""
+    from farwatch.cells.setting import lacking_for
+
+    if why := lacking_for(app, setting):
+        raise FarwatchError(f"this machine cannot have share setting {setting.name}", cause=why)
+
+
+def with_server_options(args: argparse.Namespace, setting: Setting) -> Setting:
+    """A guest's setting with --server-option; FarwatchError for options that its server does not know."""
+    if not args.server_option:
+        return setting
+    from farwatch.guests.companion import check_options
+
+    assert setting.server is not None
+    check_options(setting.server, args.server_option)
+    return replace(setting, server_options=(*setting.server_options, *args.server_option))
 
 
 def wishes_from(

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from farwatch.guests.agent import escape
 from farwatch.guests.companion import Server
 from farwatch.system.channel import Channel, attach, pair
 from farwatch.system.children import Child, Run
@@ -21,6 +22,8 @@ from farwatch.system.children import Child, Run
 STEP_LINE_MAX = 4096
 """Bytes of a request with its newline; as in steps.h."""
 FILE_ACTORS = ("host",)
+OWN_DEADLINE_MS = 60_000
+"""For a step that the host does by itself."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ class Broker:
         self._actor: HostActor | None = None
         self._requests: asyncio.Queue[bytes] = asyncio.Queue()
         self.server: Server | None = None
+        self.others: dict[str, Callable[[str], Awaitable[str]]] = {}
+        """Actors beside the host: what each answers to a verb, ERRNO [VALUE ...]."""
         self.broken = ""
         """Why the steps of the running test cannot be trusted; empty if they can."""
         self._task = asyncio.create_task(self._serve())
@@ -173,11 +178,26 @@ class Broker:
     async def _dispatch(self, request: Request, line: bytes) -> bytes:
         if request.actor == "server":
             return f"{request.seq} {await self._server_step(request)}".encode()
-        if request.actor not in FILE_ACTORS or self._folder is None:
+        if request.actor in self.others:
+            return f"{request.seq} {await self.others[request.actor](request.verb)}".encode()
+        if request.actor not in FILE_ACTORS:
             return f"{request.seq} {errno.ENXIO}".encode()
+        return await self._ask_host(request.seq, line)
+
+    async def _ask_host(self, seq: int, line: bytes) -> bytes:
+        if self._folder is None:
+            return f"{seq} {errno.ENXIO}".encode()
         if self._actor is None:
             self._actor = await HostActor.start(self._run, self._program, self._folder, self._enter)
         return await self._actor.ask(line)
+
+    async def host_step(self, verb: str, *args: str) -> str:
+        """A step of the host's that no guest has asked for: ERRNO [VALUE ...]. Its limit is the caller's."""
+        line = f"1 {OWN_DEADLINE_MS} host {' '.join([verb, *map(escape, args)])}".encode()
+        self._record(b"request " + line)
+        answer = await self._ask_host(1, line)
+        self._record(b"answer  " + answer)
+        return answer.decode("ascii", "replace").partition(" ")[2]
 
     async def _server_step(self, request: Request) -> str:
         """Carry out a step on the server; ERRNO [VALUE ...] of the answer."""

@@ -17,8 +17,9 @@ import select
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from farwatch.errors import FarwatchError, unknown
 from farwatch.guests.setting import TAG
@@ -28,6 +29,7 @@ from farwatch.system.procfs import cpu_ticks, resident_kib, session_members, sto
 
 _STATE_TICK = 0.001
 _QUIET_TICK = 0.01
+NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 _HELP = 10.0
 """Seconds that --help may take."""
 
@@ -58,10 +60,12 @@ class Server:
         options: Sequence[str] = (),
         enter: Sequence[str] = (),
         tag: str = TAG,
+        environment: Mapping[str, str] = NO_ENVIRONMENT,
     ) -> Server:
         """Serve the folder `share` at the socket `address` (Path of at most 107 bytes).
 
-        enter: what to put in front of its command, so that it sees the folder
+        enter:       what to put in front of its command, so that it sees the folder
+        environment: variables beside our own
         """
         listener = _listen(address)
         ours, theirs = pair()
@@ -73,6 +77,7 @@ class Server:
                 stdout=theirs.fileno(),
                 stderr=theirs.fileno(),
                 pass_fds=[listener.fileno()],
+                env={**os.environ, **environment},
             )
         except BaseException:
             listener.close()

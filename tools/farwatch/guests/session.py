@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ class Session:
             self._setting.actor,
             self._guest.steps.write,
             lambda line: self._marks.log("steps", line),
-            self._enter,
+            self.enter,
         )
         self._broker.server = self._server
         await self._await_ready(limit)
@@ -141,7 +141,8 @@ class Session:
         self._ground = await Ground.start(self._run, self._setting.share_setting, self.share, work)
 
     @property
-    def _enter(self) -> tuple[str, ...]:
+    def enter(self) -> tuple[str, ...]:
+        """What to put in front of a command, so that it sees the shared folder as the server does."""
         return self._ground.enter if self._ground else ()
 
     @property
@@ -164,8 +165,9 @@ class Session:
             address,
             self._hear_server,
             self._setting.server_options,
-            self._enter,
+            self.enter,
             share.tag,
+            dict(self._setting.server_environment),
         )
         if number:
             self._other_servers.append(server)
@@ -221,6 +223,16 @@ class Session:
             how = self._guest.child.ending()
             return BootFailure(Ending.NOT_STARTED, f"the guest ended before it was up: {how}", console)
         return BootFailure(Ending.HUNG, f"the guest was not ready within {limit:.0f} s", console)
+
+    def take_actor(self, name: str, answer: Callable[[str], Awaitable[str]]) -> None:
+        """An actor of that name is played by the caller, who answers a verb: ERRNO [VALUE ...]."""
+        assert self._broker is not None
+        self._broker.others[name] = answer
+
+    async def host_step(self, verb: str, *args: str) -> str:
+        """A step of the host's in the folder of the running test: ERRNO [VALUE ...]."""
+        assert self._broker is not None
+        return await self._broker.host_step(verb, *args)
 
     # -- one test --------------------------------------------------------------
 

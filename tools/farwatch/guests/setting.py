@@ -43,6 +43,8 @@ class Setting:
     vmm: Path | None = None
     sysctls: tuple[str, ...] = ()
     """NAME=VALUE each, as Revision.sysctls has it."""
+    server_environment: tuple[tuple[str, str], ...] = ()
+    """Variables of the server's beside our own."""
     network: bool = False
     debugger: bool = False
     """Serve one, on debugger_socket."""

@@ -74,6 +74,11 @@ class Channel(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    def end_writing(self) -> None:
+        """The other side reads the end of file; what it says is still heard."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()

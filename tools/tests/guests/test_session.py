@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -206,6 +207,28 @@ def test_steps_reach_the_host_actor_and_only_the_tests_folder(
     async def ask(session: Session, number: int, line: str) -> str:
         trace = await run_one(session, number, "ask", line)
         return next(text for text in trace.output if b"answer" in text).decode().removeprefix("# answer: ")
+
+    with_session(home, use, server=fake_server(tmp_path, "ok"), actor=actor_program)
+
+
+def test_an_actor_of_the_callers_has_the_host_act(home: Home, tmp_path: Path, actor_program: Path) -> None:
+    """As the watcher of `trace` asks for what the host does."""
+
+    async def use(session: Session, sealed: list[Trace]) -> None:
+        (session.share / "c1").mkdir()
+
+        async def answer(verb: str) -> str:
+            answers = [
+                await session.host_step(verb, "a b", "644"),
+                await session.host_step(verb, "../out", "644"),
+                await session.host_step("stat", "none"),
+            ]
+            return f"0 {','.join(answers)}"
+
+        session.take_actor("director", answer)
+        trace = await run_one(session, 1, "ask", "9~1000~director~create")
+        assert f"# answer: 9 0 0,{errno.EXDEV},{errno.ENOENT}".encode() in trace.output
+        assert [path.name for path in (session.share / "c1").iterdir()] == ["a b"]
 
     with_session(home, use, server=fake_server(tmp_path, "ok"), actor=actor_program)
 

@@ -293,6 +293,16 @@ def test_a_script_is_played_in_its_folder(actor: Actor) -> None:
     assert actor.ask("play", "d")[0] == errno.ENODATA
 
 
+def test_a_script_is_timed(actor: Actor) -> None:
+    actor.do("script", "create a 644\nunlink none\n")
+    before = time.monotonic_ns()
+    begin, results = actor.do("timed", ".")
+    after = time.monotonic_ns()
+    errors, ends = zip(*(result.split(b"@") for result in results.split(b",")), strict=True)
+    assert errors == (b"0", b"%d" % errno.ENOENT)
+    assert before <= int(begin) and int(ends[0]) <= int(ends[1]) <= (after - int(begin)) // 1000
+
+
 def test_a_script_stays_in_its_folder(actor: Actor) -> None:
     actor.do("mkdir", "d", "755")
     lines = ["create ../out 644", "create /tmp/out 644", "script nop", "play .", "run . need sh"]
