@@ -63,7 +63,7 @@ class Kbuild:
     def make(
         self, log: Path, *targets: str, jobs: int = 1, on_line: Callable[[str], None] | None = None
     ) -> int:
-        """Its exit status. It runs in the object folder itself: saves two rounds of finding out where it is."""
+        """Its exit status. It runs in the object folder itself: saves two rounds of finding where it is."""
         argv = ["make", "--no-print-directory", f"-j{jobs}", "-f", f"{_LINK}/Makefile"]
         argv += [
             f"ARCH={self.arch}",

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from farwatch.builds.architectures import ARCHITECTURES, PACKAGES
 from farwatch.engines.capacity import GUEST_MEMORY, guests_at_once
 from farwatch.engines.engine import Engine
 from farwatch.engines.registry import ENGINES
@@ -73,6 +74,7 @@ def examine(home: Home, network: bool = False) -> list[Condition]:
         _kernel,
         lambda: [_kvm(home, lacking)],
         lambda: [finding for engine in offers.values() for finding in _engine(engine, lacking)],
+        lambda: [_architectures(tools / PACKAGES)],
         lambda: _network() if network else [],
     ]
     with ThreadPoolExecutor(len(checks)) as pool:  # they wait for programs most of the time
@@ -278,6 +280,17 @@ def _offered(engine: Engine, lacking: list[Found]) -> Condition:
     if trouble:
         return Condition(name, "warn", trouble, f"put a newer one in front on the PATH, or do without {name}")
     return Condition(name, "ok", "can run here")
+
+
+def _architectures(path: Path) -> Condition:
+    """What compiles patches for other architectures is an offer, too."""
+    lacking = missing(load_needs(path))
+    if not lacking:
+        return Condition("bisectable --arch", "ok", f"can compile for {', '.join(ARCHITECTURES)}")
+    detail = f"lacks {', '.join(f'{found.need.label} ({found.need.why})' for found in lacking)}"
+    return Condition(
+        "bisectable --arch", "warn", detail, f"it installs them: {bootstrap.install_hint(lacking)}"
+    )
 
 
 def _uml_machine() -> Condition:

@@ -91,7 +91,20 @@ def test_each_list_is_looked_through_once(home: Home, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(doctor, "load_needs", spied)
     doctor.examine(home)
-    assert sorted(lists) == ["system-packages.txt", "system-packages.vng.txt"]
+    assert sorted(lists) == ["system-packages.sweep.txt", "system-packages.txt", "system-packages.vng.txt"]
+
+
+def test_a_compiler_of_another_architecture_is_an_offer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "list").write_text("prog:flubber-gcc  gcc-flubber  # --arch flubber\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    script(tmp_path / "apt-get", "")
+    finding = doctor._architectures(tmp_path / "list")
+    assert (finding.state, finding.detail) == ("warn", "lacks flubber-gcc (--arch flubber)")
+    assert finding.next.endswith("gcc-flubber")
+    script(tmp_path / "flubber-gcc", "")
+    assert doctor._architectures(tmp_path / "list").state == "ok"
 
 
 def test_libraries_other_than_locked(tmp_path: Path) -> None:
