@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farwatch.errors import unknown
 
-PACKAGES = "system-packages.sweep.txt"
-"""What compiling for them takes, besides what every kernel needs."""
+_SWEEP = "system-packages.sweep.txt"
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """name: ARCH= of a build. cross: what the names of its compiler and binutils begin with."""
+    """What is behind a name.
+
+    name:     ARCH= of a build
+    cross:    what the names of its compiler and binutils begin with
+    packages: lists of what compiling for it takes, besides what every kernel needs
+    """
 
     name: str
     cross: str = ""
+    packages: tuple[str, ...] = (_SWEEP,)
 
 
 ARCHITECTURES = {
@@ -25,10 +29,9 @@ ARCHITECTURES = {
     for architecture in (
         Architecture("um"),
         Architecture("x86_64"),
-        Architecture("arm64", "aarch64-linux-gnu-"),
-        Architecture(
-            "arm", "arm-linux-gnueabihf-"
-        ),  # 32 bits: size_t is no u64, and a division may be a call
+        Architecture("arm64", "aarch64-linux-gnu-", (_SWEEP, "system-packages.arm64.txt")),
+        # 32 bits: size_t is no u64, and a division may be a call
+        Architecture("arm", "arm-linux-gnueabihf-", (_SWEEP, "system-packages.arm.txt")),
     )
 }
 
@@ -37,11 +40,7 @@ def architectures(names: str = "all") -> tuple[Architecture, ...]:
     """Those of "NAME,NAME", each once."""
     if names == "all":
         return tuple(ARCHITECTURES.values())
-    return tuple(dict.fromkeys(_architecture(name) for name in _words(names)))
-
-
-def _words(names: str) -> Sequence[str]:
-    return [name.strip() for name in names.split(",")]
+    return tuple(dict.fromkeys(_architecture(name.strip()) for name in names.split(",")))
 
 
 def _architecture(name: str) -> Architecture:

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from farwatch.builds import complaints
-from farwatch.builds.architectures import PACKAGES, Architecture
+from farwatch.builds.architectures import Architecture
 from farwatch.builds.complaints import Complaint
 from farwatch.builds.diagnose import diagnose
 from farwatch.builds.sweep import NEEDS, Config, SweepOrder
@@ -97,7 +97,8 @@ def sweep_revision(
     """
     from farwatch.system.bootstrap import ensure_extra
 
-    ensure_extra(app.root / "tools" / PACKAGES, app.home)
+    for packages in dict.fromkeys(name for one in architectures for name in one.packages):
+        ensure_extra(app.root / "tools" / packages, app.home)
     linux = app.catalog.base_of(revision, "linux", base)
     patches = list(read_patches(app, revision, "linux", linux))
     if not patches:

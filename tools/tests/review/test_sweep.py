@@ -69,7 +69,6 @@ TREE: dict[str, bytes | Path] = {
     "fs/internal.h": b"\n",
     "mm/page.c": b'#include "internal.h"\n',
 }
-PACKAGES = "system-packages.sweep.txt"
 
 
 @pytest.fixture
@@ -81,7 +80,8 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     monkeypatch.setenv("FARWATCH_INSTALL", "no")
     made = lint_app(tmp_path)
     (made.root / "tools").mkdir()
-    (made.root / "tools" / PACKAGES).write_text("prog:sh  dash\n")
+    for name in ("sweep", "arm64"):
+        (made.root / "tools" / f"system-packages.{name}.txt").write_text("prog:sh  dash\n")
     return made
 
 
@@ -166,6 +166,11 @@ def test_what_is_said_on_one_architecture_alone(app: App) -> None:
     assert f"  um: {DIR}:3" in sweep_text(report)
 
 
+def test_a_warning_that_one_patch_mends_and_another_brings_back(app: App) -> None:
+    fine, wrong = change(dir=b"fine\n"), change(dir=text(DIR, "x"))
+    assert faults(sweep(app, fine, wrong)) == [[], [f"{DIR}:2: warn old"]]
+
+
 def test_what_does_not_build_is_the_fault_of_one_patch_only(app: App) -> None:
     first = change(dir=text(DIR, "broken"), header=b"#define X 2\n")
     second = change(file=text(FILE, "x"))
@@ -233,10 +238,12 @@ def test_a_source_that_the_configuration_leaves_out_is_said(app: App) -> None:
 
 
 def test_a_compiler_that_is_not_there_is_named_with_its_package(app: App) -> None:
-    (app.root / "tools" / PACKAGES).write_text("prog:flubber-gcc  gcc-flubber  # --arch flubber\n")
+    packages = app.root / "tools" / "system-packages.arm64.txt"
+    packages.write_text("prog:flubber-gcc  gcc-flubber  # compile\n")
     with pytest.raises(FarwatchError, match="missing") as caught:
-        sweep(app, change(dir=text(DIR, "x")))
-    assert "flubber-gcc: --arch flubber" in caught.value.cause and "gcc-flubber" in caught.value.hint
+        sweep(app, change(dir=text(DIR, "x")), arch="um,arm64")
+    assert "flubber-gcc: compile" in caught.value.cause and "gcc-flubber" in caught.value.hint
+    assert sweep(app, change(dir=text(DIR, "x")), arch="um").ok
 
 
 def test_a_series_of_another_component_alone(app: App) -> None:
