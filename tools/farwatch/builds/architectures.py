@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from farwatch.errors import unknown
 
+Config = Literal["allmodconfig", "allyesconfig"]
+"""All of the kernel: as modules, which need exports; or built in, as what cannot be a module wants it."""
+CONFIGS: tuple[Config, ...] = get_args(Config)
 _SWEEP = "system-packages.sweep.txt"
 
 

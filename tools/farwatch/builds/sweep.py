@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from farwatch.builds import freshness
-from farwatch.builds.architectures import Architecture
+from farwatch.builds.architectures import Architecture, Config
 from farwatch.builds.kbuild import Kbuild, toolchain
 from farwatch.builds.progress import BuildProgress
 from farwatch.builds.sparse import Sparse
@@ -38,11 +37,6 @@ OPTIONS = ("W=1", "C=1")
 NEEDS = "  NEEDS "
 """How a line of the log begins that is ours: what a module wants from outside of itself."""
 _OBJECT = re.compile(r"^  CC(?: \[\w\])? ")
-
-
-Config = Literal["allmodconfig", "allyesconfig"]
-"""All of the kernel: as modules, which need exports; or built in, as what cannot be a module wants it."""
-CONFIGS: tuple[Config, ...] = get_args(Config)
 
 
 @dataclass(frozen=True)

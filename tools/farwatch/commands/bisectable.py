@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from farwatch.app import App
-from farwatch.builds.sweep import CONFIGS
+from farwatch.builds.architectures import CONFIGS
 from farwatch.commands import common
 from farwatch.errors import FarwatchError
 

@@ -16,10 +16,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from farwatch.builds import complaints
-from farwatch.builds.architectures import Architecture
+from farwatch.builds.architectures import Architecture, Config
 from farwatch.builds.complaints import Complaint
 from farwatch.builds.diagnose import diagnose
-from farwatch.builds.sweep import NEEDS, Config, SweepOrder
+from farwatch.builds.sweep import NEEDS, SweepOrder
 from farwatch.builds.workbench import Checked
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
