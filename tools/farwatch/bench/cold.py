@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.builds.kernel import toolchain
+from farwatch.builds.kbuild import toolchain
 from farwatch.builds.subject import Subject
 from farwatch.engines.registry import engine_named
 from farwatch.model import hash_of

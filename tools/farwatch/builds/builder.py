@@ -11,6 +11,7 @@ from farwatch.builds.kernels import Kernels
 from farwatch.builds.monitors import Monitors
 from farwatch.builds.selftests import TestsBuild
 from farwatch.builds.servers import Servers
+from farwatch.builds.sweeps import Sweeps
 from farwatch.builds.workbench import Workbench
 from farwatch.model import Base
 from farwatch.system.home import Home
@@ -27,6 +28,7 @@ class Builder:
         self.kernels = Kernels(bench)
         self.servers = Servers(bench)
         self.monitors = Monitors(bench)
+        self.sweeps = Sweeps(bench)
         self._bench = bench
 
     def tests(self, base: Base) -> TestsBuild:

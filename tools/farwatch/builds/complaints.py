@@ -20,6 +20,8 @@ _LINKER = re.compile(r"^(?P<text>(?:\S*ld(?:\.\w+)?|WARNING|WARNING: modpost): (
 _CARGO_SUMMARY = re.compile(r"generated \d+ warnings?|could not compile|build failed|aborting due to")
 _KERNEL_DOC = re.compile(r"^(?:warning|error): (?P<file>[^\s:]+):(?P<line>\d+) (?P<text>.+)$", re.IGNORECASE)
 _KERNEL_DOC_OLD = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+): (?:warning|error): (?P<text>.+)$")
+_SRCTREE = re.compile(r"^\$ make .*\bsrctree=(?P<sources>\S+)", re.MULTILINE)
+"""What make calls the sources, in the command that a log begins with."""
 _NUMBER = re.compile(r"0x[0-9a-f]+|\bline \d+|:\d+(?::\d+)?\b")
 
 
@@ -37,11 +39,13 @@ class Complaint:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-def of_make(log: str, prefix: str = "src/") -> list[Complaint]:
-    """Those of gcc, sparse and the linker in a log of make; `prefix` is what make calls the sources.
+def of_make(log: str) -> list[Complaint]:
+    """Those of gcc, sparse and the linker in a log of make; files are named from the top of the sources.
 
     What a header is blamed for is said for each file that includes it: it counts once.
     """
+    told = _SRCTREE.search(log)
+    prefix = f"{told['sources'] if told else 'src'}/"
     found = {(said.file, said.line, said.text): said for said in _matches(log, (GCC, _LINKER), prefix)}
     return list(found.values())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.builds import fragments, freshness, store
+from farwatch.builds.kbuild import FIXED, Kbuild, toolchain
 from farwatch.builds.progress import BuildProgress
 from farwatch.builds.store import Product
 from farwatch.builds.subject import Subject
 from farwatch.errors import FarwatchError, unknown
 from farwatch.model import hash_of
-from farwatch.system import tools
 from farwatch.system.home import Home, checkout_root
 
 if TYPE_CHECKING:
@@ -26,26 +25,8 @@ if TYPE_CHECKING:
 
 _RECIPE_VERSION = "1"
 """Raise it when something here changes what is built from the same inputs."""
-_LINK = "src"
-"""Name of the link from an object folder to its sources. Compilers see only paths below it, so ccache's
-entries and kbuild's saved command lines are the same for every checkout."""
-_LIMIT = 3600.0
-"""Seconds that one kernel build may take."""
 
 _OBJECT = re.compile(r"^  (?:CC|AS|HOSTCC)(?: \[\w\])? ")
-_SHELL = (  # would come from a person's shell, and change the result
-    *("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH", "CROSS_COMPILE", "KBUILD_OUTPUT", "LLVM"),
-    *("KCFLAGS", "KCPPFLAGS", "CFLAGS", "LDFLAGS", "KCONFIG_CONFIG", "KCONFIG_ALLCONFIG", "W", "V", "O", "M"),
-    *("CCACHE_DISABLE", "CCACHE_BASEDIR", "CCACHE_CONFIGPATH", "CCACHE_RECACHE"),
-)
-_FIXED = {  # the same sources give the same bytes
-    "LC_ALL": "C",
-    "KBUILD_BUILD_TIMESTAMP": "@0",
-    "KBUILD_BUILD_USER": "farwatch",
-    "KBUILD_BUILD_HOST": "farwatch",
-    "KBUILD_BUILD_VERSION": "1",
-    "LOCALVERSION": "",  # set, though empty: no "+" for a commit that has no tag
-}
 
 
 @dataclass(frozen=True)
@@ -168,11 +149,6 @@ def order(
     return KernelOrder(subject, recipe, source, settings, bool(own), later)
 
 
-def toolchain() -> str:
-    """First lines of what compiler and linker say about themselves."""
-    return "\n".join(tools.version_line(tool) for tool in ("gcc", "ld"))
-
-
 class KernelBuilder:
     """Builds one kernel from a source folder that nobody else touches meanwhile."""
 
@@ -186,12 +162,14 @@ class KernelBuilder:
         self._jobs = jobs
         self._objects = home.objects / order.objects_name
         self._log = self._objects / "farwatch.log"
+        recipe = order.recipe
+        self._kbuild = Kbuild(home, self._objects, tree, recipe.arch, absolute=recipe.tools)
 
     def config(self, *, check: bool = True) -> Path:
         """The .config, made anew if it is stale; FarwatchError (with `check`) if an option did not stick."""
         self._objects.mkdir(exist_ok=True)
         freshness.refresh(self._objects, self._tree, self._order.source.tree)
-        self._point_at_tree()
+        self._kbuild.point_at_tree()
         if not self._configured():
             self._configure(check)
         return self._objects / ".config"
@@ -235,12 +213,6 @@ class KernelBuilder:
         freshness.ended(self._objects, self._order.source.tree)
         return status == 0
 
-    def _point_at_tree(self) -> None:
-        link = self._objects / _LINK
-        if not link.is_symlink() or link.readlink() != self._tree:
-            link.unlink(missing_ok=True)
-            link.symlink_to(self._tree)
-
     @property
     def _stamp(self) -> Path:
         return self._objects / "farwatch.configured"
@@ -254,11 +226,9 @@ class KernelBuilder:
             made = self._stamp.stat().st_mtime_ns
             if self._stamp.read_text() != self._wanted_stamp() or not (self._objects / ".config").exists():
                 return False
-            listed = (self._objects / "include" / "config" / "auto.conf.cmd").read_text()
         except OSError:
             return False
-        files = re.findall(r"^\s+(\S*Kconfig\S*)(?: \\)?$", listed, re.MULTILINE)
-        return bool(files) and all(_older(self._tree / name, made) for name in files)
+        return self._kbuild.same_kconfig(made)
 
     def _configure(self, check: bool) -> None:
         """tinyconfig, our fragments, olddefconfig; then see whether all of it stuck."""
@@ -271,7 +241,7 @@ class KernelBuilder:
         self._make_or_fail("olddefconfig")
         if not check:
             return
-        fragments.check_stuck(self._order.wanted, config, self._tree, self._order.recipe.arch, _FIXED)
+        fragments.check_stuck(self._order.wanted, config, self._tree, self._order.recipe.arch, FIXED)
         self._stamp.write_text(self._wanted_stamp())
         os.utime(self._stamp, ns=(before, before))
 
@@ -280,33 +250,12 @@ class KernelBuilder:
             raise self._failure(f"the config of {self._order.label}")
 
     def _make(self, *targets: str, jobs: int = 1, on_line: Callable[[str], None] | None = None) -> int:
-        """make in the object folder itself: saves kbuild two rounds of finding out where it is."""
-        argv = ["make", "--no-print-directory", f"-j{jobs}", "-f", f"{_LINK}/Makefile"]
-        argv += [
-            f"ARCH={self._order.recipe.arch}",
-            f"srctree={self._sources}",
-            f"srcroot={self._sources}",
-            f"CC={compiler()}",
-        ]
-        return tools.run_logged(
-            [*argv, *targets],
-            cwd=self._objects,
-            log=self._log,
-            env={**dict.fromkeys(_SHELL), **_FIXED, **ccache_environ(self._home, self._objects)},
-            on_line=on_line,
-            timeout=_LIMIT,
-            append=True,
-        )
-
-    @property
-    def _sources(self) -> str:
-        """What make and compilers call the source folder."""
-        return str(self._objects / _LINK) if self._order.recipe.tools else _LINK
+        return self._kbuild.make(self._log, *targets, jobs=jobs, on_line=on_line)
 
     def _failure(self, what: str) -> FarwatchError:
         from farwatch.builds.diagnose import failure  # no need of a build that works
 
-        return failure(what, self._log, prefix=f"{self._sources}/")
+        return failure(what, self._log, prefix=f"{self._kbuild.sources}/")
 
     def _expected(self) -> int:
         """Objects of a build from nothing; 0 when there are some already, who knows how stale."""
@@ -349,21 +298,3 @@ def progress_of(
     subject = order.subject
     label = f"kernel {subject.linux.name} {order.recipe.arch} ({subject.revision.name})"
     return BuildProgress(label, say, _OBJECT, words, clock)
-
-
-def compiler() -> str:
-    """CC= of a build."""
-    return "ccache gcc" if shutil.which("ccache") else "gcc"
-
-
-def ccache_environ(home: Home, folder: Path) -> dict[str, str | None]:
-    """Our own cache. No working folder in its hashes: compilers see paths relative to it, or ccache does."""
-    settings = {"CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "5G", "CCACHE_DEPEND": "1"}
-    return {"CCACHE_DIR": str(home.ccache), "CCACHE_BASEDIR": str(folder), **settings}
-
-
-def _older(path: Path, than: int) -> bool:
-    try:
-        return path.stat().st_mtime_ns < than
-    except OSError:
-        return False

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from farwatch.builds import kernel
 from farwatch.builds.kernel import KernelBuild, KernelBuilder, KernelOrder
+from farwatch.builds.sparse import Sparse
 from farwatch.builds.store import find_product
 from farwatch.builds.subject import Subject
 from farwatch.builds.workbench import Checked, Workbench
 from farwatch.model import hash_of
-from farwatch.system import tools
 from farwatch.system.home import Home
 
 
@@ -64,19 +64,27 @@ class Kernels:
             config = self._builder(order, tree).config(check=False)
             return Explainer(tree, order.recipe.arch, config, origins=origins).why(symbol)
 
-    def complaints(self, subject: Subject, files: Sequence[str], options: Sequence[str] = ()) -> Checked:
+    def complaints(
+        self,
+        subject: Subject,
+        files: Sequence[str],
+        options: Sequence[str] = (),
+        sparse: Sparse | None = None,
+    ) -> Checked:
         """What make says about some source files, each compiled anew; looked up the next time.
 
         files:   those that the source does not have are left out
-        options: of make: "W=1", "C=2"
+        options: of make: "W=1"
+        sparse:  looks at them, too
         """
         order = self._order(subject)
         present = self._bench.trees.present(order.source, files)
-        sparse = [tools.version_line("sparse")] if "C=2" in options else []
-        key = hash_of("make", order.key, *options, *sparse, *present)
+        checker = ["C=2", sparse.identity] if sparse else []
+        key = hash_of("make", order.key, *options, *checker, *present)
+        words = [*options, *(("C=2", *sparse.options) if sparse else ())]
 
         def check(tree: Path, log: Path) -> bool:
-            return not present or self._builder(order, tree).compile(present, options, log)
+            return not present or self._builder(order, tree).compile(present, words, log)
 
         return self._bench.checked(key, order.source, order.objects_name, order.label, check)
 

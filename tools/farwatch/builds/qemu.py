@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from farwatch.builds import store
-from farwatch.builds.kernel import ccache_environ, compiler
+from farwatch.builds.kbuild import ccache_environ, compiler
 from farwatch.builds.progress import BuildProgress
 from farwatch.builds.store import Product
 from farwatch.engines.vng import QEMU as PROGRAM

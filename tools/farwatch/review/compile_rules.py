@@ -8,16 +8,16 @@ looked at through the source files that the rest of its series touches.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 
 from farwatch.builds import complaints
 from farwatch.builds.complaints import Complaint
-from farwatch.errors import BuildFailure
+from farwatch.builds.sparse import Sparse
+from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.review.findings import Finding, NotRun, Outcome, Review, ReviewedPatch
 from farwatch.trees.trees import Source
 
-_REFUSED = "sparse is not available or not up to date"
+_REFUSED = re.compile(r"C=\d specified, but .* is not available or not up to date")
 _NO_RULE = re.compile(r"No rule to make target '(?P<file>[^']+)\.o'")
 
 
@@ -26,19 +26,19 @@ def check(review: Review) -> Iterator[Outcome]:
     patches = review.of("linux")
     if not patches:
         return
-    options = ["W=1"]
-    if shutil.which("sparse"):
-        options.append("C=2")
-    else:
-        yield NotRun("sparse", "it is not installed")
+    sparse: Sparse | None = None
+    try:
+        sparse = review.app.builder.sweeps.sparse(patches[0].before)
+    except FarwatchError as error:
+        yield NotRun("sparse", f"{error.what}: {error.cause.partition(chr(10))[0]}")
     units = [units_of(patch, patches) for patch in patches]
-    before = _said(review, patches[0].before, units[0], options)
-    if _REFUSED in before:
-        yield NotRun("sparse", "it is installed, but too old for this kernel: kbuild does not use it")
+    before = _said(review, patches[0].before, units[0], sparse)
+    if _REFUSED.search(before):
+        yield NotRun("sparse", "kbuild does not take it")
     for place, patch in enumerate(patches):
         following = units[place + 1] if place + 1 < len(units) else set()
         try:
-            after = _said(review, patch.source, units[place] | following, options)
+            after = _said(review, patch.source, units[place] | following, sparse)
         except BuildFailure as failure:
             yield Finding(patch.name, "compile", f"{failure.what}: {failure.cause.partition(chr(10))[0]}")
             continue
@@ -48,21 +48,21 @@ def check(review: Review) -> Iterator[Outcome]:
 
 def units_of(patch: ReviewedPatch, patches: Sequence[ReviewedPatch]) -> set[str]:
     """The source files to compile for a patch."""
-    sources = {file for file in patch.files if file.endswith(".c") and not _is_tool(file)}
+    sources = {file for file in patch.files if file.endswith(".c") and not is_tool(file)}
     if not sources and any(file.endswith(".h") for file in patch.files):
         sources = {file for other in patches for file in other.files if file.endswith(".c")}
-    return {file for file in sources if not _is_tool(file)}
+    return {file for file in sources if not is_tool(file)}
 
 
-def _is_tool(file: str) -> bool:
+def is_tool(file: str) -> bool:
     """Programs that are no part of the kernel."""
-    return file.startswith(("tools/", "scripts/", "samples/", "usr/"))
+    return file.startswith(("Documentation/", "tools/", "scripts/", "samples/", "usr/"))
 
 
-def _said(review: Review, source: Source, units: set[str], options: Sequence[str]) -> str:
+def _said(review: Review, source: Source, units: set[str], sparse: Sparse | None) -> str:
     """The log of make over some files of a source."""
     subject = review.subject.built_from(source)
-    return review.app.builder.kernels.complaints(subject, sorted(units), options).log
+    return review.app.builder.kernels.complaints(subject, sorted(units), ("W=1",), sparse).log
 
 
 def _new(review: Review, patch: ReviewedPatch, units: set[str], before: str, after: str) -> Iterator[Outcome]:

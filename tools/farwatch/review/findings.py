@@ -150,8 +150,7 @@ class Review:
 
     def content(self, source: Source, file: str) -> bytes | None:
         """A file as a source has it; None when it has none of that name."""
-        found = git.run("cat-file", "blob", f"{source.tree}:{file}", cwd=self.repository(source.component))
-        return found.stdout if found.returncode == 0 else None
+        return self.app.trees.content(source, file)
 
 
 def read_patches(app: App, revision: Revision, component: str, base: Base) -> Iterator[ReviewedPatch]:

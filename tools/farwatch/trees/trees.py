@@ -148,6 +148,34 @@ class Trees:
         )
         return sorted(os.fsdecode(name) for name in found.split(b"\0") if name)
 
+    def content(self, source: Source, file: str) -> bytes | None:
+        """A file as a source has it; None when it has none of that name."""
+        where = self.repository(source.component)
+        found = git.run("cat-file", "blob", f"{source.tree}:{file}", cwd=where)
+        return found.stdout if found.returncode == 0 else None
+
+    def changed(self, before: Source, after: Source) -> list[str]:
+        """The files that differ between two sources, under both names if renamed."""
+        options = ("-r", "-z", "--name-only", "--no-renames", before.tree, after.tree)
+        found = git.git("diff-tree", *options, cwd=self.repository(after.component))
+        return [os.fsdecode(name) for name in found.split(b"\0") if name]
+
+    def matching(self, source: Source, pattern: str, files: Iterable[str]) -> list[str]:
+        """The lines of some files of a source that match an extended pattern, "FILE:LINE"."""
+        present = self.present(source, files)
+        if not present:
+            return []
+        options = ("-E", "-e", pattern, source.tree, "--", *(f":(literal){name}" for name in present))
+        found = git.run("grep", *options, cwd=self.repository(source.component))
+        lines = found.stdout.decode("utf-8", "replace").splitlines()
+        return [line.removeprefix(f"{source.tree}:") for line in lines]
+
+    def matching_anywhere(self, source: Source, pattern: str, *names: str) -> list[str]:
+        """The same of all files whose names match: in the worktree, ten times as fast as in git."""
+        with self.managed(source) as folder:
+            found = git.run("grep", "-I", "-E", "-e", pattern, "--", *names, cwd=folder)
+        return found.stdout.decode("utf-8", "replace").splitlines()
+
     def declares(self, source: Source, symbol: str) -> bool:
         """Whether a Kconfig file of a source has that symbol."""
         pattern = rf"^[[:space:]]*(menu)?config[[:space:]]+{symbol}[[:space:]]*$"

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from farwatch.builds.architectures import ARCHITECTURES
 from farwatch.engines.capacity import GUEST_MEMORY, guests_at_once
 from farwatch.engines.engine import Engine
 from farwatch.engines.registry import ENGINES
@@ -73,6 +74,7 @@ def examine(home: Home, network: bool = False) -> list[Condition]:
         _kernel,
         lambda: [_kvm(home, lacking)],
         lambda: [finding for engine in offers.values() for finding in _engine(engine, lacking)],
+        lambda: [_compiles(packages, tools / packages) for packages in _packages_of_architectures()],
         lambda: _network() if network else [],
     ]
     with ThreadPoolExecutor(len(checks)) as pool:  # they wait for programs most of the time
@@ -278,6 +280,20 @@ def _offered(engine: Engine, lacking: list[Found]) -> Condition:
     if trouble:
         return Condition(name, "warn", trouble, f"put a newer one in front on the PATH, or do without {name}")
     return Condition(name, "ok", "can run here")
+
+
+def _packages_of_architectures() -> list[str]:
+    return list(dict.fromkeys(name for one in ARCHITECTURES.values() for name in one.packages))
+
+
+def _compiles(packages: str, path: Path) -> Condition:
+    """What compiles patches for an architecture (bisectable --arch) is an offer, too."""
+    name = f"--arch {','.join(one.name for one in ARCHITECTURES.values() if packages in one.packages)}"
+    lacking = missing(load_needs(path))
+    if not lacking:
+        return Condition(name, "ok", "bisectable can compile patches for it")
+    detail = f"bisectable lacks {', '.join(found.need.label for found in lacking)}"
+    return Condition(name, "warn", detail, f"it installs them: {bootstrap.install_hint(lacking)}")
 
 
 def _uml_machine() -> Condition:

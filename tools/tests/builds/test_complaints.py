@@ -42,6 +42,13 @@ def test_make_names_file_line_and_kind() -> None:
     assert found[0].text == "unused variable 'unused' [-Wunused-variable]"
 
 
+def test_make_says_what_it_calls_the_sources() -> None:
+    """An x86_64 kernel's by their way from the root, as makefiles below tools/ want it."""
+    command = "$ make -j2 -f src/Makefile ARCH=x86_64 srctree=/h/objects/a/src srcroot=/h/objects/a/src\n"
+    found = complaints.of_make(f"{command}/h/objects/a/src/fs/src/dir.c:7:1: warning: x\n")
+    assert [one.where for one in found] == ["fs/src/dir.c:7"]
+
+
 def test_cargo_has_the_place_on_the_line_below_and_a_summary_that_is_none() -> None:
     found = complaints.of_cargo(CARGO)
     assert [(one.where, one.text) for one in found] == [

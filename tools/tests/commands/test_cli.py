@@ -53,6 +53,9 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["show", "x"], "no results are stored"),
         (["build", "baselin"], "did you mean 'baseline'?"),
         (["checkout", "baseline", "linus"], "did you mean 'linux'?"),
+        (["bisectable", "v1", "--last"], "--last is for --arch"),
+        (["bisectable", "v1", "--arch", "arm46"], "did you mean 'arm64'?"),
+        (["bisectable", "v1", "virtiofsd", "--arch", "um"], "--arch is for linux"),
     ],
 )
 def test_a_mistake_is_one_message(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,6 +96,21 @@ def test_a_series_whose_second_patch_is_at_fault(
     assert done.stdout.rstrip().endswith("bad: at fault: linux/0002-inotify-again.patch")
 
 
+@pytest.mark.nightly
+def test_what_compilers_say_anew_of_a_kernel_with_everything_in_it(own_checkout: Path) -> None:
+    put_series(own_checkout, "bad", ["\tint unused;"])
+    done = in_checkout(own_checkout, "bisectable", "bad", "--arch", "um")
+    assert done.returncode == 1, done.stdout + done.stderr
+    rows = {
+        line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.startswith("linux/")
+    }
+    assert rows["linux/0001-inotify-switch-it-off.patch"] == ["ok"]
+    assert rows["linux/0002-inotify-again.patch"] == ["1", "new"]
+    assert f"  um: {FILE}:71: unused variable 'unused'" in done.stdout
+    again = in_checkout(own_checkout, "bisectable", "bad", "--arch", "um")
+    assert again.stdout == done.stdout and "objects" not in again.stderr
+
+
 @pytest.mark.parametrize("name", ["v1", "v2", "v3"])
 def test_what_the_series_here_claim_is_about_patches_and_tests_that_there_are(name: str) -> None:
     app = App.here()

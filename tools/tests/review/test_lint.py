@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from farwatch.app import App
+from farwatch.builds.sparse import Sparse
 from farwatch.builds.subject import Subject
 from farwatch.builds.workbench import Checked
 from farwatch.errors import BuildFailure, FarwatchError
@@ -402,16 +403,27 @@ def test_rust_that_cannot_be_read_is_not_well_formatted(app: App) -> None:
 class Compiler:
     """Stands for Builder: warns about each line with "warn", by what a tree really holds."""
 
+    lacks: FarwatchError | None = None
+    """Why there is no sparse."""
+
     def __init__(self, app: App, said: Callable[[str, bytes], str]) -> None:
         self._app = app
         self._said = said
         self.asked: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
         self.kernels = SimpleNamespace(complaints=self._complaints)
+        self.sweeps = SimpleNamespace(sparse=self._sparse)
         self.servers = SimpleNamespace(clippy=self._clippy)
 
-    def _complaints(self, subject: Subject, files: Sequence[str], options: Sequence[str]) -> Checked:
+    def _sparse(self, _source: Source) -> Sparse:
+        if self.lacks:
+            raise self.lacks
+        return Sparse("/x/sparse", "0.7")
+
+    def _complaints(
+        self, subject: Subject, files: Sequence[str], options: Sequence[str], sparse: Sparse | None
+    ) -> Checked:
         source = subject.sources["linux"]
-        self.asked.append((source.commit, tuple(files), tuple(options)))
+        self.asked.append((source.commit, tuple(files), (*options, *(sparse.options if sparse else ()))))
         trees = self._app.trees
         log = ""
         for file in trees.present(source, files):
@@ -453,18 +465,10 @@ def compile_lint(app: App, *changes: Change, component: str = "linux") -> tuple[
     return lint_revision(app, app.catalog.revision("v1")), compiler
 
 
-@pytest.fixture
-def sparse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bin").mkdir()
-    script(tmp_path / "bin" / "sparse", "exit 0")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-
-
 def more(*lines: bytes) -> bytes:
     return kernel_file(DIR) + b"".join(line + b"\n" for line in lines)
 
 
-@pytest.mark.usefixtures("sparse")
 def test_new_warnings_are_those_of_the_patch_that_brings_them(app: App) -> None:
     first = Change({DIR: more(b"warn one")}, "fuse: a\n\nReason.\n")
     second = Change({DIR: more(b"", b"warn one", b"sparse two")}, "fuse: b\n\nReason.\n")
@@ -473,7 +477,7 @@ def test_new_warnings_are_those_of_the_patch_that_brings_them(app: App) -> None:
     assert rules(report, "0001") == ["W=1:unused-variable"]
     assert rules(report, "0002") == ["sparse"]
     assert rules(report, "0003") == []
-    assert {options for _, _, options in compiler.asked} == {("W=1", "C=2")}
+    assert {options for _, _, options in compiler.asked} == {("W=1", "CHECK=/x/sparse")}
     assert len(compiler.asked) == 4
 
 
@@ -511,7 +515,17 @@ def test_a_sparse_that_the_kernel_does_not_take_is_said(app: App, monkeypatch: p
     old = "src/Makefile:1311: C=2 specified, but sparse is not available or not up to date\n"
     monkeypatch.setattr(f"{__name__}.warn", lambda _file, _content: old)
     report, _ = compile_lint(app, GOOD)
-    assert ("sparse", "too old") in [(entry.rule, entry.reason[21:28]) for entry in report.unseen]
+    assert ("sparse", "kbuild does not take it") in [(entry.rule, entry.reason) for entry in report.unseen]
+
+
+def test_a_sparse_that_is_not_to_be_had_is_said_and_gcc_asked_alone(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Compiler, "lacks", FarwatchError("no sparse", cause="no network\nat all"))
+    report, compiler = compile_lint(app, Change({DIR: more(b"warn one")}, "fuse: a\n\nReason.\n"))
+    assert ("sparse", "no sparse: no network") in [(entry.rule, entry.reason) for entry in report.unseen]
+    assert rules(report, "0001") == ["W=1:unused-variable"]
+    assert {options for _, _, options in compiler.asked} == {("W=1",)}
 
 
 def test_a_rule_that_was_not_looked_at_can_be_waived(app: App) -> None:

@@ -91,7 +91,22 @@ def test_each_list_is_looked_through_once(home: Home, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(doctor, "load_needs", spied)
     doctor.examine(home)
-    assert sorted(lists) == ["system-packages.txt", "system-packages.vng.txt"]
+    more = ("arm", "arm64", "sweep", "vng")
+    assert sorted(lists) == sorted(["system-packages.txt", *(f"system-packages.{name}.txt" for name in more)])
+
+
+def test_a_compiler_of_another_architecture_is_an_offer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "list").write_text("prog:flubber-gcc  gcc-flubber  # --arch flubber\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    script(tmp_path / "apt-get", "")
+    finding = doctor._compiles("system-packages.arm.txt", tmp_path / "list")
+    assert (finding.name, finding.state) == ("--arch arm", "warn")
+    assert finding.detail == "bisectable lacks flubber-gcc"
+    assert finding.next.endswith("gcc-flubber")
+    script(tmp_path / "flubber-gcc", "")
+    assert doctor._compiles("system-packages.arm.txt", tmp_path / "list").state == "ok"
 
 
 def test_libraries_other_than_locked(tmp_path: Path) -> None:
