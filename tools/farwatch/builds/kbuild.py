@@ -23,7 +23,10 @@ _SHELL = (  # would come from a person's shell, and change the result
     *("CCACHE_DISABLE", "CCACHE_BASEDIR", "CCACHE_CONFIGPATH", "CCACHE_RECACHE", "C", "CHECK"),
 )
 FIXED = {
-    "LC_ALL": "C",
+    # compilers write in a person's language, and its quotation marks; LC_ALL alone does not reach them:
+    # the kernel's Makefile takes it out
+    **dict.fromkeys(("LC_ALL", "LC_MESSAGES", "LC_CTYPE", "LANG"), "C"),
+    "LANGUAGE": "",
     "KBUILD_BUILD_TIMESTAMP": "@0",
     "KBUILD_BUILD_USER": "farwatch",
     "KBUILD_BUILD_HOST": "farwatch",

@@ -80,7 +80,7 @@ class Kernels:
         order = self._order(subject)
         present = self._bench.trees.present(order.source, files)
         checker = ["C=2", sparse.identity] if sparse else []
-        key = hash_of("make", order.key, *options, *checker, *present)
+        key = hash_of("make in C", order.key, *options, *checker, *present)
         words = [*options, *(("C=2", *sparse.options) if sparse else ())]
 
         def check(tree: Path, log: Path) -> bool:

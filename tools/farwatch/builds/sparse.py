@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch.bases.fetch import fetch
 from farwatch.builds import store
 from farwatch.builds.store import Product
 from farwatch.errors import FarwatchError
@@ -65,15 +64,18 @@ class SparseBuild(Product):
         return self.folder / "sparse"
 
 
-def find(home: Home, judge: bytes | None, say: Callable[[str], None], jobs: int) -> Sparse:
+def find(
+    home: Home, judge: bytes | None, fetch: Callable[[Base], Path], say: Callable[[str], None], jobs: int
+) -> Sparse:
     """One that a tree takes, built if it has to be; FarwatchError if none can be had.
 
     judge: the tree's JUDGE; None: it has none, and takes any
+    fetch: brings the archive of the PIN
     """
     installed = shutil.which("sparse")
     if installed and takes(judge, installed):
         return Sparse("sparse", tools.version_line("sparse"))
-    built = _own(home, say, jobs, why=_unfit(installed))
+    built = _own(home, fetch, say, jobs, why=_unfit(installed))
     if not takes(judge, str(built.binary)):
         raise FarwatchError(
             f"sparse {PIN.name} is too old for this kernel",
@@ -106,7 +108,9 @@ def _unfit(installed: str | None) -> str:
     return f"{installed} ({tools.version_line('sparse')}) is too old for this kernel"
 
 
-def _own(home: Home, say: Callable[[str], None], jobs: int, *, why: str) -> SparseBuild:
+def _own(
+    home: Home, fetch: Callable[[Base], Path], say: Callable[[str], None], jobs: int, *, why: str
+) -> SparseBuild:
     """The pinned one."""
     key = hash_of("sparse", PIN.sha256, tools.version_line("gcc"), *_PLAIN)
     lock = home.objects / "sparse.lock"
@@ -115,7 +119,7 @@ def _own(home: Home, say: Callable[[str], None], jobs: int, *, why: str) -> Spar
             return done
         say(f"{why}: building {PIN.name}")
         try:
-            archive = fetch(PIN, home, say)
+            archive = fetch(PIN)
         except FarwatchError as error:
             raise _unavailable(error, why) from error
         return _build(home, key, archive, jobs)

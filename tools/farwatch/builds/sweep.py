@@ -23,7 +23,7 @@ from farwatch.model import Base, hash_of
 from farwatch.system import tools
 from farwatch.system.home import Home
 
-_RECIPE_VERSION = "1"
+_RECIPE_VERSION = "2"
 """Raise it when something here changes what is said about the same inputs."""
 _LEFT_OUT = {
     "WERROR": "a warning that was there before would hide all that comes after it",

@@ -24,8 +24,9 @@ class Sweeps:
 
     def sparse(self, source: Source) -> Sparse:
         """The checker for a kernel; built if no installed one will do."""
-        judge = self._bench.trees.content(source, sparse.JUDGE)
-        return sparse.find(self._bench.home, judge, self._bench.say, self._bench.jobs)
+        bench = self._bench
+        judge = bench.trees.content(source, sparse.JUDGE)
+        return sparse.find(bench.home, judge, bench.trees.archive, bench.say, bench.jobs)
 
     def step(self, order: SweepOrder, source: Source, before: Source | None) -> Checked:
         """What make says about the targets in a source; of those only that differ from `before`, if given."""

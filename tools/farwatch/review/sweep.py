@@ -164,7 +164,23 @@ class _Sweep:
         found = {match["symbol"] for match in _EXPORTED.finditer(lines)}
         starts = tuple(match["symbol"] for match in _EXPORTED.finditer(lines) if match["pasted"])
         names = {symbol: _STATIC_CALL.sub("", symbol) for symbol in symbols}
-        return {symbol for symbol, name in names.items() if name in found or name.startswith(starts)}
+        rest = {symbol for symbol, name in names.items() if name not in found and not name.startswith(starts)}
+        return set(names) - rest | self._exported_by_macro(rest)
+
+    def _exported_by_macro(self, symbols: set[str]) -> set[str]:
+        """Those that a macro of their file exports: define_dev_printk_level(_dev_warn, KERN_WARNING)."""
+        if not symbols:
+            return set()
+        base, found = self.patches[0].before, set[str]()
+        pattern = rf"^[A-Za-z0-9_]+\(({'|'.join(map(re.escape, sorted(symbols)))})[[:space:]]*[,)]"
+        for line in self.app.trees.matching_anywhere(base, pattern, "*.c", "*.S"):
+            file, _, call = line.partition(":")
+            macro, symbol = re.findall(r"\w+", call)[:2]
+            content = (self.app.trees.content(base, file) or b"").decode("utf-8", "replace")
+            body = re.search(rf"^#\s*define\s+{macro}\((?:.*\\\n)*.*", content, re.MULTILINE)
+            if body and "EXPORT_" in body[0]:
+                found.add(symbol)
+        return found
 
     @cached_property
     def _base_exports(self) -> list[str]:

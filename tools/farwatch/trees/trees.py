@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farwatch.bases import importer
+from farwatch.bases.fetch import fetch
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision, hash_of
 from farwatch.revisions.catalog import Catalog
@@ -77,6 +78,10 @@ class Trees:
         if base not in self._base_commits:
             self._base_commits[base] = importer.import_base(base, self.home, self.say)
         return self._base_commits[base]
+
+    def archive(self, pinned: Base) -> Path:
+        """What is pinned as bases are, fetched and verified, for who needs it as a file."""
+        return fetch(pinned, self.home, self.say)
 
     def tip(self, revision: Revision, component: str, base: Base) -> Source:
         """The base with the revision's patches on top; the base itself when it has none for the component."""

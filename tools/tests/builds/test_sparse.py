@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from farwatch.bases.fetch import fetch
 from farwatch.builds import sparse
 from farwatch.errors import FarwatchError
 from farwatch.model import Base
@@ -54,7 +55,7 @@ def put_sources(
 def find(
     home: Home, judge: bytes | None = JUDGE, say: Callable[[str], None] = lambda _text: None
 ) -> sparse.Sparse:
-    return sparse.find(home, judge, say, 2)
+    return sparse.find(home, judge, lambda pin: fetch(pin, home, say), say, 2)
 
 
 def test_the_installed_one_is_taken_if_the_kernel_takes_it(home: Home, tmp_path: Path) -> None:

@@ -101,11 +101,9 @@ def test_what_compilers_say_anew_of_a_kernel_with_everything_in_it(own_checkout:
     put_series(own_checkout, "bad", ["\tint unused;"])
     done = in_checkout(own_checkout, "bisectable", "bad", "--arch", "um")
     assert done.returncode == 1, done.stdout + done.stderr
-    rows = {
-        line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.startswith("linux/")
-    }
-    assert rows["linux/0001-inotify-switch-it-off.patch"] == ["ok"]
-    assert rows["linux/0002-inotify-again.patch"] == ["1", "new"]
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("linux/")]
+    assert rows[0] == ["linux/0001-inotify-switch-it-off.patch", "ok"]
+    assert rows[1] == ["linux/0002-inotify-again.patch", "1", "new"]
     assert f"  um: {FILE}:71: unused variable 'unused'" in done.stdout
     again = in_checkout(own_checkout, "bisectable", "bad", "--arch", "um")
     assert again.stdout == done.stdout and "objects" not in again.stderr

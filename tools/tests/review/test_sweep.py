@@ -62,6 +62,8 @@ TREE: dict[str, bytes | Path] = {
     AUDIT: b"#include <linux/fsnotify.h>\n",
     PUBLIC: b"\n",
     "lib/export.c": b"EXPORT_SYMBOL_GPL(given)\nEXPORT_SYMBOL(pasted_##size)\nEXPORT_STATIC_CALL(a_call)\n",
+    "lib/macro.c": b"#define MAKE(f, x)\t\\\nvoid f(x);\t\\\nEXPORT_SYMBOL(f)\n\nMAKE(by_macro, 1);\n"
+    b"#define HIDE(f, x)\t\\\nvoid f(x)\nHIDE(hidden, 1);\n",
     "fs/nfsd/cache.h": b"#include <linux/fsnotify.h>\n",
     "include/linux/other.h": b"#include <linux/fsnotify.h>\n",
     "tools/audit.c": b"#include <linux/fsnotify.h>\n",
@@ -193,7 +195,7 @@ def test_a_make_that_gives_up_on_no_object_is_never_ok(app: App) -> None:
 
 
 def test_a_module_that_needs_what_nothing_exports(app: App) -> None:
-    needs = [f"needs {name}" for name in ("kept", "given", "pasted_4", "__SCT__a_call", "hidden")]
+    needs = [f"needs {name}" for name in ("kept", "given", "pasted_4", "__SCT__a_call", "by_macro", "hidden")]
     report = sweep(app, change(header=b"#define X 2\n", file=text(FILE, *needs[1:])))
     assert faults(report) == [["fs/fuse/fuse.ko needs hidden, which nothing exports"]]
 
