@@ -438,7 +438,7 @@ def test_mounted_again_and_again(stage: Stage) -> None:
     assert [line for line in told_by(played) if line.startswith("wrong")] == []
 
 
-@pytest.mark.parametrize("claims", [{"times": 2}], ids=str)
+@pytest.mark.parametrize("claims", [{"times": 2}, {"id": 999}, {"id": 2**32 - 1}], ids=str)
 def test_a_queue_that_is_broken(stage: Stage, claims: dict[str, int]) -> None:
     """A buffer is given back that the device has not got: virtio gives the queue up. It can be unmounted."""
     script = AGAIN + WATCHES + "said = open('/dev/kmsg', 'rb', buffering=0); do('break')\n"
