@@ -23,6 +23,7 @@ from farwatch.system.children import Run
 from farwatch.verdicts.splat import scan
 
 FORGE = Path(__file__).parent / "forge"
+TOOLS = Path(__file__).parents[2]
 Message = dict[str, Any]
 """What device.py sends: "data" in hex, and what it claims falsely about that."""
 
@@ -56,7 +57,7 @@ class Played:
     watches: list[str] = field(default_factory=list)
     """What the device was asked to watch."""
     asked: list[str] = field(default_factory=list)
-    """All that the device was asked and told of, in its words."""
+    """All that the device, or the plain server, was asked and told of, in its words, and the events."""
 
 
 @dataclass
@@ -66,31 +67,39 @@ class Stage:
     setting: Setting
     folder: Path
 
-    def play(self, *, silence: float = 5.0, script: str = "", **plan: Any) -> Played:
-        """Play a plan for device.py, with a script for script.py in the guest, else with guest.py."""
+    def play(self, *, silence: float = 5.0, script: str = "", plain: bool = False, **plan: Any) -> Played:
+        """Play a plan for device.py, with a script for script.py in the guest, else with guest.py.
+
+        plain: for plain.py, which serves in the guest
+        """
         (self.folder / "script").write_text(script)
         full = {"notify": True, "grant": True, "buf_size": 512, "queues": 1, "messages": [], **plan}
         (self.folder / "plan.json").write_text(json.dumps(full))
         device = self.folder / "device"
-        device.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{FORGE / "device.py"}" "$@"\n')
+        module = "-s -P -m tests.integration.forge.device"
+        device.write_text(f'#!/bin/sh\nPYTHONPATH="{TOOLS}" exec "{sys.executable}" {module} "$@"\n')
         device.chmod(0o755)
         options = (f"--forge={self.folder / 'plan.json'}",)
         changed = replace(self.setting, server=device, server_options=options)
-        return run_guests(App.here().home, lambda run: self._guest(run, changed, silence))
+        return run_guests(App.here().home, lambda run: self._guest(run, changed, self._words(silence, plain)))
 
-    async def _guest(self, run: Run, setting: Setting, silence: float) -> Played:
+    def _words(self, silence: float, plain: bool) -> list[str]:
+        """The command in the guest."""
+        python, script = os.path.realpath(sys.executable), self.folder / "script"
+        if plain:
+            module = ["-s", "-P", "-m", "tests.integration.forge.plain"]
+            return [python, *module, f"/mnt/host{self.folder / 'plan.json'}", f"/mnt/host{script}"]
+        if script.stat().st_size:
+            return [python, "-I", f"/mnt/host{FORGE / 'script.py'}", f"/mnt/host{script}"]
+        return [python, "-I", f"/mnt/host{FORGE / 'guest.py'}", str(silence)]
+
+    async def _guest(self, run: Run, setting: Setting, words: Sequence[str]) -> Played:
         logs = self.folder / "logs"
         session = Session(run, setting, 1, logs, lambda _trace: None)
         trace = Trace("forged", 1, LogSet(self.folder / "trace", run.clock))
         try:
             await session.boot(60)
-            python = os.path.realpath(sys.executable)
-            script = self.folder / "script"
-            words = (
-                ["script.py", f"/mnt/host{script}"] if script.stat().st_size else ["guest.py", str(silence)]
-            )
-            words[0] = f"/mnt/host{FORGE / words[0]}"
-            await session.test(trace, [python, "-I", *words], {})
+            await session.test(trace, words, {"PYTHONPATH": f"/mnt/host{TOOLS}"})
             await session.power_off()
         finally:
             await session.close()
@@ -98,7 +107,8 @@ class Stage:
         text = [path.read_text("utf-8", "replace") for path in sorted(self.folder.rglob("console.log"))]
         console = "".join(text).splitlines()
         assert scan(console) == []
-        said = [path.read_text("utf-8", "replace") for path in sorted(self.folder.rglob("server.log"))]
+        logs_ = [*sorted(self.folder.rglob("server.log")), *self.folder.rglob("output.log")]
+        said = [path.read_text("utf-8", "replace") for path in logs_]
         asked = "".join(said).splitlines()
         watches = [line.partition("watch ")[2] for line in asked if "watch " in line]
         return Played([line.decode() for line in trace.output], console, trace.ended, watches, asked)

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from farwatch.guests.setting import Setting
-from tests.integration.forged_stage import Message, Played, Stage, setting_of
-from tests.integration.test_forged_v2 import (
+from tests.integration.forge.masks import (
     CLOSE_WRITE,
     CREATE,
     DEAD,
@@ -23,9 +22,9 @@ from tests.integration.test_forged_v2 import (
     MOVE_SELF,
     OVERFLOW,
     UNLINKED,
-    flag,
-    message,
 )
+from tests.integration.forged_stage import Message, Played, Stage, setting_of
+from tests.integration.test_forged_v2 import flag, message
 
 pytestmark = pytest.mark.integration
 

@@ -15,6 +15,27 @@ from itertools import groupby
 import pytest
 
 from farwatch.guests.setting import Setting
+from tests.integration.forge.masks import (
+    ACCESS,
+    ATTRIB,
+    CLOSE_NOWRITE,
+    CLOSE_WRITE,
+    CREATE,
+    DEAD,
+    DELETE,
+    DELETE_SELF,
+    ISDIR,
+    MODIFY,
+    MOVE_SELF,
+    MOVED_FROM,
+    MOVED_TO,
+    OBJECT,
+    ON_CHILD,
+    OPEN,
+    OVERFLOW,
+    RENAME,
+    UNLINKED,
+)
 from tests.integration.forged_stage import Message, Stage, each_answered, setting_of
 
 pytestmark = pytest.mark.integration
@@ -23,12 +44,7 @@ WATCHED = 2
 """nodeid of the folder of the test, which is the first that is made."""
 BORN = 1
 """Generation of all of the device's nodes. The guest knows its lower half."""
-ACCESS, MODIFY, ATTRIB, CLOSE_WRITE, CLOSE_NOWRITE, OPEN = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20
-MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF, MOVE_SELF = 0x40, 0x80, 0x100, 0x200, 0x400, 0x800
-OPEN_EXEC, RENAME, ISDIR, ON_CHILD = 0x1000, 0x10000000, 0x40000000, 0x08000000
-OBJECT = ACCESS | MODIFY | ATTRIB | CLOSE_WRITE | CLOSE_NOWRITE | OPEN | OPEN_EXEC
 ORDER = (CREATE, OPEN, ACCESS, MODIFY, ATTRIB, CLOSE_NOWRITE, CLOSE_WRITE, MOVE_SELF, DELETE)
-DEAD, OVERFLOW, UNLINKED = 1, 2, 4
 EVENT = 10
 BODY = struct.Struct("<6Q4I")
 HEAD = struct.Struct("<IiQ")
@@ -154,7 +170,7 @@ def wanted(sent: Sequence[Message]) -> list[str]:
     return [*merged(line for entry in sent for line in meaning(entry)), "stat 0"]
 
 
-def seen(events: Sequence[str]) -> list[str]:
+def seen(events: Iterable[str]) -> list[str]:
     """Lines of guest.py with "c" for each cookie.
 
     What was not merged because it was read in between is merged here: when somebody reads is no part of this.

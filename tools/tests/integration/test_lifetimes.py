@@ -197,3 +197,27 @@ def test_the_guest_is_killed(stage: Stage) -> None:
 
     played = stage.play("$WATCH 20 watching & wait", act)
     assert scan(played.console) == []
+
+
+SLEEPS = """
+(cd /tmp/sys; echo 1 > module/suspend/parameters/pm_test_delay
+for level in freezer devices; do
+    echo $level > power/pm_test && echo freeze > power/state && echo woken from $level
+done)
+"""
+
+
+@pytest.mark.nightly
+def test_put_to_sleep_while_it_is_watched(tmp_path: Path) -> None:
+    """As far as that goes without a clock to wake it: tasks and devices stop, and go on; so do events."""
+
+    async def act(session: Session) -> None:
+        await appears(session.share / "c1" / "woken")
+        (session.share / "c1" / "last").touch()
+
+    stage = Stage(setting_of("v3", flavor="suspend"), tmp_path)
+    script = SYSFS + "$WATCH 20 watching > /tmp/events &\nuntil [ -d watching ]; do :; done\n"
+    script += SLEEPS + "mkdir woken; wait; grep -q last /tmp/events && echo told"
+    played = stage.play(script, act)
+    assert scan(played.console) == [] and played.powered_off
+    assert played.lines == ["woken from freezer", "woken from devices", "told"]

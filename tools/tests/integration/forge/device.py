@@ -10,17 +10,26 @@
     "early": [message]    sent as soon as there is a buffer, before anything is mounted
     "messages": [message] sent when GO is looked up and something is watched
     "late": [message]     sent after DESTROY
+    "background": int     max_background
     "valid": int          for how many seconds names and attributes may be cached
     "keep": bool          what is cached of data stays when a file is opened
     "nodes": [node]       what there is besides the root, in the beginning
-    "steps": {KEY: step} } done when "do-KEY" is looked up
+    "steps": {KEY: step}  done when "do-KEY" is looked up
+    "mask": int           it is a server of v3, whose events are answers to FETCH; what can be watched
+    "deaf": int           so many STOPs are answered while the FETCH is not
+    "fetch": int          it answers FETCH: 1, as if not given; or plain.py writes notifications: 0
+    "final": hex }        with which the FETCH is answered at STOP
 
 node: { "name": NAME (in the root, or PARENT/NAME), "id": nodeid, and if that is not the default
         "gen": int, "mode": int, "data": str, "nlink": int, "submount": bool }
 step: { "nodes": [node], "gone": [NAME], "messages": [message], "refuse": errno of FSNOTIFY from now on,
-        "hold": "lookup NAME" or "watch NODEID MASK": the next such request waits for "release": true }
+        "hold": "lookup NAME" or "watch NODEID MASK": the next such request waits for "release": true,
+        "answers": [answer], "random": { "seed": int, "records": int }: what v3's server reports then,
+        "stops": true: nothing at random any more }
 
 message: { "data": hex, "used": int (length that is claimed), "id": int (descriptor that is claimed) }
+answer: as a message, "data" being a batch, whose number is the next, but for "skip": int; "error": errno;
+        "len": int, "unique": int (of its header: length, and how much more than the request's); "times": int
 
 It has a root directory (nodeid 1) and whatever directories are made in it (2, 3, ...), and knows just enough
 of vhost-user and FUSE for that. What it does is told on stderr.
@@ -40,7 +49,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-GO = "go"
+from tests.integration.forge.fetch import Answer
+from tests.integration.forge.files import BATCH_FORGET, FORGET, FSNOTIFY, Files
+
 VERSION, REPLY, NEED_REPLY = 1, 4, 8
 F_NOTIFICATION, F_PROTOCOL, F_VERSION_1 = 1 << 0, 1 << 30, 1 << 32
 PROTOCOL_MQ, PROTOCOL_CONFIG = 1 << 0, 1 << 9
@@ -48,11 +59,6 @@ HEADER = struct.Struct("<III")
 (GET_FEATURES, SET_FEATURES, SET_MEM_TABLE, SET_VRING_NUM, SET_VRING_ADDR) = (1, 2, 5, 8, 9)
 (SET_VRING_BASE, GET_VRING_BASE, SET_VRING_KICK, SET_VRING_CALL) = (10, 11, 12, 13)
 (GET_PROTOCOL, GET_QUEUE_NUM, SET_VRING_ENABLE, GET_CONFIG) = (15, 17, 18, 24)
-(LOOKUP, FORGET, GETATTR, SETATTR, MKDIR, INIT, DESTROY, FSNOTIFY) = (1, 2, 3, 4, 9, 26, 38, 54)
-(OPEN, READ, STATFS, RELEASE, OPENDIR, RELEASEDIR, BATCH_FORGET) = (14, 15, 17, 18, 27, 29, 42)
-KEEP_CACHE = 1 << 1
-ENOENT, ENOSYS = 2, 38
-HAVE_FSNOTIFY, INIT_EXT = 1 << 44, 1 << 30
 DESCRIPTOR_NEXT, DESCRIPTOR_WRITE = 1, 2
 
 
@@ -85,34 +91,15 @@ class Chain:
     room: list[tuple[int, int]] = field(default_factory=list)
 
 
-@dataclass
-class Node:
-    """An object: what LOOKUP and GETATTR tell of it."""
-
-    id: int
-    gen: int = 1
-    mode: int = 0o40777
-    data: str = ""
-    nlink: int = 2
-    submount: bool = False
-
-
-class Device:
+class Device(Files):
     def __init__(self, connection: socket.socket, plan: dict[str, Any]) -> None:
         self.socket = connection
-        self.plan = plan
         self.features = 0
         self.regions: list[Region] = []
         self.queues: dict[int, Queue] = {}
-        self.pending: list[dict[str, Any]] = list(plan.get("early", []))
-        self.nodes = {1: Node(1)}
-        self.names: dict[tuple[int, str], int] = {}
-        self.made = 0
-        self.refuse = 0
-        self.said = self.hold = ""
         self.held: list[tuple[Queue, Chain, bytes]] = []
-        self.change({key: plan[key] for key in ("nodes", "refuse", "hold") if key in plan})
-        self.watched = False
+        self.parked: tuple[Queue, Chain] | None = None
+        super().__init__(plan)
         self.selector = selectors.DefaultSelector()
         self.selector.register(connection, selectors.EVENT_READ, None)
 
@@ -254,54 +241,70 @@ class Device:
             self.notify()
             return
         while (chain := self.pop(queue)) is not None:
-            answer = self.reply(chain)
-            if self.hold and self.hold == self.said:
-                self.hold = ""
-                self.held.append((queue, chain, answer))
-                continue
+            self.carry_out(queue, chain)
+            # Behind the answer to what has it speak: that must not be what suffers
+            self.speak()
+
+    def carry_out(self, queue: Queue, chain: Chain) -> None:
+        answer = self.reply(queue, chain)
+        if answer is None:
+            return
+        if self.hold and self.hold == self.said:
+            self.hold = ""
+            self.held.append((queue, chain, answer))
+        else:
             self.give(queue, chain, answer)
 
-    def give(self, queue: Queue, chain: Chain, answer: bytes) -> None:
+    def give(
+        self, queue: Queue, chain: Chain, answer: bytes, used: int | None = None, head: int | None = None
+    ) -> None:
         rest = answer
         for address, room in chain.room:
             self.write(address, rest[:room])
             rest = rest[room:]
-        self.push(queue, chain.head, len(answer))
+        self.push(queue, chain.head if head is None else head, len(answer) if used is None else used)
         self.call(queue)
         self.notify()
 
-    def reply(self, chain: Chain) -> bytes:
-        """Carry out a request."""
+    def reply(self, queue: Queue, chain: Chain) -> bytes | None:
+        """Carry out a request; None if it waits."""
         _size, opcode, unique, nodeid = struct.unpack_from("<IIQQ", chain.data)
         self.said = ""
+        if opcode == FSNOTIFY and self.liar and self.is_fetch(chain.data[40:]):
+            self.parked = queue, chain
+            return None
         error, body = self.fuse(opcode, nodeid, chain.data[40:])
         if opcode in (FORGET, BATCH_FORGET) or not chain.room:
             return b""
         return struct.pack("<IiQ", 16 + len(body), -error, unique) + body
 
-    def say(self, text: str) -> None:
-        self.said = text
-        print(text, file=sys.stderr, flush=True)
-
     def change(self, step: dict[str, Any]) -> None:
-        """What a step does, or the plan in the beginning."""
-        for name in step.get("gone", []):
-            del self.names[self.at(name)]
-        for given in step.get("nodes", []):
-            node = Node(**{key: value for key, value in given.items() if key != "name"})
-            self.nodes[node.id] = node
-            self.names[self.at(given["name"])] = node.id
-        self.refuse = step.get("refuse", self.refuse)
-        self.hold = step.get("hold", self.hold)
-        self.pending += step.get("messages", [])
+        super().change(step)
         if step.get("release"):
             held, self.held = self.held, []
             for queue, chain, answer in held:
                 self.give(queue, chain, answer)
 
-    def at(self, path: str) -> tuple[int, str]:
-        parent, _, name = path.rpartition("/")
-        return (self.names[1, parent] if parent else 1), name
+    def speak(self) -> None:
+        """Answer the FETCH that waits, if there is something to say."""
+        if self.liar is None or self.parked is None or (answer := self.liar.next()) is None:
+            return
+        (queue, chain), self.parked = self.parked, None
+        claims = answer.claims
+        for _ in range(claims.get("times", 1)):
+            self.give(queue, chain, self.message(chain, answer), claims.get("used"), claims.get("id"))
+
+    def message(self, chain: Chain, answer: Answer) -> bytes:
+        return answer.message(struct.unpack_from("<Q", chain.data, 8)[0])
+
+    def stopped(self) -> None:
+        """STOP: what waits is answered before it, with "final" of the plan, but "deaf" times it is not."""
+        if self.plan.get("deaf", 0) > 0:
+            self.plan["deaf"] -= 1
+        elif self.parked is not None:
+            (queue, chain), self.parked = self.parked, None
+            final = Answer(bytes.fromhex(self.plan.get("final", "")), {})
+            self.give(queue, chain, self.message(chain, final))
 
     def notify(self) -> None:
         queue = self.queues.get(1)
@@ -314,68 +317,6 @@ class Device:
             self.write(address, data[:room])
             self.push(queue, message.get("id", chain.head), message.get("used", len(data)))
             self.call(queue)
-
-    # -- FUSE
-
-    def fuse(self, opcode: int, nodeid: int, data: bytes) -> tuple[int, bytes]:
-        if opcode == INIT:
-            flags = INIT_EXT | (HAVE_FSNOTIFY if self.plan["grant"] else 0)
-            low, high = flags & 0xFFFFFFFF, flags >> 32
-            head = struct.pack("<IIIIHHIIHHI", 7, 40, 65536, low, 8, 6, 65536, 1, 16, 0, high)
-            return 0, head.ljust(64, b"\0")
-        if opcode == DESTROY:
-            self.pending += self.plan.get("late", [])
-            return 0, b""
-        if opcode in (GETATTR, SETATTR):
-            return self.attr(nodeid)
-        if opcode in (LOOKUP, MKDIR):
-            return self.entry(opcode, nodeid, data)
-        if opcode in (OPEN, OPENDIR):
-            return 0, struct.pack("<QIi", 0, KEEP_CACHE if self.plan.get("keep") else 0, 0)
-        if opcode == READ:
-            _, offset, size = struct.unpack_from("<QQI", data)
-            return 0, self.nodes[nodeid].data.encode()[offset : offset + size]
-        if opcode == STATFS:
-            return 0, struct.pack("<5Q4I", 0, 0, 0, 0, 0, 4096, 255, 4096, 0).ljust(80, b"\0")
-        if opcode == FSNOTIFY:
-            self.say(f"watch {nodeid} {struct.unpack_from('<Q', data)[0]:#x}")
-            self.watched = True
-            return self.refuse, b""
-        return (0, b"") if opcode in (FORGET, BATCH_FORGET, RELEASE, RELEASEDIR) else (ENOSYS, b"")
-
-    def attr(self, nodeid: int) -> tuple[int, bytes]:
-        if nodeid not in self.nodes:
-            return ENOENT, b""
-        return 0, struct.pack("<QII", self.plan.get("valid", 0), 0, 0) + self.attributes(self.nodes[nodeid])
-
-    def entry(self, opcode: int, parent: int, data: bytes) -> tuple[int, bytes]:
-        name = data[8 if opcode == MKDIR else 0 :].split(b"\0")[0].decode("ascii", "replace")
-        self.say(f"{'mkdir' if opcode == MKDIR else 'lookup'} {name}")
-        if opcode == LOOKUP and (parent, name) not in self.names:
-            if name == GO and self.watched:
-                self.pending += self.plan.pop("messages", [])
-            if name.startswith("do-"):
-                self.change(self.plan["steps"][name.removeprefix("do-")])
-                self.said = ""
-            return ENOENT, b""
-        if opcode == MKDIR:
-            self.made += 1
-            if self.made == 1:
-                self.pending += self.plan.get("made", [])
-            self.nodes[self.made + 1] = Node(self.made + 1)
-            self.names[parent, name] = self.made + 1
-        node = self.nodes[self.names[parent, name]]
-        valid = self.plan.get("valid", 0)
-        return 0, struct.pack("<QQQQII", node.id, node.gen, valid, valid, 0, 0) + self.attributes(node)
-
-    def attributes(self, node: Node) -> bytes:
-        times = (0, 0, 0, 0, 0, 0)
-        owner = (0, 0, 0)
-        return struct.pack(
-            "<QQQQQQIIIIIIIIII",
-            *(node.id, len(node.data), *times[:4], *times[:3]),
-            *(node.mode, node.nlink, *owner, 4096, int(node.submount)),
-        )
 
 
 def main() -> int:

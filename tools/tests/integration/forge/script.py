@@ -70,6 +70,22 @@ def read(group: int, seconds: float = 5.0, count: int = 1) -> None:
             count -= 1
 
 
+def until(group: int, last: bytes, seconds: float = 10.0) -> None:
+    """Print events like guest.py, up to that with a name; "silence" if none comes in that time."""
+    name = b""
+    while name != last:
+        if not select.select([group], [], [], seconds)[0]:
+            print("silence", flush=True)
+            return
+        data, lines = os.read(group, 65536), []
+        while data:
+            _, mask, cookie, size = HEAD.unpack_from(data)
+            name = data[HEAD.size : HEAD.size + size].rstrip(b"\0")
+            lines.append(f"{mask:x} {cookie:x} {name!r}")
+            data = data[HEAD.size + size :]
+        print("\n".join(lines), flush=True)
+
+
 def fanotify(flags: int) -> int:
     return checked(LIBC.fanotify_init(flags, os.O_RDONLY))
 
