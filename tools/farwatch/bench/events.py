@@ -45,7 +45,7 @@ class Sizes:
     gap_us: int = 1000
     getattr: int = 2000
     watches: tuple[int, ...] = (1000, 10_000)
-    bursts: tuple[int, ...] = (50_000, 500_000)
+    bursts: tuple[int, ...] = (50_000,)
     idle_ms: int = 10_000
     groups: int = 10
     hot: int = 100_000
