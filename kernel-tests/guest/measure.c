@@ -89,11 +89,34 @@ static bool next(struct event *event)
 	return need("read", ret) > 0;
 }
 
+/*
+ * The end of this pipe is what a child waits for before it prints: a long line is
+ * written in pieces, and what is said of steps must not get between them.
+ */
+static int gate[2];
+
+static void wait_at_gate(void)
+{
+	char byte;
+
+	close(gate[1]);
+	if (read(gate[0], &byte, 1))
+		fail("gate", strerror(errno));
+}
+
+static void open_gate_for(pid_t child)
+{
+	close(gate[0]);
+	close(gate[1]);
+	waitpid(child, NULL, 0);
+}
+
 /* Run in a process of its own, so that it reads while another one waits. */
 static pid_t in_child(void (*reader)(long count), long count)
 {
 	pid_t child;
 
+	need("pipe", pipe(gate) ? -errno : 0);
 	fflush(stdout);
 	child = fork();
 	if (child < 0)
@@ -120,6 +143,7 @@ static void read_stamps(long count)
 				strtoull(event.name, NULL, 16);
 	}
 	ns = pace_end(pace);
+	wait_at_gate();
 	printf("latency_ns");
 	for (i = 0; i < seen; i++)
 		printf(" %.0f", ticks[i] * ns);
@@ -142,7 +166,7 @@ static void measure_latency(long count, const char *gap)
 	snprintf(text, sizeof(text), "%ld", count);
 	woken = wakeups();
 	fine("stamp", act_do(&stage, "stamp", "d", text, gap, NULL));
-	waitpid(child, NULL, 0);
+	open_gate_for(child);
 	printf("wakeups %ld\n", wakeups() - woken);
 }
 
@@ -252,6 +276,7 @@ static void read_burst(long count)
 	unsigned long long first = 0, last = 0;
 	long seen = 0, overflows = 0;
 	struct event event;
+	double ns;
 
 	(void)count;
 	while (next(&event) && event.on != ev.sentinel) {
@@ -263,8 +288,9 @@ static void read_burst(long count)
 		if (!seen++)
 			first = last;
 	}
-	printf("burst %ld %ld %.0f\n", seen, overflows,
-	       (last - first) * pace_end(pace));
+	ns = (last - first) * pace_end(pace);
+	wait_at_gate();
+	printf("burst %ld %ld %.0f\n", seen, overflows, ns);
 }
 
 static void measure_burst(long count)
@@ -279,7 +305,7 @@ static void measure_burst(long count)
 	woken = wakeups();
 	fine("fill", act_do(&stage, "fill", "d", "f", text, NULL));
 	fine("sentinel", act_sentinel(&stage));
-	waitpid(child, NULL, 0);
+	open_gate_for(child);
 	printf("wakeups %ld\n", wakeups() - woken);
 	fine("clear", act_do(&stage, "clear", "d", "f", text, NULL));
 }

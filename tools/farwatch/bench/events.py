@@ -48,7 +48,7 @@ class Sizes:
     bursts: tuple[int, ...] = (50_000,)
     idle_ms: int = 10_000
     groups: int = 10
-    hot: int = 100_000
+    hot: int = 20_000
     hot_guests: int = 5
 
 
