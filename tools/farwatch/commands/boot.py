@@ -99,7 +99,7 @@ def _reloading(args: argparse.Namespace, app: App) -> int:
 
 def _begin_again() -> NoReturn:
     """The same call, so that nothing is taken for true that was looked up before."""
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "farwatch", *sys.argv[1:]])
+    os.execv(sys.executable, common.call_of_ours(sys.argv[1:]))
 
 
 def _boot(args: argparse.Namespace, app: App) -> int:

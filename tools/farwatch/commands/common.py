@@ -32,6 +32,11 @@ def _completer(what: str) -> Any:
     return complete
 
 
+def call_of_ours(words: Sequence[str]) -> list[str]:
+    """What starts farwatch with these words, as the launcher does."""
+    return [sys.executable, "-P", "-m", "farwatch", *words]
+
+
 def add_revision(parser: argparse.ArgumentParser, many: bool = False) -> None:
     """REV, or [REV ...]."""
     action = (

@@ -51,6 +51,10 @@ def _watch(app: App, revision: Revision, wishes: Sequence[Wish]) -> int:
 
     # As argparse does, an option is known by its beginning, too; no other of test's begins so
     words = [word for word in sys.argv[1:] if not (word.startswith("--w") and WATCH.startswith(word))]
-    command = [sys.executable, "-P", "-m", "farwatch", *words]
     folders = made_from(app, wishes)
-    return run_again(folders, lambda path: decides(app, revision.name, path), command, app.reporter.say)
+    return run_again(
+        folders,
+        lambda path: decides(app, revision.name, path),
+        common.call_of_ours(words),
+        app.reporter.say,
+    )
