@@ -208,7 +208,6 @@ done)
 
 
 @pytest.mark.nightly
-@pytest.mark.xfail(reason="a FETCH is sent to a device that is suspended, and nothing is answered afterwards")
 def test_put_to_sleep_while_it_is_watched(tmp_path: Path) -> None:
     """As far as that goes without a clock to wake it: tasks and devices stop, and go on; so do events."""
 
