@@ -43,8 +43,10 @@
  *                                MODE: st_mode, so with the type of the file
  *   fill DIR PREFIX COUNT        COUNT times: create DIR/PREFIX<n>, n from 0
  *   clear DIR PREFIX COUNT       COUNT times: unlink DIR/PREFIX<n>
- *   stamp DIR COUNT GAP_US       COUNT times, GAP_US apart: create DIR/<t>, t
- *                                being step_ticks() just before, 16 hex digits
+ *   stamp DIR COUNT GAP_US       COUNT times, GAP_US apart: create DIR/<t>-<u>, t
+ *                                being step_ticks() just before, u those after
+ *                                the one before that, 16 hex digits each; and
+ *                                a last one with 0 for t
  *                                COUNT: up to STEP_COUNT_MAX, else EINVAL
  *   tmpfile DIR HANDLE           open(DIR, O_TMPFILE|O_RDWR)
  *   flink HANDLE NEW             linkat() of what is open: a name for it

@@ -524,10 +524,18 @@ static void pause_us(unsigned long long us)
 	nanosleep(&gap, NULL);
 }
 
+static int stamp_one(int dir, unsigned long long before,
+		     unsigned long long after)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "%016llx-%016llx", before, after);
+	return create_one(dir, name);
+}
+
 static int do_stamp(struct step *step)
 {
-	unsigned long long count, gap, i;
-	char name[20];
+	unsigned long long count, gap, i, after = 0;
 	int dir, err = 0;
 
 	if (!argument_number(step, 1, STEP_COUNT_MAX, &count) ||
@@ -540,9 +548,12 @@ static int do_stamp(struct step *step)
 		return dir;
 	for (i = 0; i < count && !err; i++) {
 		pause_us(gap);
-		snprintf(name, sizeof(name), "%016llx", step_ticks());
-		err = too_late(step->actor) ? -ETIMEDOUT : create_one(dir, name);
+		err = too_late(step->actor) ? -ETIMEDOUT :
+		      stamp_one(dir, step_ticks(), after);
+		after = step_ticks();
 	}
+	if (!err)
+		err = stamp_one(dir, 0, after);
 	close(dir);
 	return err;
 }

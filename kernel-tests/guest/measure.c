@@ -6,7 +6,11 @@
  *	measure latency COUNT GAP_US	latency_ns: from just before the call of
  *					another actor that creates a file to
  *					after the read() that returned its event;
- *					wakeups: times that the server was woken
+ *					call_ns: how long that call took; wakeups:
+ *					times that the server was woken
+ *	measure latency COUNT GAP_US awake
+ *					the same while a process of the guest does
+ *					nothing, without end
  *	measure getattr COUNT		getattr_ns: fstat() of an open file
  *	measure watches COUNT		add_ns for each watch; slab_kib, rss_kib:
  *					what COUNT watches take in this kernel and
@@ -25,10 +29,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -129,25 +136,42 @@ static pid_t in_child(void (*reader)(long count), long count)
 	return child;
 }
 
+static void print_ticks(const char *name, const long long *ticks, long count,
+			double ns)
+{
+	long i;
+
+	printf("%s", name);
+	for (i = 0; i < count; i++)
+		printf(" %.0f", ticks[i] * ns);
+	printf("\n");
+}
+
+/* The end of a call is in the name that the next one creates. */
 static void read_stamps(long count)
 {
 	struct pace pace = pace_begin();
 	long long *ticks = calloc(count, sizeof(*ticks));
+	long long *calls = calloc(count, sizeof(*calls));
+	unsigned long long now, before, after, last = 0;
 	struct event event;
-	long i, seen = 0;
+	long seen = 0, ended = 0;
 	double ns;
 
-	while (seen < count && next(&event)) {
-		if (strlen(event.name) == 16)
-			ticks[seen++] = step_ticks() -
-				strtoull(event.name, NULL, 16);
+	while (ended < count && next(&event)) {
+		now = step_ticks();
+		if (sscanf(event.name, "%16llx-%16llx", &before, &after) != 2)
+			continue;
+		if (last)
+			calls[ended++] = after - last;
+		last = before;
+		if (before)
+			ticks[seen++] = now - before;
 	}
 	ns = pace_end(pace);
 	wait_at_gate();
-	printf("latency_ns");
-	for (i = 0; i < seen; i++)
-		printf(" %.0f", ticks[i] * ns);
-	printf("\n");
+	print_ticks("latency_ns", ticks, seen, ns);
+	print_ticks("call_ns", calls, ended, ns);
 }
 
 static long wakeups(void)
@@ -155,12 +179,31 @@ static long wakeups(void)
 	return need("wakeups", act_server_number(&stage, "wakeups"));
 }
 
-static void measure_latency(long count, const char *gap)
+/* Whoever has something to do comes first; but no processor is ever idle. */
+static pid_t spin(void)
 {
+	struct sched_param param = {};
+	pid_t child = fork();
+
+	if (child < 0)
+		fail("fork", strerror(errno));
+	if (child)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	need("SCHED_IDLE", sched_setscheduler(0, SCHED_IDLE, &param) ?
+	     -errno : 0);
+	for (;;)
+		;
+}
+
+static void measure_latency(long count, const char *gap, const char *how)
+{
+	pid_t child, spinner = 0;
 	char text[24];
-	pid_t child;
 	long woken;
 
+	if (how)
+		spinner = spin();
 	need("watch", events_watch(&ev, "d", IN_CREATE));
 	child = in_child(read_stamps, count);
 	snprintf(text, sizeof(text), "%ld", count);
@@ -168,6 +211,10 @@ static void measure_latency(long count, const char *gap)
 	fine("stamp", act_do(&stage, "stamp", "d", text, gap, NULL));
 	open_gate_for(child);
 	printf("wakeups %ld\n", wakeups() - woken);
+	if (spinner) {
+		kill(spinner, SIGKILL);
+		waitpid(spinner, NULL, 0);
+	}
 }
 
 static void measure_getattr(long count)
@@ -185,10 +232,7 @@ static void measure_getattr(long count)
 		ticks[i] = step_ticks() - ticks[i];
 	}
 	ns = pace_end(pace);
-	printf("getattr_ns");
-	for (i = 0; i < count; i++)
-		printf(" %.0f", ticks[i] * ns);
-	printf("\n");
+	print_ticks("getattr_ns", ticks, count, ns);
 }
 
 static long slab_kib(void)
@@ -389,10 +433,11 @@ static void measure_hot(long count)
 	unlink(path);
 }
 
-static void measure(const char *what, long count, const char *more)
+static void measure(const char *what, long count, const char *more,
+		    const char *how)
 {
 	if (!strcmp(what, "latency") && more)
-		measure_latency(count, more);
+		measure_latency(count, more, how);
 	else if (!strcmp(what, "getattr"))
 		measure_getattr(count);
 	else if (!strcmp(what, "watches"))
@@ -412,11 +457,11 @@ static void measure(const char *what, long count, const char *more)
 int main(int argc, char **argv)
 {
 	if (argc < 3 || atol(argv[2]) <= 0) {
-		fprintf(stderr, "usage: measure WHAT COUNT [GAP_US]\n");
+		fprintf(stderr, "usage: measure WHAT COUNT [GAP_US [awake]]\n");
 		return 2;
 	}
 	set_stage();
-	measure(argv[1], atol(argv[2]), argv[3]);
+	measure(argv[1], atol(argv[2]), argv[3], argv[3] ? argv[4] : NULL);
 	close_both();
 	return 0;
 }

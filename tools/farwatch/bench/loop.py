@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from farwatch.app import App
 from farwatch.bench.cold import WITHOUT_US, ColdBuilds, ColdKernels, machine_name
 from farwatch.bench.plain_vng import PlainVng
+from farwatch.bench.record import Line
 from farwatch.cells.setting import installed_engine, usable_engine
 from farwatch.errors import FarwatchError
 from farwatch.guests.kvm import WORKS, not_offered, remembered
@@ -40,49 +41,74 @@ EMULATED = "vng"
 class Measure:
     """One thing to measure: what it is, and what to do before each run, which is not measured."""
 
+    key: str
+    """Stable from run to run."""
     title: str
     run: Callable[[], None]
     before: Callable[[], None] = lambda: None
+    column: str = "farwatch"
+    peer: str = ""
+    """The column that it is compared with."""
 
 
-def bench_loop_quick(app: App, runs: int) -> None:
+def bench_loop_quick(app: App, runs: int) -> list[Line]:
     """What a person waits for most often, with engine uml; nothing that takes minutes once it is built."""
     launcher, _, one_test, *_ = _day(app)
     with _edited_checkout(app) as touch:
         touch()
         _warm_up(app, ((*ONE, "--engine", "uml"),))
         _print_head(runs)
-        _measure((launcher, one_test), runs)
+        lines = _measure((launcher, one_test), runs)
         _print_edit()
-        _measure((_edit_loop(app, "uml", touch),), runs)
+        lines += _measure((_edit_loop(app, "uml", touch),), runs)
     print(f"on {machine_name()}")
+    return lines
 
 
-def bench_loop(app: App, runs: int) -> None:
+def bench_loop(app: App, runs: int) -> list[Line]:
     """Measure each `runs` times and print a line for it as soon as it is known."""
-    trouble = _missing(app)
+    trouble = missing(app)
     engines = ("uml",) if trouble else ("uml", EMULATED)
-    machine = machine_name()
-    cold = ColdKernels(app, ColdBuilds(app.home.root / "cold-builds.json", machine))
     with ExitStack() as stack:
         touch = stack.enter_context(_edited_checkout(app))
         touch()
         _warm_up(app, (("verify",), *((*ONE, "--engine", engine) for engine in engines)))
-        plain = None if trouble else stack.enter_context(_plain(app))
-        from_nothing = [cold.ours(engine) for engine in engines] + ([cold.plain(plain)] if plain else [])
+        plain = None if trouble else stack.enter_context(plain_vng(app))
+        if plain is not None:
+            cold_kernels(app).plain(plain)
         _print_head(runs)
-        _measure(_day(app), runs)
+        lines = _measure(_day(app), runs)
         _print_edit()
-        _measure((_edit_loop(app, engine, touch) for engine in engines), runs)
-        if plain:
+        lines += _measure((_edit_loop(app, engine, touch) for engine in engines), runs)
+        if plain is not None:
             edit = stack.enter_context(edited(plain.tree))
-            _measure([_plain_loop(app.builder.tests(cold.base), plain, edit)], runs)
-    print("a kernel from nothing:")
-    for entry in from_nothing:
-        print(f"{'  ' + entry.what:<60} {entry.seconds:7.0f} s, on {entry.day}")
-    print(f"on {machine}")
+            base = app.catalog.base_of(app.catalog.revision("baseline"), "linux")
+            lines += _measure([_plain_loop(app.builder.tests(base), plain, edit)], runs)
+    print(f"on {machine_name()}")
     if trouble:
         print(f"left out: engine {EMULATED} and plain virtme-ng: {trouble}")
+    return lines
+
+
+def bench_cold(app: App) -> list[Line]:
+    """A kernel from nothing, for each engine and by virtme-ng alone: each is built once, and remembered."""
+    trouble = missing(app)
+    cold = cold_kernels(app)
+    entries = [cold.ours(engine) for engine in (("uml",) if trouble else ("uml", EMULATED))]
+    if not trouble:
+        with plain_vng(app) as plain:
+            entries.append(cold.plain(plain))
+    for entry in entries:
+        print(f"{entry.what:<60} {entry.seconds:7.0f} s, on {entry.day}")
+    if trouble:
+        print(f"left out: engine {EMULATED} and plain virtme-ng: {trouble}")
+    title = "a kernel from nothing"
+    peer = "" if trouble else WITHOUT_US
+    return [Line("cold_s", title, "s", entry.what, (entry.seconds,), peer) for entry in entries]
+
+
+def cold_kernels(app: App) -> ColdKernels:
+    return ColdKernels(app, ColdBuilds(app.home.root / "cold-builds.json", machine_name()))
 
 
 def _print_head(runs: int) -> None:
@@ -93,7 +119,7 @@ def _print_edit() -> None:
     print(f"edit one line of {EDITED}, build, boot, one test:")
 
 
-def _missing(app: App) -> str:
+def missing(app: App) -> str:
     """Why the emulated engine, and virtme-ng alone, cannot be measured; "" if they can."""
     try:
         usable_engine(app, EMULATED)
@@ -104,27 +130,36 @@ def _missing(app: App) -> str:
 
 
 def _day(app: App) -> Iterator[Measure]:
-    def command(title: str, *words: str) -> Measure:
-        return Measure(title, lambda: _farwatch(app, words))
+    def command(key: str, title: str, *words: str) -> Measure:
+        return Measure(key, title, lambda: _farwatch(app, words))
 
-    yield command("launcher: farwatch --version", "--version")
-    yield command("verify, nothing changed", "verify")
-    yield command("one test, warm (test --patches --fresh -k one)", *ONE, "--fresh", "--patches")
-    yield command("two columns again, warm (verify reference baseline --fresh)", *TWO_COLUMNS)
-    yield command("all columns again, warm (verify --fresh)", "verify", "--fresh")
+    yield command("launcher_s", "launcher: farwatch --version", "--version")
+    yield command("nothing_s", "verify, nothing changed", "verify")
+    yield command("one_s", "one test, warm (test --patches --fresh -k one)", *ONE, "--fresh", "--patches")
+    yield command("two_s", "two columns again, warm (verify reference baseline --fresh)", *TWO_COLUMNS)
+    yield command("all_s", "all columns again, warm (verify --fresh)", "verify", "--fresh")
 
 
 def _edit_loop(app: App, engine: str, touch: Callable[[], None]) -> Measure:
-    return Measure(f"  engine {engine}", lambda: _farwatch(app, (*ONE, "--engine", engine)), touch)
+    name = f"engine {engine}"
+
+    def test() -> None:
+        _farwatch(app, (*ONE, "--engine", engine))
+
+    return Measure("edit_s", f"  {name}", test, touch, name, WITHOUT_US)
 
 
-def _measure(measures: Iterable[Measure], runs: int) -> None:
+def _measure(measures: Iterable[Measure], runs: int) -> list[Line]:
+    lines = []
     for measure in measures:
         times = sorted(_timed(measure) for _ in range(runs))
         print(
             f"{measure.title:<60} {times[0]:7.2f} {statistics.median(times):7.2f} {times[-1]:7.2f}",
             flush=True,
         )
+        title = f"edit {EDITED}, build, boot, one test" if measure.key == "edit_s" else measure.title
+        lines.append(Line(measure.key, title, "s", measure.column, tuple(times), measure.peer))
+    return lines
 
 
 def _timed(measure: Measure) -> float:
@@ -164,7 +199,7 @@ def _refuse_failure(words: Sequence[str], status: int, said: str = "") -> None:
 
 
 @contextmanager
-def _plain(app: App) -> Iterator[PlainVng]:
+def plain_vng(app: App) -> Iterator[PlainVng]:
     """Its source tree, ours alone until the end of the with block."""
     tree = app.home.objects / "plain-virtme-ng"
     with locked(app.home.objects / f"{tree.name}.lock"):
@@ -179,7 +214,7 @@ def _plain_loop(tests: TestsBuild, plain: PlainVng, touch: Callable[[], None]) -
         plain.build()
         plain.test(tests.dir / program, name)
 
-    return Measure(f"  {WITHOUT_US}", build_and_test, touch)
+    return Measure("edit_s", f"  {WITHOUT_US}", build_and_test, touch, WITHOUT_US)
 
 
 # -- the edit ----------------------------------------------------------------

@@ -56,6 +56,11 @@ class Home:
         return self._folder("git")
 
     @property
+    def bench(self) -> Path:
+        """What benchmarks have measured on this machine, a file for each run."""
+        return self._folder("bench")
+
+    @property
     def trees(self) -> Path:
         """Managed worktrees, one a (component, base): trees/linux-7.3."""
         return self._folder("trees")
