@@ -23,6 +23,8 @@ COMMANDS = {
     "build": "build kernel, server and tests of a revision",
     "config": "the kernel config of a revision; why an option is not what was asked for",
     "table": "the regression table from stored results",
+    "matrix": "the jobs of a CI service, as JSON: one for each column",
+    "merge": "one table of the results of several machines",
     "trace": "one event from the host to a program in the guest: which layer has lost it",
     "show": "one cell: its merged timeline of host, server, guest and test",
     "list": "revisions, bases, tests, and what is cached",

@@ -25,6 +25,8 @@ from farwatch.model import CellResult, Column, Verdict
 from farwatch.system.locks import locked
 
 Migration = tuple[str, ...]
+RunRow = tuple[Any, ...]
+"""id, started, finished, command, host, ended: as table `run` has them."""
 
 MIGRATIONS: tuple[Migration, ...] = (
     (
@@ -185,6 +187,33 @@ class Results:
         """Every column that has a verdict, by name."""
         rows = self._read(f"SELECT DISTINCT {', '.join(_PARTS)} FROM cell ORDER BY 1, 2, 3, 4, 5")
         return [Column(*row) for row in rows]
+
+    def every(self) -> list[CellResult]:
+        """Every verdict that there is, in the order in which they came."""
+        return [_result_of(row) for row in self._read(f"SELECT {_FIELDS} FROM cell ORDER BY id")]
+
+    def take(self, found: Sequence[CellResult], runs: Sequence[RunRow]) -> int:
+        """Add verdicts of another store with the runs that they are of; how many were not here already."""
+        marks = ", ".join("?" * len(_FIELDS.split(", ")))
+        same = f"{_COLUMN} AND test = ? AND inputs = ? AND verdict = ? AND started = ? AND run IS ?"
+        before = self._count()
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, ?)", runs)
+            for result in found:
+                who = (*_key(result.column), result.test, result.inputs, str(result.verdict))
+                self._db.execute(
+                    f"INSERT INTO cell ({_FIELDS}) SELECT {marks}"
+                    f" WHERE NOT EXISTS (SELECT 1 FROM cell WHERE {same})",
+                    (*_row_of(result), *who, result.started, result.run or None),
+                )
+        return self._count() - before
+
+    def runs(self) -> list[RunRow]:
+        """As they are stored."""
+        return self._read("SELECT id, started, finished, command, host, ended FROM run ORDER BY id")
+
+    def _count(self) -> int:
+        return int(self._read("SELECT count(*) FROM cell")[0][0])
 
     def log_folders(self) -> frozenset[str]:
         """Every log folder that a verdict still names, relative to Home.logs."""
