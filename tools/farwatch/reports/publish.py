@@ -31,6 +31,12 @@ def _markdown(table: Table) -> str:
     return render_markdown(table)
 
 
+def _mail(table: Table) -> str:
+    from farwatch.reports.table_mail import render_mail
+
+    return render_mail(table)
+
+
 def _html(table: Table) -> str:
     from farwatch.reports.table_html import render_html
 
@@ -51,6 +57,7 @@ def _json(table: Table) -> str:
 
 _FORMS: dict[str, Callable[[Table], str]] = {
     "markdown": _markdown,
+    "mail": _mail,
     "html": _html,
     "junit": _junit,
     "json": _json,

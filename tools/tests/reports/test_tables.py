@@ -18,11 +18,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from farwatch.model import Column
+from farwatch.model import CellResult, Column, Verdict
 from farwatch.reports.publish import show_table
 from farwatch.reports.table_html import render_html
 from farwatch.reports.table_json import render_json
 from farwatch.reports.table_junit import render_junit
+from farwatch.reports.table_mail import WIDTH, render_mail
 from farwatch.reports.table_terminal import draw_table
 from farwatch.reports.table_text import render_markdown, render_text
 from farwatch.results.table import Table, build_table
@@ -44,6 +45,7 @@ FORMS: dict[str, Callable[[], str]] = {
     "calm.txt": lambda: render_text(calm(), all_rows=False),
     "terminal.txt": lambda: terminal(sample()),
     "narrow.txt": lambda: terminal(sample(), width=70),
+    "mail.txt": lambda: render_mail(sample()),
     "all.md": lambda: render_markdown(sample()),
     "folded.md": lambda: render_markdown(sample(), all_rows=False),
     "table.json": lambda: render_json(sample()),
@@ -74,6 +76,22 @@ def test_folding_counts_every_row_once() -> None:
     lines = render_text(sample(), all_rows=False).partition("\n\nfixed,")[0].splitlines()[3:]
     rows = [line.strip() for line in lines if line.startswith("  ")]
     assert sum(int(row.split()[0]) if row[0].isdigit() else 1 for row in rows) == len(ROWS)
+
+
+@pytest.mark.parametrize("table", [sample, calm, nasty])
+def test_no_line_of_a_mail_is_too_long(table: Callable[[], Table]) -> None:
+    assert max(map(len, render_mail(table()).splitlines())) <= WIDTH
+
+
+def test_columns_without_room_in_a_mail_stand_below_each_other() -> None:
+    columns = [Column(f"a-long-name-{number}", "7.3") for number in range(12)]
+    case = sample().rows[0].test
+    results = [CellResult(column, case, "", Verdict.PASS) for column in columns]
+    text = render_mail(build_table(results, [], columns))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    heads = [line.split()[1:] for line in text.splitlines() if line.startswith("test ")]
+    names = [name for head in heads for name in head]
+    assert len(heads) > 1 and names == [column.revision for column in columns]
 
 
 def test_a_hundred_equal_rows_are_two_lines() -> None:

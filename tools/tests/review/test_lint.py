@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from farwatch.review import compile_rules, text_rules
 from farwatch.review.findings import Review, ReviewedPatch, trailers_of
 from farwatch.review.lint import LintReport, lint_revision
 from farwatch.review.lint_report import lint_text
+from farwatch.review.lint_sarif import lint_sarif
 from farwatch.revisions.catalog import Catalog
 from farwatch.system import git
 from farwatch.system.home import Home
@@ -104,6 +106,29 @@ def test_the_table_has_a_line_for_each_patch_and_says_who_gets_it(app: App) -> N
     assert "    checkpatch:UGLY: mm/page.c:21: this is ugly" in lines
     assert "  linux/0002-mm-be-ugly.patch: Other One <other@example.org>" in lines
     assert lines[-1] == "v1: 1 wrong"
+
+
+def test_what_is_wrong_is_a_warning_in_sarif_and_what_is_waived_says_why(app: App) -> None:
+    ugly = Change({"mm/page.c": kernel_file("mm/page.c") + b"ugly\n"}, "mm: be ugly\n\nReason.\n")
+    waive = '[[waive]]\nrule = "checkpatch:UGLY"\npatches = ["0001-*"]\nreason = "it is meant so"\n'
+    found = []
+    for text in ("", waive):
+        revision(app, "v1", text, linux=[ugly])
+        report = lint_revision(app, app.catalog.revision("v1"), build=False)
+        found.append(json.loads(lint_sarif(report, Path("patches/v1"), "1.0")))
+    results = [one for document in found for one in document["runs"][0]["results"]]
+    ugly_ones = [one for one in results if one["ruleId"] == "checkpatch:UGLY"]
+    assert [one["level"] for one in ugly_ones] == ["warning", "note"]
+    assert "suppressions" not in ugly_ones[0]
+    assert ugly_ones[1]["suppressions"] == [{"kind": "external", "justification": "it is meant so"}]
+    assert ugly_ones[0]["message"]["text"] == "mm/page.c:21: this is ugly"
+    for document in found:
+        [run] = document["runs"]
+        ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+        assert document["version"] == "2.1.0" and len(ids) == len(set(ids))
+        assert all(ids[one["ruleIndex"]] == one["ruleId"] for one in run["results"])
+        uris = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in run["results"]}
+        assert "patches/v1/linux/0001-mm-be-ugly.patch" in uris
 
 
 # -- waivers
