@@ -47,7 +47,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Compared:
     """A pair, and whether it is a regression."""
 
     pair: Pair
@@ -66,12 +66,12 @@ def chance(mine: Sequence[float], others: Sequence[float]) -> float:
     return sum(way >= seen - slack for way in ways) / len(ways)
 
 
-def compare(pairs: Sequence[Pair]) -> list[Finding]:
+def compare(pairs: Sequence[Pair]) -> list[Compared]:
     """In the order of the pairs."""
     chances = {pair.key: chance(pair.mine, pair.others) for pair in pairs}
     certain = _holm(chances)
     return [
-        Finding(pair, chances[pair.key], pair.key in certain and pair.ratio > 1 + SLIGHT) for pair in pairs
+        Compared(pair, chances[pair.key], pair.key in certain and pair.ratio > 1 + SLIGHT) for pair in pairs
     ]
 
 
@@ -85,7 +85,7 @@ def _holm(chances: dict[str, float]) -> set[str]:
     return certain
 
 
-def render(findings: Sequence[Finding], mine: str, others: str) -> str:
+def render(findings: Sequence[Compared], mine: str, others: str) -> str:
     """A line for each pair, the regressions marked, and the statistics named."""
     width = max((len(finding.pair.title) for finding in findings), default=0)
     lines = [f"{'':<{width}} {mine + ' / ' + others:>16} {'p':>8}"]

@@ -37,8 +37,11 @@ class MatrixJob:
         return shlex.join(self.words)
 
 
-def jobs(app: App, wishes: Iterable[Wish]) -> list[MatrixJob]:
-    """One for each column, each column once; nothing is built, installed or looked for."""
+def jobs(app: App, wishes: Iterable[Wish], words: Sequence[str] = ()) -> list[MatrixJob]:
+    """One for each column, each column once; nothing is built, installed or looked for.
+
+    words: more for each command line
+    """
     found: dict[Column, MatrixJob] = {}
     for wish in wishes:
         for revision in wish.revisions:
@@ -46,9 +49,9 @@ def jobs(app: App, wishes: Iterable[Wish]) -> list[MatrixJob]:
             setting = wish.share_setting if shares else DEFAULT_SHARE
             base = app.catalog.base_of(revision, "linux", wish.base)
             column = Column(revision.name, base.shown, wish.engine, wish.flavor, setting.name)
-            options = (("base", base.name), ("engine", wish.engine), ("flavor", wish.flavor))
-            words = [f"--{name}={value}" for name, value in (*options, ("share-settings", setting.name))]
-            found.setdefault(column, MatrixJob(column, ("verify", revision.name, *words)))
+            options = (("base", base.pin.name), ("engine", wish.engine), ("flavor", wish.flavor))
+            named = [f"--{name}={value}" for name, value in (*options, ("share-settings", setting.name))]
+            found.setdefault(column, MatrixJob(column, ("verify", revision.name, *named, *words)))
     return list(found.values())
 
 

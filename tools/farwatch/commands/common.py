@@ -145,6 +145,8 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
     """Where else the table goes."""
     for option in ("markdown", "html", "junit", "json"):
         parser.add_argument(f"--{option}", type=Path, metavar="FILE", help=f"write the table as {option} too")
+    kcidb = "write the verdicts as a submission to KCIDB too"
+    parser.add_argument("--kcidb", type=Path, metavar="FILE", help=kcidb)
     mail = "write the table as text of 78 columns too, to be pasted below the --- of a mail"
     parser.add_argument("--mail", type=Path, metavar="FILE", help=mail)
     parser.add_argument("--all", action="store_true", help="a line for every test, also where a group agrees")

@@ -7,8 +7,8 @@ import argparse
 import itertools
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from farwatch.commands import common
 
 if TYPE_CHECKING:
     from farwatch.cells.matrix import MatrixJob
-    from farwatch.cells.wish import Wish
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -43,29 +42,31 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.results.merge import copy_of
 
     revisions = common.chosen_revisions(app, args.revisions)
-    wishes = _wishes(args, app, revisions)
-    found = jobs(app, wishes)
-    if args.since is not None:
-        with copy_of(args.since) as known:
-            columns, said = affected(app, wishes, known)
-        for line in said:
-            print(f"farwatch: not looked up, so it is done: {line}", file=sys.stderr)
-        found = [job for job in found if job.column in columns]
+    found: list[MatrixJob] = []
+    with nullcontext() if args.since is None else copy_of(args.since) as known:
+        for one in _each(args):
+            here = common.settled(one, app)
+            wishes = common.wishes_from(one, here, revisions, edited=False)
+            made = jobs(here, wishes, _version_words(args))
+            if known is not None:
+                columns, said = affected(here, wishes, known)
+                made = [job for job in made if job.column in columns]
+                for line in said:
+                    print(f"farwatch: not looked up, so it is done: {line}", file=sys.stderr)
+            found += made
     print(json.dumps(_github(found) if args.format == "github" else _gitlab(found), indent=1))
     return 0
 
 
-def _wishes(args: argparse.Namespace, app: App, revisions: Sequence[Any]) -> list[Wish]:
-    """One for each base, flavor, engine and share setting: of the first two several can be named here."""
+def _each(args: argparse.Namespace) -> Iterator[argparse.Namespace]:
+    """One for each base and flavor: several can be named here."""
     bases = [None] if args.base is None else _names(args.base)
-    found = []
     for base, flavor in itertools.product(bases, _names(args.flavor)):
-        one = argparse.Namespace(**{**vars(args), "base": base, "flavor": flavor})
-        found += [
-            replace(wish, revisions=tuple(revisions))
-            for wish in common.wishes_from(one, app, revisions, edited=False)
-        ]
-    return found
+        yield argparse.Namespace(**{**vars(args), "base": base, "flavor": flavor})
+
+
+def _version_words(args: argparse.Namespace) -> tuple[str, ...]:
+    return () if args.base_version == "pinned" else (f"--base-version={args.base_version}",)
 
 
 def _names(text: str) -> list[str]:

@@ -55,12 +55,19 @@ def _json(table: Table) -> str:
     return render_json(table)
 
 
+def _kcidb(table: Table) -> str:
+    from farwatch.reports.table_kcidb import render_kcidb
+
+    return render_kcidb(table)
+
+
 _FORMS: dict[str, Callable[[Table], str]] = {
     "markdown": _markdown,
     "mail": _mail,
     "html": _html,
     "junit": _junit,
     "json": _json,
+    "kcidb": _kcidb,
 }
 
 

@@ -251,9 +251,14 @@ def test_fill_and_clear(actor: Actor) -> None:
 def test_stamps_are_readings_of_a_clock_that_goes_on(actor: Actor) -> None:
     actor.do("mkdir", "d", "755")
     actor.do("stamp", "d", "20", "10")
+    """Each name has when its call began, and when the one before it was over."""
     names = sorted(path.name for path in (actor.folder / "d").iterdir())
-    assert len(names) == 20 and all(len(name) == 16 for name in names)
-    assert len({int(name, 16) for name in names}) == 20
+    pairs = [tuple(int(part, 16) for part in name.split("-")) for name in names]
+    last, *calls = pairs
+    assert len(calls) == 20 and last[0] == 0 and calls[0][1] == 0
+    ends = [end for _, end in calls[1:]] + [last[1]]
+    readings = [reading for (begin, _), end in zip(calls, ends, strict=True) for reading in (begin, end)]
+    assert readings == sorted(set(readings))
 
 
 def test_fill_minds_its_deadline(actor: Actor) -> None:
