@@ -11,6 +11,8 @@ from farwatch.builds.kernels import Kernels
 from farwatch.builds.monitors import Monitors
 from farwatch.builds.selftests import TestsBuild
 from farwatch.builds.servers import Servers
+from farwatch.builds.store import Wanted, find_product
+from farwatch.builds.subject import Subject
 from farwatch.builds.sweeps import Sweeps
 from farwatch.builds.workbench import Workbench
 from farwatch.model import Base
@@ -30,6 +32,15 @@ class Builder:
         self.monitors = Monitors(bench)
         self.sweeps = Sweeps(bench)
         self._bench = bench
+
+    def missing(self, subject: Subject) -> list[Wanted]:
+        """What has to be built before a guest of the subject boots, in the order in which it will be."""
+        wanted = [self.kernels.wanted(subject)]
+        if subject.has_server:
+            wanted.append(self.servers.wanted(subject))
+        if subject.has_own_vmm:
+            wanted.append(self.monitors.wanted(subject))
+        return [one for one in wanted if find_product(self._bench.home, one.kind, one.key) is None]
 
     def tests(self, base: Base) -> TestsBuild:
         """The test programs with their actor and agent, against the harness of a linux base."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from farwatch.builds import kernel
 from farwatch.builds.kernel import KernelBuild, KernelBuilder, KernelOrder
 from farwatch.builds.sparse import Sparse
-from farwatch.builds.store import find_product
+from farwatch.builds.store import Wanted, find_product
 from farwatch.builds.subject import Subject
 from farwatch.builds.workbench import Checked, Workbench
 from farwatch.model import hash_of
@@ -26,6 +26,11 @@ class Kernels:
     def key(self, subject: Subject) -> str:
         """Hash over everything that could change the kernel; builds nothing."""
         return self._order(subject).key
+
+    def wanted(self, subject: Subject) -> Wanted:
+        """The kernel by its key and label; builds nothing."""
+        order = self._order(subject)
+        return Wanted(KernelBuild, order.key, order.label)
 
     def build(self, subject: Subject) -> KernelBuild:
         """The kernel, built if it has to be."""

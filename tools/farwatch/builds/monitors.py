@@ -7,6 +7,7 @@ from pathlib import Path
 
 from farwatch.builds import qemu
 from farwatch.builds.qemu import QemuBuild, QemuBuilder
+from farwatch.builds.store import Wanted
 from farwatch.builds.subject import VMM, Subject
 from farwatch.builds.workbench import Workbench
 from farwatch.model import hash_of
@@ -21,6 +22,10 @@ class Monitors:
     def key(self, subject: Subject) -> str:
         """Hash over everything that could change the monitor; builds nothing."""
         return qemu.key(self._bench.source(subject, VMM).tree)
+
+    def wanted(self, subject: Subject) -> Wanted:
+        """The monitor by its key and label; builds nothing."""
+        return Wanted(QemuBuild, self.key(subject), subject.label(VMM))
 
     def build(self, subject: Subject) -> QemuBuild:
         """The monitor, built if it has to be."""

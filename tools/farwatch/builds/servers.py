@@ -7,6 +7,7 @@ from pathlib import Path
 
 from farwatch.builds import server
 from farwatch.builds.server import ServerBuild, ServerBuilder, objects_name
+from farwatch.builds.store import Wanted
 from farwatch.builds.subject import Subject
 from farwatch.builds.workbench import Checked, Workbench
 from farwatch.model import hash_of
@@ -24,6 +25,10 @@ class Servers:
     def key(self, subject: Subject) -> str:
         """Hash over everything that could change the server; builds nothing."""
         return server.key(self._bench.source(subject, COMPONENT))
+
+    def wanted(self, subject: Subject) -> Wanted:
+        """The server by its key and label; builds nothing."""
+        return Wanted(ServerBuild, self.key(subject), subject.label(COMPONENT))
 
     def build(self, subject: Subject) -> ServerBuild:
         """The server, built if it has to be."""

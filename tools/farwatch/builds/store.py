@@ -53,6 +53,15 @@ class Product(KeptBuild):
 P = TypeVar("P", bound=Product)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A product that something needs, whether it is there or not."""
+
+    kind: type[Product]
+    key: str
+    label: str
+
+
 def folder_of(home: Home, kind: str, key: str) -> Path:
     """builds/<kind>-<key>"""
     return home.builds / f"{kind}-{key}"
