@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from farwatch.builds import qemu
+from farwatch.builds.outlook import Wanted
 from farwatch.builds.qemu import QemuBuild, QemuBuilder
-from farwatch.builds.store import Wanted
 from farwatch.builds.subject import VMM, Subject
 from farwatch.builds.workbench import Workbench
 from farwatch.model import hash_of
@@ -25,7 +25,8 @@ class Monitors:
 
     def wanted(self, subject: Subject) -> Wanted:
         """The monitor by its key and label; builds nothing."""
-        return Wanted(QemuBuild, self.key(subject), subject.label(VMM))
+        source = self._bench.source(subject, VMM)
+        return Wanted(QemuBuild, qemu.key(source.tree), subject.label(VMM), source, "")
 
     def build(self, subject: Subject) -> QemuBuild:
         """The monitor, built if it has to be."""
@@ -36,7 +37,7 @@ class Monitors:
             objects += f"-{subject.revision.name}-{hash_of(str(source.path))[:8]}"
 
         def make(tree: Path) -> QemuBuild:
-            builder = QemuBuilder(bench.home, label, objects, tree, bench.say)
+            builder = QemuBuilder(bench.home, label, objects, tree, bench.say_progress)
             return builder.build(key, bench.jobs, lambda: bench.unchanged(subject.revision, source))
 
         return bench.once(QemuBuild, key, source, objects, label, make)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from farwatch.builds import server
+from farwatch.builds.outlook import Wanted
 from farwatch.builds.server import ServerBuild, ServerBuilder, objects_name
-from farwatch.builds.store import Wanted
 from farwatch.builds.subject import Subject
 from farwatch.builds.workbench import Checked, Workbench
 from farwatch.model import hash_of
@@ -28,7 +28,9 @@ class Servers:
 
     def wanted(self, subject: Subject) -> Wanted:
         """The server by its key and label; builds nothing."""
-        return Wanted(ServerBuild, self.key(subject), subject.label(COMPONENT))
+        source = self._bench.source(subject, COMPONENT)
+        label = subject.label(COMPONENT)
+        return Wanted(ServerBuild, server.key(source), label, source, objects_name(COMPONENT))
 
     def build(self, subject: Subject) -> ServerBuild:
         """The server, built if it has to be."""
@@ -53,4 +55,6 @@ class Servers:
         return self._bench.checked(key, source, objects_name(component), subject.label(component), check)
 
     def _builder(self, subject: Subject, component: str, tree: Path) -> ServerBuilder:
-        return ServerBuilder(self._bench.home, subject, component, tree, self._bench.say, self._bench.jobs)
+        return ServerBuilder(
+            self._bench.home, subject, component, tree, self._bench.say_progress, self._bench.jobs
+        )

@@ -49,8 +49,11 @@ def fill_columns(
     """
     from farwatch.cells.testing import Testing
 
+    ordered = soonest_first(app.builder, plans)
+    if said := app.builder.expect(plan.subject for plan in ordered):
+        app.reporter.say(said)
     with Testing(app, results, plans, guests) as testing:
-        for column in soonest_first(app.builder, plans):
+        for column in ordered:
             testing.add(prepare(app, column))
     return testing.collected
 

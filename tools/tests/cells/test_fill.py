@@ -39,11 +39,12 @@ class World:
         self.engines: dict[str, FakeEngine] = {}
         self.built: list[str] = []
         self.missing: dict[str, int] = {}
+        self.outlook = ""
         self.on_build: Callable[[str], None] = lambda _name: None
         self.app: Any = SimpleNamespace(
             home=home,
             reporter=Reporter(PlainDisplay(self.said, every=1e9)),
-            builder=SimpleNamespace(missing=self._missing),
+            builder=SimpleNamespace(missing=self._missing, expect=lambda _subjects: self.outlook),
         )
         monkeypatch.setattr(fill, "plan", lambda *_: self.plans)
         monkeypatch.setattr(fill, "prepare", self._prepare)
