@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from farwatch.builds import selftests
 from farwatch.builds.kernels import Kernels
 from farwatch.builds.monitors import Monitors
-from farwatch.builds.outlook import Wanted
+from farwatch.builds.outlook import Awaited
 from farwatch.builds.selftests import TestsBuild
 from farwatch.builds.servers import Servers
 from farwatch.builds.store import find_product
@@ -34,7 +34,7 @@ class Builder:
         self.sweeps = Sweeps(bench)
         self._bench = bench
 
-    def missing(self, subject: Subject) -> list[Wanted]:
+    def missing(self, subject: Subject) -> list[Awaited]:
         """What has to be built before a guest of the subject boots, in the order in which it will be."""
         wanted = [self.kernels.wanted(subject)]
         if subject.has_server:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from farwatch.builds import kernel
 from farwatch.builds.kernel import KernelBuild, KernelBuilder, KernelOrder
-from farwatch.builds.outlook import Wanted
+from farwatch.builds.outlook import Awaited
 from farwatch.builds.sparse import Sparse
 from farwatch.builds.store import find_product
 from farwatch.builds.subject import Subject
@@ -28,10 +28,10 @@ class Kernels:
         """Hash over everything that could change the kernel; builds nothing."""
         return self._order(subject).key
 
-    def wanted(self, subject: Subject) -> Wanted:
+    def wanted(self, subject: Subject) -> Awaited:
         """The kernel by its key and label; builds nothing."""
         order = self._order(subject)
-        return Wanted(
+        return Awaited(
             *(KernelBuild, order.key, order.label, order.source, order.objects_name),
             steps=kernel.objects_from_nothing(self._bench.home, order),
             calls=self._builder(order, Path()).sources,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from farwatch.builds import qemu
-from farwatch.builds.outlook import Wanted
+from farwatch.builds.outlook import Awaited
 from farwatch.builds.qemu import QemuBuild, QemuBuilder
 from farwatch.builds.subject import VMM, Subject
 from farwatch.builds.workbench import Workbench
@@ -23,10 +23,10 @@ class Monitors:
         """Hash over everything that could change the monitor; builds nothing."""
         return qemu.key(self._bench.source(subject, VMM).tree)
 
-    def wanted(self, subject: Subject) -> Wanted:
+    def wanted(self, subject: Subject) -> Awaited:
         """The monitor by its key and label; builds nothing."""
         source = self._bench.source(subject, VMM)
-        return Wanted(QemuBuild, qemu.key(source.tree), subject.label(VMM), source, "")
+        return Awaited(QemuBuild, qemu.key(source.tree), subject.label(VMM), source, "")
 
     def build(self, subject: Subject) -> QemuBuild:
         """The monitor, built if it has to be."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Awaited:
     """A product that something needs, whether it is there or not.
 
     source:  what it is made from
@@ -42,11 +42,11 @@ class Outlook:
     def __init__(self, home: Home, trees: Trees) -> None:
         self._home = home
         self._trees = trees
-        self._waiting: list[Wanted] = []
+        self._waiting: list[Awaited] = []
         self._leaves: dict[str, str] = {}
         """Folder of objects -> tree of what is, or was, built there."""
 
-    def expect(self, wanted: Iterable[Wanted]) -> str:
+    def expect(self, wanted: Iterable[Awaited]) -> str:
         """These will be built, each once; what to say of it: nothing of one alone."""
         self._waiting = list({one.key: one for one in wanted}.values())
         if len(self._waiting) < 2:
@@ -79,7 +79,7 @@ class Outlook:
             for one, count in zip(self._waiting, steps, strict=True)
         ]
 
-    def _steps(self, wanted: Sequence[Wanted]) -> list[int]:
+    def _steps(self, wanted: Sequence[Awaited]) -> list[int]:
         """Each folder of objects is left by one build as the next one finds it."""
         found, before = [], dict[str, str | None](self._leaves)
         for one in wanted:
@@ -89,7 +89,7 @@ class Outlook:
             before[one.objects] = one.source.tree
         return found
 
-    def _steps_after(self, tree: str | None, one: Wanted) -> int:
+    def _steps_after(self, tree: str | None, one: Awaited) -> int:
         """Objects that are made anew where those of another tree are."""
         if tree is None or not one.steps:
             return one.steps

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from farwatch.builds import server
-from farwatch.builds.outlook import Wanted
+from farwatch.builds.outlook import Awaited
 from farwatch.builds.server import ServerBuild, ServerBuilder, objects_name
 from farwatch.builds.subject import Subject
 from farwatch.builds.workbench import Checked, Workbench
@@ -26,11 +26,11 @@ class Servers:
         """Hash over everything that could change the server; builds nothing."""
         return server.key(self._bench.source(subject, COMPONENT))
 
-    def wanted(self, subject: Subject) -> Wanted:
+    def wanted(self, subject: Subject) -> Awaited:
         """The server by its key and label; builds nothing."""
         source = self._bench.source(subject, COMPONENT)
         label = subject.label(COMPONENT)
-        return Wanted(ServerBuild, server.key(source), label, source, objects_name(COMPONENT))
+        return Awaited(ServerBuild, server.key(source), label, source, objects_name(COMPONENT))
 
     def build(self, subject: Subject) -> ServerBuild:
         """The server, built if it has to be."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from farwatch.builds import store
-from farwatch.builds.history import about
 from farwatch.builds.outlook import Outlook
 from farwatch.builds.store import Product
 from farwatch.builds.subject import Subject
@@ -71,7 +70,7 @@ class Workbench:
             if done := store.find_product(self.home, kind, key):
                 return done
             built = make(tree)
-        expected = f", {about(built.expected)} expected" if built.expected else ""
+        expected = f", {built.expected:.0f} s expected" if built.expected else ""
         self.say(f"{label}: built in {built.seconds:.0f} s{expected}")
         return built
 

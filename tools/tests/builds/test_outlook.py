@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from farwatch.builds.kernel import KernelBuild
-from farwatch.builds.outlook import Outlook, Wanted
+from farwatch.builds.outlook import Awaited, Outlook
 from farwatch.builds.server import ServerBuild
 from farwatch.builds.stale import Made
 from farwatch.model import Base
@@ -25,14 +25,14 @@ def source(tree: str) -> Source:
     return Source("linux", Base("linux", "7.3", "git"), tree, "c", tree, None, tree)
 
 
-def kernel(tree: str) -> Wanted:
+def kernel(tree: str) -> Awaited:
     label = f"{PLAIN} of {tree}"
-    return Wanted(KernelBuild, f"k-{tree}", label, source(tree), OBJECTS, steps=200, calls="src")
+    return Awaited(KernelBuild, f"k-{tree}", label, source(tree), OBJECTS, steps=200, calls="src")
 
 
-def server(tree: str) -> Wanted:
+def server(tree: str) -> Awaited:
     label = f"virtiofsd 1.14.0 of {tree}"
-    return Wanted(ServerBuild, f"s-{tree}", label, source(tree), "virtiofsd-target")
+    return Awaited(ServerBuild, f"s-{tree}", label, source(tree), "virtiofsd-target")
 
 
 def outlook(home: Home) -> Outlook:
