@@ -54,7 +54,7 @@ class Recipe:
 RECIPES = {
     recipe.arch: recipe
     for recipe in (
-        Recipe("um", "linux", "linux", 640),
+        Recipe("um", "linux", "linux", 597),
         # what runs behind the PVH entry of a vmlinux is instrumented, and KASAN has no shadow there yet
         Recipe("x86_64", "vmlinux", "vmlinux", 1251, tools=True, kasan="arch/x86/boot/bzImage"),
     )
