@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from farwatch.builds import selftests
 from farwatch.builds.kernels import Kernels
 from farwatch.builds.monitors import Monitors
+from farwatch.builds.outlook import Awaited
 from farwatch.builds.selftests import TestsBuild
 from farwatch.builds.servers import Servers
+from farwatch.builds.store import find_product
+from farwatch.builds.subject import Subject
 from farwatch.builds.sweeps import Sweeps
 from farwatch.builds.workbench import Workbench
 from farwatch.model import Base
@@ -30,6 +33,19 @@ class Builder:
         self.monitors = Monitors(bench)
         self.sweeps = Sweeps(bench)
         self._bench = bench
+
+    def missing(self, subject: Subject) -> list[Awaited]:
+        """What has to be built before a guest of the subject boots, in the order in which it will be."""
+        wanted = [self.kernels.wanted(subject)]
+        if subject.has_server:
+            wanted.append(self.servers.wanted(subject))
+        if subject.has_own_vmm:
+            wanted.append(self.monitors.wanted(subject))
+        return [one for one in wanted if find_product(self._bench.home, one.kind, one.key) is None]
+
+    def expect(self, subjects: Iterable[Subject]) -> str:
+        """These will be built, in that order; what to say of it."""
+        return self._bench.outlook.expect(one for subject in subjects for one in self.missing(subject))
 
     def tests(self, base: Base) -> TestsBuild:
         """The test programs with their actor and agent, against the harness of a linux base."""

@@ -39,6 +39,12 @@ def refresh(objects: Path, tree: Path, content: str) -> None:
     record.write_text(json.dumps({"tree": content, "ended": 0}), encoding="utf-8")
 
 
+def last(objects: Path) -> str | None:
+    """Git tree id of what the objects were made from; None when there are none, or nobody knows."""
+    found = _read(objects / _RECORD)
+    return found[0] if found and found[1] and (objects / ".config").exists() else None
+
+
 def ended(objects: Path, content: str) -> None:
     """After make ran, well or not: no object is newer than now."""
     record = {"tree": content, "ended": time.time_ns()}
@@ -48,6 +54,17 @@ def ended(objects: Path, content: str) -> None:
 def forget(objects: Path) -> None:
     """The sources changed while make ran: nobody knows what the objects were made from."""
     (objects / _RECORD).unlink(missing_ok=True)
+
+
+def changed(tree: Path, before: str, now: str) -> list[str] | None:
+    """Files that differ between two contents of a worktree; None when git does not know."""
+    if before == now:
+        return []
+    try:
+        names = git.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, now, cwd=tree)
+    except FarwatchError:
+        return None
+    return list(filter(None, os.fsdecode(names).split("\0")))
 
 
 def _read(record: Path) -> tuple[str, int] | None:
@@ -61,13 +78,10 @@ def _read(record: Path) -> tuple[str, int] | None:
 
 def _touch_changed(tree: Path, before: str, now: str, end: int) -> bool:
     """Make files that differ newer than `end`; False when git does not know what differs."""
-    if before == now:
-        return True
-    try:
-        names = git.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, now, cwd=tree)
-    except FarwatchError:
+    names = changed(tree, before, now)
+    if names is None:
         return False
-    for name in filter(None, os.fsdecode(names).split("\0")):
+    for name in names:
         with suppress(OSError):
             path = tree / name
             if end == 0 or path.lstat().st_mtime_ns <= end:

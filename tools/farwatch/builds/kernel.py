@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farwatch.builds import fragments, freshness, store
+from farwatch.builds.history import History, about, duration, pace_now
 from farwatch.builds.kbuild import FIXED, Kbuild, toolchain
 from farwatch.builds.progress import BuildProgress
+from farwatch.builds.stale import Made
 from farwatch.builds.store import Product
 from farwatch.builds.subject import Subject
 from farwatch.errors import FarwatchError, unknown
@@ -52,7 +54,7 @@ class Recipe:
 RECIPES = {
     recipe.arch: recipe
     for recipe in (
-        Recipe("um", "linux", "linux", 640),
+        Recipe("um", "linux", "linux", 597),
         # what runs behind the PVH entry of a vmlinux is instrumented, and KASAN has no shadow there yet
         Recipe("x86_64", "vmlinux", "vmlinux", 1251, tools=True, kasan="arch/x86/boot/bzImage"),
     )
@@ -181,21 +183,24 @@ class KernelBuilder:
         """
         started = time.monotonic()
         self._log.unlink(missing_ok=True)
+        made_before = self._made_before
+        history = History.of(self._home, KernelBuild)
+        steps = self._steps()
+        expected = history.seconds(self._order.label, steps) if steps else None
         self.config()
-        expected = self._expected()
-        progress = progress_of(self._order, expected, self._say)
+        progress = progress_of(self._order, steps, self._say, history.pace(self._order.label))
         status = self._make(self._order.recipe.target, jobs=self._jobs, on_line=progress.line)
         freshness.ended(self._objects, self._order.source.tree)
         if status != 0:
             raise self._failure(self._order.label)
-        if expected:
-            self._counts.write_text(str(progress.count))
+        if not made_before:
+            _counts(self._home, self._order).write_text(str(progress.count))
         try:
             verify_source()
         except FarwatchError:
             freshness.forget(self._objects)
             raise
-        return self._keep(time.monotonic() - started)
+        return self._keep(time.monotonic() - started, progress.count, expected)
 
     def compile(self, files: Sequence[str], options: Sequence[str], log: Path) -> bool:
         """Make the objects of some source files anew, all that can be made; whether all of them were.
@@ -257,43 +262,64 @@ class KernelBuilder:
 
         return failure(what, self._log, prefix=f"{self._kbuild.sources}/")
 
-    def _expected(self) -> int:
-        """Objects of a build from nothing; 0 when there are some already, who knows how stale."""
-        if (self._objects / "vmlinux.o").exists():
-            return 0
-        try:
-            return int(self._counts.read_text())
-        except (OSError, ValueError):
-            return self._order.recipe.objects
+    @property
+    def sources(self) -> str:
+        """What make calls the source folder."""
+        return self._kbuild.sources
 
     @property
-    def _counts(self) -> Path:
-        subject = self._order.subject
-        name = f"{subject.linux.label}-{self._order.recipe.arch}-{subject.flavor}.count"
-        return self._home.objects / name
+    def _made_before(self) -> bool:
+        return (self._objects / "vmlinux.o").exists()
 
-    def _keep(self, seconds: float) -> KernelBuild:
+    def _steps(self) -> int:
+        """Objects that will be made; 0 if there are some already, who knows how stale."""
+        if not self._made_before:
+            return objects_from_nothing(self._home, self._order)
+        before = freshness.last(self._objects)
+        names = freshness.changed(self._tree, before, self._order.source.tree) if before else None
+        return Made(self._objects, self.sources).stale(names) if names else 0
+
+    def _keep(self, seconds: float, steps: int, expected: float | None) -> KernelBuild:
         image = self._objects / self._order.recipe.image
-        record = {"image": image.name, "seconds": round(seconds, 1), "label": self._order.label}
+        record: dict[str, object] = {"image": image.name, "label": self._order.label}
+        record |= {"seconds": round(seconds, 1), "steps": steps, "expected": round(expected or 0, 1)}
         files = {image.name: image, "config": self._objects / ".config", store.LOG: self._log}
         if self._order.recipe.image == self._order.recipe.kasan:
             files["vmlinux"] = self._objects / "vmlinux"  # for debuggers
         return store.keep_product(self._home, KernelBuild, self._order.key, record, files)
 
 
+def objects_from_nothing(home: Home, order: KernelOrder) -> int:
+    """How many objects such a kernel has, as the last one had that was made from nothing."""
+    try:
+        return int(_counts(home, order).read_text())
+    except (OSError, ValueError):
+        return order.recipe.objects
+
+
+def _counts(home: Home, order: KernelOrder) -> Path:
+    subject = order.subject
+    return home.objects / f"{subject.linux.label}-{order.recipe.arch}-{subject.flavor}.count"
+
+
 def progress_of(
     order: KernelOrder,
     expected: int,
     say: Callable[[str], None],
+    pace: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> BuildProgress:
-    """ "kernel 7.3 um (v1): 312 of ~640 objects, 1 min 20 s". expected: objects; 0: nobody knows."""
+    """ "kernel 7.3 um (v1): 312 of ~640 objects, about 3 min left".
+
+    expected: objects; 0: nobody knows
+    pace:     seconds that one took the last times
+    """
 
     def words(_match: re.Match[str], objects: int, seconds: float) -> str:
-        total = f" of ~{max(expected, objects)}" if expected else ""
-        minutes, rest = divmod(int(seconds), 60)
-        spent = f"{minutes} min {rest} s" if minutes else f"{rest} s"
-        return f"{objects}{total} objects, {spent}"
+        if expected <= objects:
+            return f"{objects} objects, {duration(seconds)}"
+        left = (expected - objects) * pace_now(pace, objects, seconds)
+        return f"{objects} of ~{expected} objects, {about(left)} left"
 
     subject = order.subject
     label = f"kernel {subject.linux.name} {order.recipe.arch} ({subject.revision.name})"

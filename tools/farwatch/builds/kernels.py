@@ -9,6 +9,7 @@ from pathlib import Path
 
 from farwatch.builds import kernel
 from farwatch.builds.kernel import KernelBuild, KernelBuilder, KernelOrder
+from farwatch.builds.outlook import Awaited
 from farwatch.builds.sparse import Sparse
 from farwatch.builds.store import find_product
 from farwatch.builds.subject import Subject
@@ -26,6 +27,15 @@ class Kernels:
     def key(self, subject: Subject) -> str:
         """Hash over everything that could change the kernel; builds nothing."""
         return self._order(subject).key
+
+    def wanted(self, subject: Subject) -> Awaited:
+        """The kernel by its key and label; builds nothing."""
+        order = self._order(subject)
+        return Awaited(
+            *(KernelBuild, order.key, order.label, order.source, order.objects_name),
+            steps=kernel.objects_from_nothing(self._bench.home, order),
+            calls=self._builder(order, Path()).sources,
+        )
 
     def build(self, subject: Subject) -> KernelBuild:
         """The kernel, built if it has to be."""
@@ -93,4 +103,4 @@ class Kernels:
         return kernel.order(subject, source, lambda symbol: self._bench.trees.declares(source, symbol))
 
     def _builder(self, order: KernelOrder, tree: Path) -> KernelBuilder:
-        return KernelBuilder(self._bench.home, order, tree, self._bench.say, self._bench.jobs)
+        return KernelBuilder(self._bench.home, order, tree, self._bench.say_progress, self._bench.jobs)

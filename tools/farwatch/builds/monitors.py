@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from farwatch.builds import qemu
+from farwatch.builds.outlook import Awaited
 from farwatch.builds.qemu import QemuBuild, QemuBuilder
 from farwatch.builds.subject import VMM, Subject
 from farwatch.builds.workbench import Workbench
@@ -22,6 +23,11 @@ class Monitors:
         """Hash over everything that could change the monitor; builds nothing."""
         return qemu.key(self._bench.source(subject, VMM).tree)
 
+    def wanted(self, subject: Subject) -> Awaited:
+        """The monitor by its key and label; builds nothing."""
+        source = self._bench.source(subject, VMM)
+        return Awaited(QemuBuild, qemu.key(source.tree), subject.label(VMM), source, "")
+
     def build(self, subject: Subject) -> QemuBuild:
         """The monitor, built if it has to be."""
         bench, source = self._bench, self._bench.source(subject, VMM)
@@ -31,7 +37,7 @@ class Monitors:
             objects += f"-{subject.revision.name}-{hash_of(str(source.path))[:8]}"
 
         def make(tree: Path) -> QemuBuild:
-            builder = QemuBuilder(bench.home, label, objects, tree, bench.say)
+            builder = QemuBuilder(bench.home, label, objects, tree, bench.say_progress)
             return builder.build(key, bench.jobs, lambda: bench.unchanged(subject.revision, source))
 
         return bench.once(QemuBuild, key, source, objects, label, make)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from farwatch.builds import server
+from farwatch.builds.outlook import Awaited
 from farwatch.builds.server import ServerBuild, ServerBuilder, objects_name
 from farwatch.builds.subject import Subject
 from farwatch.builds.workbench import Checked, Workbench
@@ -24,6 +25,12 @@ class Servers:
     def key(self, subject: Subject) -> str:
         """Hash over everything that could change the server; builds nothing."""
         return server.key(self._bench.source(subject, COMPONENT))
+
+    def wanted(self, subject: Subject) -> Awaited:
+        """The server by its key and label; builds nothing."""
+        source = self._bench.source(subject, COMPONENT)
+        label = subject.label(COMPONENT)
+        return Awaited(ServerBuild, server.key(source), label, source, objects_name(COMPONENT))
 
     def build(self, subject: Subject) -> ServerBuild:
         """The server, built if it has to be."""
@@ -48,4 +55,6 @@ class Servers:
         return self._bench.checked(key, source, objects_name(component), subject.label(component), check)
 
     def _builder(self, subject: Subject, component: str, tree: Path) -> ServerBuilder:
-        return ServerBuilder(self._bench.home, subject, component, tree, self._bench.say, self._bench.jobs)
+        return ServerBuilder(
+            self._bench.home, subject, component, tree, self._bench.say_progress, self._bench.jobs
+        )

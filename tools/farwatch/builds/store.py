@@ -34,6 +34,16 @@ class KeptBuild:
         return float(str(self.record["seconds"]))
 
     @property
+    def steps(self) -> int:
+        """What was compiled for it; 0 if nobody has counted."""
+        return int(str(self.record.get("steps", 0)))
+
+    @property
+    def expected(self) -> float:
+        """Seconds that were expected before it began; 0 if nothing was."""
+        return float(str(self.record.get("expected", 0)))
+
+    @property
     def label(self) -> str:
         """What was built, for messages."""
         return str(self.record.get("label", self.folder.name))
@@ -99,6 +109,17 @@ def made_since(home: Home, kinds: Iterable[type[Product]], began: float) -> list
         if name in wanted and folder.stat().st_mtime >= began:
             found.append(find_product(home, wanted[name], key))
     return list(filter(None, found))
+
+
+def kept(home: Home, kind: type[P]) -> list[P]:
+    """All products of a kind, oldest first; to look at them is no use of them."""
+    found = []
+    for folder in home.builds.glob(f"{kind.KIND}-*"):
+        with suppress(OSError, ValueError):
+            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            key = folder.name.removeprefix(f"{kind.KIND}-")
+            found.append((folder.stat().st_mtime, kind(key, folder, record)))
+    return [product for _made, product in sorted(found, key=lambda entry: entry[0])]
 
 
 def keep_product(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from farwatch.builds import store
+from farwatch.builds.outlook import Outlook
 from farwatch.builds.store import Product
 from farwatch.builds.subject import Subject
 from farwatch.errors import FarwatchError
@@ -41,6 +42,11 @@ class Workbench:
         self.trees = trees
         self.say = say
         self.jobs = jobs or len(os.sched_getaffinity(0))
+        self.outlook = Outlook(home, trees)
+
+    def say_progress(self, text: str) -> None:
+        """Of what is being built, with what waits behind it."""
+        self.say(f"{text}{self.outlook.behind()}")
 
     def source(self, subject: Subject, component: str) -> Source:
         """What a component of the subject is built from."""
@@ -57,13 +63,15 @@ class Workbench:
         make: Callable[[Path], P],
     ) -> P:
         """The product of that key; else what `make` makes of the source folder, unless another run did."""
+        self.outlook.begun(key)
         if done := store.find_product(self.home, kind, key):
             return done
         with self.held(source, objects, label) as tree:
             if done := store.find_product(self.home, kind, key):
                 return done
             built = make(tree)
-        self.say(f"{label}: built in {built.seconds:.0f} s")
+        expected = f", {built.expected:.0f} s expected" if built.expected else ""
+        self.say(f"{label}: built in {built.seconds:.0f} s{expected}")
         return built
 
     def checked(

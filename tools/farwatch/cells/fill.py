@@ -3,24 +3,18 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farwatch.cells.jobs import ColumnWork
 from farwatch.cells.plan import ColumnPlan, plan, prepare
 from farwatch.cells.wish import Wish
-from farwatch.errors import FarwatchError
 from farwatch.model import CellResult
-from farwatch.results.old_logs import drop_old_logs
 from farwatch.results.store import Results
 from farwatch.results.table import Table, build_table
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.system.children import Run
+    from farwatch.builds.builder import Builder
 
 
 def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
@@ -32,9 +26,8 @@ def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
     with Results.open(app.home.results) as results:
         columns = plan(app, wishes, results)
         collected = [result for column in columns for result in column.found.values()]
-        works = [prepare(app, column) for column in columns if column.todo and not column.lacking]
-        if works:
-            collected += run_works(app, results, works, guests)
+        if to_run := [column for column in columns if column.todo and not column.lacking]:
+            collected += fill_columns(app, results, to_run, guests)
     return _table(columns, collected, whole=not wishes[0].expression)
 
 
@@ -47,49 +40,24 @@ def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whol
     )
 
 
-def run_works(
-    app: App, results: Results, works: Sequence[ColumnWork], guests: int | None
+def fill_columns(
+    app: App, results: Results, plans: Sequence[ColumnPlan], guests: int | None
 ) -> list[CellResult]:
-    """Run the queues, one engine at a time; a verdict is in the store before anything else happens to it."""
-    from farwatch.cells.runner import Runner
-    from farwatch.engines.capacity import guests_at_once
-    from farwatch.guests.run import run_guests
+    """Build what each column's guests need, and run its tests while the next one's is built.
 
-    batches: dict[str, list[ColumnWork]] = {}
-    for each in works:
-        batches.setdefault(each.column.engine, []).append(each)
-    at_once = {name: guests or guests_at_once(batch[0].setting.engine) for name, batch in batches.items()}
-    if not all(at_once.values()):
-        raise FarwatchError("no room for a guest", cause="memory is short", hint="farwatch doctor")
-    drop_old_logs(app.home, app.reporter.say)
-    run_id = results.begin_run(sys.argv, platform.platform())
-    collected: list[CellResult] = []
-    total = sum(len(work.jobs) for work in works)
-    ended = "failed"
-    try:
-        with app.reporter.task("testing", total) as task:
+    FarwatchError when something does not build: then what was built before has been tested.
+    """
+    from farwatch.cells.testing import Testing
 
-            def on_result(result: CellResult) -> None:
-                results.store(result)
-                collected.append(result)
-                task.update(len(collected), result.test)
-
-            async def work(run: Run) -> None:
-                runner = Runner(run, _log_folder(app, run_id), on_result, run_id)
-                for name, batch in batches.items():
-                    await runner.work(batch, at_once[name])
-
-            run_guests(app.home, work)
-        ended = "done"
-    except KeyboardInterrupt:
-        ended = "interrupted"
-        raise
-    finally:
-        results.end_run(run_id, ended)
-    return collected
+    ordered = soonest_first(app.builder, plans)
+    if said := app.builder.expect(plan.subject for plan in ordered):
+        app.reporter.say(said)
+    with Testing(app, results, plans, guests) as testing:
+        for column in ordered:
+            testing.add(prepare(app, column))
+    return testing.collected
 
 
-def _log_folder(app: App, run_id: str) -> Path:
-    folder = app.home.logs / run_id
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def soonest_first(builder: Builder, plans: Sequence[ColumnPlan]) -> list[ColumnPlan]:
+    """What takes no building, then what takes least: a first row is soon on the screen."""
+    return sorted(plans, key=lambda plan: len(builder.missing(plan.subject)))

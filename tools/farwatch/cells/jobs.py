@@ -32,6 +32,9 @@ class ColumnWork:
     jobs: deque[Job]
     boots_failed: int = 0
     workers: int = 0
+    """Guests that run."""
+    coming: int = 0
+    """Those of them that have not been up yet: each will take a test."""
     attempts: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -3,8 +3,8 @@
 
 Every column has a queue of tests. A worker boots a guest for the column that
 needs one most and takes tests off its queue until that is empty or the guest
-is spoiled; then it boots another. What a dead guest did not get to is simply
-still in the queue.
+is spoiled; then there is room for another. What a dead guest did not get to is
+simply still in the queue.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from farwatch.cells.jobs import ColumnWork, Job
+from farwatch.cells.supply import Supply
 from farwatch.engines.engine import Ending
+from farwatch.errors import FarwatchError
 from farwatch.guests.agent import GUEST_HOST_ROOT, unescape
 from farwatch.guests.logs import LogSet
 from farwatch.guests.marks import CONSOLE_LIMIT, OUTPUT_LIMIT
@@ -56,29 +58,29 @@ class Runner:
         self._jobs: dict[int, tuple[ColumnWork, Job, float]] = {}
         self._boot_limit = FIRST_BOOT_LIMIT
 
-    async def work(self, columns: Sequence[ColumnWork], guests: int) -> None:
-        """Run everything; at most `guests` guests at once."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(guests, sum(len(work.jobs) for work in columns))):
-                group.create_task(self._worker(columns))
+    async def work(self, supply: Supply) -> None:
+        """Run everything that the supply gives, also what comes later."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while work := await supply.next():
+                    group.create_task(self._worker(supply, work))
+        except BaseExceptionGroup as several:
+            if (explained := several.subgroup(FarwatchError)) is not None:
+                raise explained.exceptions[0] from None
+            raise
 
-    async def _worker(self, columns: Sequence[ColumnWork]) -> None:
-        while True:
-            work = max(columns, key=lambda candidate: candidate.need)
-            if not work.jobs:
-                return
-            work.workers += 1
-            try:
-                await self._guest(work)
-            finally:
-                work.workers -= 1
+    async def _worker(self, supply: Supply, work: ColumnWork) -> None:
+        try:
+            await self._guest(work)
+        finally:
+            supply.give_back(work)
 
     async def _guest(self, work: ColumnWork) -> None:
         """One guest, from boot to power-off."""
         number = next(self._numbers)
         session = Session(self._run, work.setting, number, self._logs / f"guest-{number}", self._sealed)
         try:
-            await session.boot(self._boot_limit)
+            await self._boot(work, session)
             while work.jobs and session.usable:
                 await self._test(work, session, work.jobs.popleft())
                 work.boots_failed = 0
@@ -89,6 +91,12 @@ class Runner:
             self._boot_failed(work, failure, session.logs)
         finally:
             await session.close()
+
+    async def _boot(self, work: ColumnWork, session: Session) -> None:
+        try:
+            await session.boot(self._boot_limit)
+        finally:
+            work.coming -= 1
 
     async def _test(self, work: ColumnWork, session: Session, job: Job) -> None:
         number = next(self._numbers)

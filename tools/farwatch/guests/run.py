@@ -23,16 +23,28 @@ def run_guests(home: Home, work: Callable[[Run], Awaitable[T]]) -> T:
     Ctrl-C, SIGTERM and SIGHUP cancel the work, whose own clean-up then ends
     the guests; whatever that misses is killed here.
     """
-    from farwatch.system.children import Run
 
-    run = Run(home)
-
-    async def main() -> T:
+    async def heeding_signals(run: Run) -> T:
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, task.cancel)
+        return await work(run)
+
+    try:
+        return run_unheeding(home, heeding_signals)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def run_unheeding(home: Home, work: Callable[[Run], Awaitable[T]]) -> T:
+    """The same, but whoever calls takes care of signals."""
+    from farwatch.system.children import Run
+
+    run = Run(home)
+
+    async def main() -> T:
         try:
             return await work(run)
         finally:
@@ -40,7 +52,5 @@ def run_guests(home: Home, work: Callable[[Run], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(main())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
     finally:
         run.abandon()

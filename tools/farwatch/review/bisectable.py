@@ -239,16 +239,17 @@ class Bench:
         return replace(self._revision, server_options=known_options(binary, options))
 
     def _run(self, step: Prefix, cases: Sequence[TestCase]) -> dict[str, CellResult]:
-        from farwatch.cells.fill import run_works
-        from farwatch.cells.plan import plan_cases, prepare
+        from farwatch.cells.fill import fill_columns
+        from farwatch.cells.plan import plan_cases
 
         subject = replace(self._at(step), revision=self._as_started(step))
         column, fresh = subject.column(step.column), self._wish.fresh
         plan = plan_cases(self._app, self._results, subject, column, self._tests, cases, fresh=fresh)
         cells = dict(plan.found)
         if plan.todo:
-            work = prepare(self._app, plan)
-            cells |= {cell.test: cell for cell in run_works(self._app, self._results, [work], self._guests)}
+            cells |= {
+                cell.test: cell for cell in fill_columns(self._app, self._results, [plan], self._guests)
+            }
         return cells
 
 

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import os
 import shutil
 import signal
@@ -32,6 +33,8 @@ from farwatch.system.procfs import environment, session_members, start_time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
+_NUMBERS = itertools.count(1)
+"""Of the runs of this process: two may begin in the same second."""
 _REAP_TICK = 0.002
 _REAP_LIMIT = 30.0
 """Seconds that a SIGKILLed process may take to be gone."""
@@ -101,7 +104,7 @@ class Run:
     def __init__(self, home: Home) -> None:
         sweep(home)
         self.home = home
-        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{next(_NUMBERS)}-{os.getpid()}"
         self.folder = home.runs / self.id
         self.folder.mkdir()
         self.short = Path(tempfile.mkdtemp(prefix="farwatch-"))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -337,9 +338,11 @@ def test_an_unknown_architecture_is_refused(world: World) -> None:
         world.builder.kernels.key(world.subject(engine=MipsEngine()))
 
 
-def _progress(world: World, expected: int, clock: Callable[[], float]) -> BuildProgress:
+def _progress(
+    world: World, expected: int, clock: Callable[[], float], pace: float | None = None
+) -> BuildProgress:
     found = world.order(world.trees.tip(world.revision, "linux", BASE))
-    return progress_of(found, expected, world.said.append, clock)
+    return progress_of(found, expected, world.said.append, pace, clock)
 
 
 def test_progress_speaks_now_and_then(world: World) -> None:
@@ -350,7 +353,19 @@ def test_progress_speaks_now_and_then(world: World) -> None:
         progress.line(f"  CC      fs/{count}.o")
         progress.line("  AR      fs/built-in.a")
     assert len(world.said) == 7
-    assert world.said[-1] == "kernel 7.3 um (v1): 280 of ~640 objects, 1 min 10 s"
+    assert world.said[-1] == "kernel 7.3 um (v1): 280 of ~640 objects, about 2 min left"
+
+
+def test_progress_believes_the_past_until_the_present_is_known(world: World) -> None:
+    now = [0.0]
+    progress = _progress(world, 1050, lambda: now[0], pace=2.0)
+    now[0] = 12.0
+    progress.line("  CC      fs/a.o")  # 12 s, but for what goes before the first
+    assert world.said[-1].endswith("1 of ~1050 objects, about 38 min left")
+    for count in range(949):
+        now[0] += 1.0
+        progress.line(f"  CC      fs/{count}.o")
+    assert world.said[-1].endswith("941 of ~1050 objects, about 2 min left")
 
 
 def test_progress_of_a_small_rebuild_does_not_guess(world: World) -> None:
@@ -359,3 +374,16 @@ def test_progress_of_a_small_rebuild_does_not_guess(world: World) -> None:
     now[0] = 12.0
     progress.line("  CC      fs/a.o")
     assert world.said == ["kernel 7.3 um (v1): 1 objects, 12 s"]
+
+
+def test_a_build_says_what_it_took_and_what_was_expected_of_it(world: World) -> None:
+    first = world.build()
+    assert (first.steps, first.expected) == (1, 0)
+    objects = next(world.home.objects.glob("linux-*-um-plain"))
+    record = {**first.record, "steps": 200, "seconds": 401}
+    (first.folder / "done.json").write_text(json.dumps(record))
+    (objects / ".one.o.cmd").write_text("deps_one.o := \\\n  src/one.c \\\n  src/two.h \\\n")
+    (world.tree / "one.c").write_text("int two;\n")
+    second = world.build()
+    assert (second.steps, second.expected) == (1, 2.0)
+    assert world.said[-1].endswith("expected")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from farwatch.cells.jobs import ColumnWork, Job
 from farwatch.cells.runner import Runner
+from farwatch.cells.supply import Supply
 from farwatch.guests.run import run_guests
 from farwatch.guests.setting import Setting
 from farwatch.model import CellResult, Column, ShareKind, TestCase, Verdict
@@ -44,9 +45,10 @@ def run(
             assert result.test not in results, "a cell was filled twice"
             results[result.test] = result
 
-        await Runner(run, home.logs / "run", keep, "run").work(
-            [ColumnWork(Column("r", "b"), setting, jobs)], guests
-        )
+        supply = Supply(lambda _work: guests)
+        supply.add(ColumnWork(Column("r", "b"), setting, jobs))
+        supply.end()
+        await Runner(run, home.logs / "run", keep, "run").work(supply)
 
     run_guests(home, work)
     return {name.removeprefix("p:fixture."): result for name, result in results.items()}

@@ -59,14 +59,14 @@ class SourcesAlone:
         return self.app.trees.tip(subject.revision, "linux", subject.linux).tree
 
 
-def _run_works(app: App, results: Results, works: Sequence[Any], _guests: object) -> list[CellResult]:
+def _fill_columns(app: App, results: Results, plans: Sequence[Any], _guests: object) -> list[CellResult]:
     """Guests in which the test passes on the pinned version alone."""
     found = []
-    for work in works:
-        tree = app.trees.tip(work.subject.revision, "linux", work.subject.linux).tree
+    for plan in plans:
+        tree = app.trees.tip(plan.subject.revision, "linux", plan.subject.linux).tree
         version = git.git("cat-file", "blob", f"{tree}:version", cwd=app.trees.repository("linux")).decode()
         verdict = Verdict.PASS if version == PINNED else Verdict.FAIL
-        found += [CellResult(work.column, test, key, verdict, version) for test, key in work.inputs.items()]
+        found += [CellResult(plan.column, test, key, verdict, version) for test, key in plan.inputs.items()]
     for cell in found:
         results.store(cell)
     return found
@@ -109,8 +109,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     write_patches(patches / "v1/linux", FILES, [change])
     program = script(tmp_path / "event_test", "exit 0")
     monkeypatch.setattr(App, "builder", property(lambda app: SourcesAlone(app, program)))
-    monkeypatch.setattr("farwatch.cells.fill.prepare", lambda _app, plan: plan)
-    monkeypatch.setattr("farwatch.cells.fill.run_works", _run_works)
+    monkeypatch.setattr("farwatch.cells.fill.fill_columns", _fill_columns)
     (tmp_path / "home").mkdir()
     return Checkout(App(tmp_path / "root", Home(tmp_path / "home")), archive)
 

@@ -22,6 +22,7 @@ from farwatch.app import App
 from farwatch.cells.jobs import ColumnWork, Job
 from farwatch.cells.runner import Runner
 from farwatch.cells.setting import setting_for
+from farwatch.cells.supply import Supply
 from farwatch.cells.wish import Wish
 from farwatch.guests.run import run_guests
 from farwatch.guests.trace import Limits
@@ -234,7 +235,10 @@ def run_all(home: Home, work: ColumnWork, logs: Path) -> dict[str, CellResult]:
         def keep(result: CellResult) -> None:
             results[result.test] = result
 
-        await Runner(run, logs / "run", keep, "made up").work([work], 1)
+        supply = Supply(lambda _work: 1)
+        supply.add(work)
+        supply.end()
+        await Runner(run, logs / "run", keep, "made up").work(supply)
 
     run_guests(home, main)
     assert guests_left() == []

@@ -117,10 +117,10 @@ class World:
 
     # -- guests
 
-    def run_works(
-        self, _app: App, results: Results, works: Sequence[Any], _guests: object
+    def fill_columns(
+        self, _app: App, results: Results, plans: Sequence[Any], _guests: object
     ) -> list[CellResult]:
-        [plan] = works
+        [plan] = plans
         found = []
         for case in plan.todo:
             if len(self.ran) == self.stop_after:
@@ -163,8 +163,7 @@ def world(tmp_path: Path, imported: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     program = script(tmp_path / "event_test", "exit 0")
     world = World(app, TestsBuild("key", tmp_path, program, program, (program,), CASES))
     app.__dict__["builder"] = world
-    monkeypatch.setattr("farwatch.cells.plan.prepare", lambda _app, plan: plan)
-    monkeypatch.setattr("farwatch.cells.fill.run_works", world.run_works)
+    monkeypatch.setattr("farwatch.cells.fill.fill_columns", world.fill_columns)
     return world
 
 
