@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from farwatch.builds import selftests
 from farwatch.builds.kernels import Kernels
+from farwatch.builds.kselftests import Kselftests
 from farwatch.builds.monitors import Monitors
 from farwatch.builds.selftests import TestsBuild
 from farwatch.builds.servers import Servers
@@ -29,6 +30,7 @@ class Builder:
         self.servers = Servers(bench)
         self.monitors = Monitors(bench)
         self.sweeps = Sweeps(bench)
+        self.kselftests = Kselftests(bench)
         self._bench = bench
 
     def tests(self, base: Base) -> TestsBuild:

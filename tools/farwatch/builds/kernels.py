@@ -27,6 +27,10 @@ class Kernels:
         """Hash over everything that could change the kernel; builds nothing."""
         return self._order(subject).key
 
+    def find(self, subject: Subject) -> KernelBuild | None:
+        """The kernel, if it is built."""
+        return find_product(self._bench.home, KernelBuild, self.key(subject))
+
     def build(self, subject: Subject) -> KernelBuild:
         """The kernel, built if it has to be."""
         bench, order = self._bench, self._order(subject)
