@@ -35,15 +35,21 @@ def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
         works = [prepare(app, column) for column in columns if column.todo and not column.lacking]
         if works:
             collected += run_works(app, results, works, guests)
-    return _table(columns, collected, whole=not wishes[0].expression)
+    return _table(app, columns, collected, whole=not wishes[0].expression)
 
 
-def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whole: bool) -> Table:
+def _table(app: App, columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whole: bool) -> Table:
     tests = dict.fromkeys(name for column in columns for name in column.inputs)
     revisions = [column.subject.revision for column in columns]
     lacking = {column.column: column.lacking for column in columns if column.lacking}
     return build_table(
-        results, revisions, [column.column for column in columns], list(tests), whole=whole, lacking=lacking
+        results,
+        revisions,
+        [column.column for column in columns],
+        list(tests),
+        whole=whole,
+        lacking=lacking,
+        suites=app.catalog.suite_names(revisions),
     )
 
 
@@ -75,7 +81,7 @@ def run_works(
                 task.update(len(collected), result.test)
 
             async def work(run: Run) -> None:
-                runner = Runner(run, _log_folder(app, run_id), on_result, run_id)
+                runner = Runner(run, log_folder(app, run_id), on_result, run_id)
                 for name, batch in batches.items():
                     await runner.work(batch, at_once[name])
 
@@ -89,7 +95,7 @@ def run_works(
     return collected
 
 
-def _log_folder(app: App, run_id: str) -> Path:
+def log_folder(app: App, run_id: str) -> Path:
     folder = app.home.logs / run_id
     folder.mkdir(parents=True, exist_ok=True)
     return folder
