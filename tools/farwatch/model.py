@@ -16,6 +16,10 @@ ShareKind = Literal["virtiofs", "tmpfs", "fuse"]
 """fuse: a server on /dev/fuse in the guest, with another process there for the host."""
 FileSystem = Literal["tmpfs", "ext4", "xfs", "btrfs", "overlay"]
 TestFolder = Literal["mount", "subvolume"]
+SuiteKind = Literal["kselftest", "kunit", "program"]
+SuiteFormat = Literal["tap", "junit", "exit"]
+"""What a suite's program prints: TAP or KTAP, JUnit's XML, or nothing that counts beside its exit status."""
+SuitePlace = Literal["share", "tmpfs"]
 
 COVER = "cover-letter.txt"
 CHANGELOG = "changelog.txt"
@@ -240,6 +244,42 @@ class Adoption:
 
 
 @dataclass(frozen=True)
+class Suite:
+    """Tests that others have written: a source of rows "NAME:test.subtest"."""
+
+    name: str
+    about: str
+    kind: SuiteKind
+    targets: tuple[str, ...] = ()
+    """kselftest: folders of tools/testing/selftests, or patterns; kunit: folders with a .kunitconfig."""
+    own_tree: bool = False
+    """kselftest: as the series' tree has them, not as the base has them."""
+    programs: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """program: (name of its row, its command line)."""
+    output: SuiteFormat = "exit"
+    places: tuple[SuitePlace, ...] = ("tmpfs",)
+    """program: where it works; each gives rows of its own."""
+    limit: float = 60.0
+    """Seconds for one program."""
+    config: tuple[str, ...] = ()
+    """Lines of a Kconfig fragment that the kernel should have for it, as far as it can."""
+    engines: tuple[str, ...] = ()
+    """Those that it runs on; none: all."""
+    needs: tuple[str, ...] = ()
+    """Programs by name, devices by path, "network"."""
+    package: str = ""
+    """What brings those programs, as Debian calls it."""
+    same: tuple[str, ...] = ()
+    """Regular expressions: what of a test's name changes from run to run, and is shown as "*"."""
+    memory: int = 512
+    """MB of its guests."""
+
+    @property
+    def uses_share(self) -> bool:
+        return self.kind == "program" and "share" in self.places
+
+
+@dataclass(frozen=True)
 class Revision:
     """One posted (or postable) state of the whole feature: a folder of patches/."""
 
@@ -264,6 +304,8 @@ class Revision:
     sysctls: tuple[str, ...] = ()
     """What its guests are set to before each program: "fs.inotify.remote=1". What has "-" before it is left
     out by a kernel that does not have it, as in sysctl.d(5)."""
+    suites: tuple[Suite, ...] = ()
+    """Its own ones; of a name that the project's have, too, it is the revision's that counts."""
 
     def texts(self) -> tuple[str, ...]:
         """The texts about the series that exist: cover letter, those of components, changelog."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from farwatch.builds import selftests
 from farwatch.builds.kernels import Kernels
+from farwatch.builds.kselftests import Kselftests
 from farwatch.builds.monitors import Monitors
 from farwatch.builds.outlook import Awaited
 from farwatch.builds.selftests import TestsBuild
@@ -32,6 +33,7 @@ class Builder:
         self.servers = Servers(bench)
         self.monitors = Monitors(bench)
         self.sweeps = Sweeps(bench)
+        self.kselftests = Kselftests(bench)
         self._bench = bench
 
     def missing(self, subject: Subject) -> list[Awaited]:

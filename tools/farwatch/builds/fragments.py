@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farwatch.errors import BuildFailure, FarwatchError
@@ -47,6 +47,11 @@ def parse(path: Path) -> tuple[FragmentLine, ...]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FarwatchError(f"cannot read the Kconfig fragment {path}", cause=str(error)) from error
+    return parse_text(text, path)
+
+
+def parse_text(text: str, path: Path) -> tuple[FragmentLine, ...]:
+    """The same of a text. path: where it is from, for messages"""
     lines = enumerate(text.splitlines(), start=1)
     found = (_parse_line(path, number, line.strip()) for number, line in lines)
     return tuple(setting for setting in found if setting is not None)
@@ -78,6 +83,27 @@ def merge(fragments: Iterable[Path]) -> dict[str, FragmentLine]:
                 hint="change one of the two lines; fragments add to one another, none overrides another",
             )
     return merged
+
+
+def with_wishes(
+    settings: Mapping[str, FragmentLine], wishes: Iterable[FragmentLine]
+) -> tuple[dict[str, FragmentLine], frozenset[str]]:
+    """The settings with what is wished for besides, and the symbols that are there for a wish alone.
+
+    A wish takes nothing away: an option that the settings have stays as it is, only one that they leave out
+    gives way. Of two wishes the one for more counts. There are no modules: m means y.
+    """
+    wished: dict[str, FragmentLine] = {}
+    for line in wishes:
+        wish = replace(line, value="y") if line.value == "m" else line
+        if wish.value != "n":
+            wished.setdefault(wish.symbol, wish)
+    granted = {
+        symbol: wish
+        for symbol, wish in wished.items()
+        if symbol not in settings or settings[symbol].value == "n"
+    }
+    return {**settings, **granted}, frozenset(granted)
 
 
 def render(settings: Mapping[str, FragmentLine]) -> str:

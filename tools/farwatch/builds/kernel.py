@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from farwatch.builds import fragments, freshness, store
 from farwatch.builds.history import History, about, duration, pace_now
@@ -74,6 +76,11 @@ class KernelBuild(Product):
     KIND = "kernel"
 
     @property
+    def lacking(self) -> frozenset[str]:
+        """Symbols that were wished for, and that it does not have."""
+        return frozenset(cast(list[str], self.record.get("lacking", [])))
+
+    @property
     def image(self) -> Path:
         """What is booted."""
         return self.folder / str(self.record["image"])
@@ -95,16 +102,29 @@ class KernelOrder:
     """The revision brings fragments of its own."""
     later: frozenset[str] = frozenset()
     """Symbols of its fragments that only later patches of its series declare."""
+    wished: frozenset[str] = frozenset()
+    """Symbols that it need not have in the end."""
 
     @property
     def label(self) -> str:
-        what = f"{self.recipe.arch}, {self.subject.flavor}"
+        what = f"{self.recipe.arch}, {self.subject.flavor}{', for suites' if self.wished else ''}"
         return f"kernel {self.subject.linux.name} ({what}) of {self.subject.revision.name}"
 
     @property
     def wanted(self) -> dict[str, fragments.FragmentLine]:
         """The settings that this source can have."""
         return {symbol: value for symbol, value in self.settings.items() if symbol not in self.later}
+
+    @property
+    def required(self) -> dict[str, fragments.FragmentLine]:
+        """The settings that it must have."""
+        return {symbol: value for symbol, value in self.wanted.items() if symbol not in self.wished}
+
+    def lacking(self, config: Path) -> list[str]:
+        """The symbols wished for that a finished config does not have as they were wished for."""
+        wishes = {symbol: self.settings[symbol] for symbol in self.wished}
+        missed = fragments.not_stuck(wishes, fragments.read_config(config.read_text(encoding="utf-8")))
+        return sorted(setting.symbol for setting, _ in missed)
 
     @property
     def fragment(self) -> str:
@@ -125,12 +145,26 @@ class KernelOrder:
         Revisions share their base's worktree, and so the folder; a checkout
         that is being edited has its own, as has a revision with its own options.
         """
-        parts = [self.subject.linux.label, self.recipe.arch, self.subject.flavor]
-        if self.own_fragments:
+        parts = [*self._place]
+        if self.own_fragments or self.wished:
             parts.append(hash_of(fragments.render(self.settings))[:8])
+        return "-".join((*parts, *self._own_place))
+
+    @property
+    def usual_objects_name(self) -> str:
+        """The same of the kernel without what was wished for, if nobody has options of their own."""
+        return "-".join((*self._place, *self._own_place))
+
+    @property
+    def _place(self) -> tuple[str, ...]:
+        return (self.subject.linux.label, self.recipe.arch, self.subject.flavor)
+
+    @property
+    def _own_place(self) -> tuple[str, ...]:
+        """What a checkout's folder has in its name."""
         if self.source.path is not None:
-            parts.append(f"{self.subject.revision.name}-{hash_of(str(self.source.path))[:8]}")
-        return "-".join(parts)
+            return (f"{self.subject.revision.name}-{hash_of(str(self.source.path))[:8]}",)
+        return ()
 
 
 def order(
@@ -143,12 +177,12 @@ def order(
     recipe = recipe_for(subject.engine.arch)
     own = fragments.revision_fragments(subject.revision, recipe.arch)
     common = fragments.common_fragments(checkout_root(), recipe.arch, subject.flavor)
-    settings = fragments.merge([*common, *own])
+    settings, wished = fragments.with_wishes(fragments.merge([*common, *own]), subject.wishes)
     if recipe.kasan and "KASAN" in settings and settings["KASAN"].value == "y":
         recipe = replace(recipe, target=Path(recipe.kasan).name, image=recipe.kasan)
     asked = fragments.merge(own) if source.partial else {}
     later = frozenset(symbol for symbol in asked if not declares(symbol))
-    return KernelOrder(subject, recipe, source, settings, bool(own), later)
+    return KernelOrder(subject, recipe, source, settings, bool(own), later, wished)
 
 
 class KernelBuilder:
@@ -169,12 +203,26 @@ class KernelBuilder:
 
     def config(self, *, check: bool = True) -> Path:
         """The .config, made anew if it is stale; FarwatchError (with `check`) if an option did not stick."""
+        self._seed()
         self._objects.mkdir(exist_ok=True)
         freshness.refresh(self._objects, self._tree, self._order.source.tree)
         self._kbuild.point_at_tree()
         if not self._configured():
             self._configure(check)
         return self._objects / ".config"
+
+    def _seed(self) -> None:
+        """The first time with a suite's options, begin with the objects that are there without them.
+
+        kbuild knows of each object which options it has to do with, and makes only those anew. Who builds in
+        that folder has the source folder first, and that is ours.
+        """
+        usual = self._home.objects / self._order.usual_objects_name
+        if self._objects.exists() or self._objects == usual or not (usual / ".config").exists():
+            return
+        with tempfile.TemporaryDirectory(prefix=".seed-", dir=self._home.objects) as temporary:
+            copied = shutil.copytree(usual, Path(temporary) / "objects", symlinks=True)
+            copied.rename(self._objects)
 
     def build(self, verify_source: Callable[[], None]) -> KernelBuild:
         """Configure, compile, and keep the image with its config and log.
@@ -246,7 +294,7 @@ class KernelBuilder:
         self._make_or_fail("olddefconfig")
         if not check:
             return
-        fragments.check_stuck(self._order.wanted, config, self._tree, self._order.recipe.arch, FIXED)
+        fragments.check_stuck(self._order.required, config, self._tree, self._order.recipe.arch, FIXED)
         self._stamp.write_text(self._wanted_stamp())
         os.utime(self._stamp, ns=(before, before))
 
@@ -283,6 +331,7 @@ class KernelBuilder:
         image = self._objects / self._order.recipe.image
         record: dict[str, object] = {"image": image.name, "label": self._order.label}
         record |= {"seconds": round(seconds, 1), "steps": steps, "expected": round(expected or 0, 1)}
+        record["lacking"] = self._order.lacking(self._objects / ".config")
         files = {image.name: image, "config": self._objects / ".config", store.LOG: self._log}
         if self._order.recipe.image == self._order.recipe.kasan:
             files["vmlinux"] = self._objects / "vmlinux"  # for debuggers

@@ -37,6 +37,10 @@ class Kernels:
             calls=self._builder(order, Path()).sources,
         )
 
+    def find(self, subject: Subject) -> KernelBuild | None:
+        """The kernel, if it is built."""
+        return find_product(self._bench.home, KernelBuild, self.key(subject))
+
     def build(self, subject: Subject) -> KernelBuild:
         """The kernel, built if it has to be."""
         bench, order = self._bench, self._order(subject)

@@ -11,6 +11,7 @@ from farwatch.engines.engine import Engine
 from farwatch.model import DEFAULT_SHARE, Base, Column, Revision, ShareKind, ShareSetting
 
 if TYPE_CHECKING:
+    from farwatch.builds.fragments import FragmentLine
     from farwatch.trees.trees import Source
 
 VMM = "qemu"
@@ -24,6 +25,7 @@ class Subject:
     bases:   component -> base, of all that take part
     sources: component -> what it is built from instead of the revision's patches
     share_setting: the default one where there is no server
+    wishes: what its kernel should have besides, as far as it can (a suite's options)
     """
 
     revision: Revision
@@ -32,6 +34,7 @@ class Subject:
     flavor: str = "plain"
     sources: Mapping[str, Source] = field(default_factory=dict)
     share_setting: ShareSetting = DEFAULT_SHARE
+    wishes: tuple[FragmentLine, ...] = ()
 
     @property
     def linux(self) -> Base:

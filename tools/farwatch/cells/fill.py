@@ -28,15 +28,21 @@ def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
         collected = [result for column in columns for result in column.found.values()]
         if to_run := [column for column in columns if column.todo and not column.lacking]:
             collected += fill_columns(app, results, to_run, guests)
-    return _table(columns, collected, whole=not wishes[0].expression)
+    return _table(app, columns, collected, whole=not wishes[0].expression)
 
 
-def _table(columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whole: bool) -> Table:
+def _table(app: App, columns: Sequence[ColumnPlan], results: Sequence[CellResult], *, whole: bool) -> Table:
     tests = dict.fromkeys(name for column in columns for name in column.inputs)
     revisions = [column.subject.revision for column in columns]
     lacking = {column.column: column.lacking for column in columns if column.lacking}
     return build_table(
-        results, revisions, [column.column for column in columns], list(tests), whole=whole, lacking=lacking
+        results,
+        revisions,
+        [column.column for column in columns],
+        list(tests),
+        whole=whole,
+        lacking=lacking,
+        suites=app.catalog.suite_names(revisions),
     )
 
 

@@ -88,7 +88,7 @@ def plan_cases(
     fresh: bool = False,
 ) -> ColumnPlan:
     """Look up these cases in a column: that of a revision, or of a part of its series. fresh: in vain."""
-    key = _column_key(app, subject)
+    key = column_key(app, subject)
     inputs = {case.name: hash_of(key, *_test_key(subject, tests, case)) for case in cases}
     found = {}
     if not fresh:
@@ -111,7 +111,7 @@ def select(cases: Sequence[TestCase], expression: str) -> tuple[TestCase, ...]:
     return chosen
 
 
-def _column_key(app: App, subject: Subject) -> str:
+def column_key(app: App, subject: Subject) -> str:
     """Hash of what all cells of a column share."""
     builder = app.builder
     parts = [subject.engine.recipe, subject.share, subject.flavor, builder.kernels.key(subject)]

@@ -26,7 +26,7 @@ from farwatch.guests.logs import LogSet
 from farwatch.guests.marks import CONSOLE_LIMIT, OUTPUT_LIMIT
 from farwatch.guests.session import BootFailure, Session
 from farwatch.guests.trace import Trace
-from farwatch.model import CellResult, TestCase, Verdict
+from farwatch.model import CellResult, Verdict
 from farwatch.results.names import column_name
 from farwatch.system.children import Run
 from farwatch.verdicts.judge import End, EndKind, Evidence, judge
@@ -100,7 +100,7 @@ class Runner:
 
     async def _test(self, work: ColumnWork, session: Session, job: Job) -> None:
         number = next(self._numbers)
-        folder = self._logs / f"{number}-{_file_name(job.case.name)}"
+        folder = self._logs / f"{number}-{file_name(job.case.name)}"
         trace = Trace(job.case.name, number, LogSet(folder, self._run.clock))
         self._jobs[number] = (work, job, time.time())
         await session.test(trace, argv(job), {})
@@ -108,7 +108,7 @@ class Runner:
     def _sealed(self, trace: Trace) -> None:
         """Nothing more can come: judge it."""
         work, job, started = self._jobs.pop(trace.number)
-        verdict, title, detail = judge(evidence(trace, job.case))
+        verdict, title, detail = judge(evidence(trace, job.case.ktap_name))
         if verdict is Verdict.CRASH:
             detail = with_lines(detail, work.setting.image)
         attempts = work.attempts[job.case.name] = work.attempts.get(job.case.name, 0) + 1
@@ -163,10 +163,10 @@ def argv(job: Job) -> list[str]:
     return [f"{GUEST_HOST_ROOT}{job.program}", "-r", job.case.ktap_name]
 
 
-def evidence(trace: Trace, case: TestCase) -> Evidence:
-    """What the judge needs of a trace."""
+def evidence(trace: Trace, test: str = "") -> Evidence:
+    """What the judge needs of a trace. test: the name that its result must have"""
     return Evidence(
-        test=case.ktap_name,
+        test=test,
         output=b"\n".join(trace.output) + b"\n",
         end=_end(trace),
         console=tuple(line.decode("utf-8", "replace") for line in trace.console),
@@ -231,5 +231,5 @@ def _write_cell(trace: Trace, result: CellResult, job: Job) -> None:
     )
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     return "".join(char if char.isalnum() or char in "._-" else "-" for char in name)[:100]

@@ -105,7 +105,7 @@ class Testing:
     def _begin(self) -> GuestThread:
         drop_old_logs(self._app.home, self._app.reporter.say)
         self._run_id = self._results.begin_run(sys.argv, platform.platform())
-        logs = _log_folder(self._app, self._run_id)
+        logs = log_folder(self._app, self._run_id)
 
         async def work(run: Run) -> None:
             await Runner(run, logs, self._on_result, self._run_id).work(self._supply)
@@ -118,7 +118,7 @@ class Testing:
         self._rows.filled(result)
 
 
-def _log_folder(app: App, run_id: str) -> Path:
+def log_folder(app: App, run_id: str) -> Path:
     folder = app.home.logs / run_id
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -26,6 +26,7 @@ def _completer(what: str) -> Any:
             "revision": lambda: [revision.name for revision in app.catalog.revisions()],
             "base": lambda: [base.name for base in app.catalog.bases("linux")],
             "share setting": lambda: ["all", *(setting.name for setting in app.catalog.share_settings())],
+            "suite": lambda: list(app.catalog.suites()),
         }
         return [name for name in names[what]() if name.startswith(prefix)]
 
@@ -102,6 +103,24 @@ def add_share_settings(parser: argparse.ArgumentParser, many: bool = False) -> N
         "(default: %(default)s)",
     )
     action.completer = _completer("share setting")  # type: ignore[attr-defined]
+
+
+def add_suite(parser: argparse.ArgumentParser, many: bool = True) -> None:
+    """--suite: tests that others have written. many: several of them."""
+    several = "; NAME,NAME: several" if many else ""
+    action = parser.add_argument(
+        "--suite",
+        metavar="NAME",
+        help=f"instead of our own tests those of a suite (kselftest, kunit, ...), "
+        f"as `farwatch list` names them{several}",
+    )
+    action.completer = _completer("suite")  # type: ignore[attr-defined]
+
+
+def suite_names(args: argparse.Namespace) -> tuple[str, ...]:
+    """What --suite names; nothing where it is not given."""
+    names = (name.strip() for name in (args.suite or "").split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def add_guest_options(parser: argparse.ArgumentParser) -> None:

@@ -38,6 +38,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.reports.publish import publish
     from farwatch.results.merge import merge
     from farwatch.results.table import build_table
+    from farwatch.suites.plan import base_revision
 
     with _store(app, keep=args.keep) as results:
         merged = merge(results, args.files)
@@ -47,7 +48,15 @@ def run(args: argparse.Namespace, app: App) -> int:
     revisions = [revision for revision in app.catalog.revisions() if revision.name in names]
     if not stored:
         raise FarwatchError("there are no results to show", cause="the files have none of these revisions")
-    table = build_table(stored, revisions, columns, whole=False)
+    base = base_revision(app)
+    table = build_table(
+        stored,
+        revisions,
+        columns,
+        whole=False,
+        suites=app.catalog.suite_names(revisions),
+        base=base.name if base else "",
+    )
     publish(table, args)
     contradictions = [one for one in merged.contradictions if not _left_open(app, one)]
     _say(contradictions)

@@ -9,8 +9,9 @@ import time
 
 from farwatch.app import App
 from farwatch.errors import FarwatchError
-from farwatch.model import Column
+from farwatch.model import CellResult, Column
 from farwatch.results.store import Results
+from farwatch.terminal.escape import printable, printable_lines
 
 SOURCES = ("console", "output", "server", "steps", "control")
 
@@ -44,10 +45,20 @@ def run(args: argparse.Namespace, app: App) -> int:
             print(f"{when}  {result.verdict:<6} {result.duration:6.3f} s  inputs {inputs}  {result.title}")
         return 0
     _print_rule(app, column, test)
+    if test.partition(":")[0] in app.catalog.suite_names(app.catalog.revisions()):
+        _print_row(history[0])
     if not history[0].logs:
         raise FarwatchError(f"{cell_name(column, test)} has no logs", hint="farwatch verify --fresh")
     show_timeline(app.home.logs / history[0].logs, sys.stdout, args.only)
     return 0
+
+
+def _print_row(row: CellResult) -> None:
+    """A row of a suite, whose logs are those of its program."""
+    print(printable(f"row: {row.test}"))
+    print(printable(f"{row.verdict}: {row.title}".removesuffix(": ")))
+    if row.detail:
+        print(printable_lines(row.detail))
 
 
 def _print_rule(app: App, column: Column, test: str) -> None:

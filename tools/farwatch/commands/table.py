@@ -16,6 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser, many=True)
     common.add_setting(parser, many=True)
     common.add_share_settings(parser, many=True)
+    common.add_suite(parser)
     common.add_reports(parser)
 
 
@@ -23,9 +24,13 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.reports.publish import publish
     from farwatch.results.store import Results
     from farwatch.results.table import build_table
+    from farwatch.suites.plan import base_revision, stored_rows, with_base
 
     app = common.settled(args, app, ask=False)
     revisions = common.chosen_revisions(app, args.revisions)
+    suites = common.suite_names(args)
+    if suites:
+        revisions = with_base(app, revisions)
     engines = common.engine_names(args)
     settings = common.chosen_settings(args, app, revisions)
 
@@ -36,9 +41,16 @@ def run(args: argparse.Namespace, app: App) -> int:
 
     columns = [column(*parts) for parts in itertools.product(revisions, engines, settings)]
     with Results.open(app.home.results) as results:
-        stored = results.latest(columns)
+        if suites:
+            stored = stored_rows(app, results, revisions, columns, suites)
+        else:
+            others = app.catalog.suite_names(revisions)
+            stored = [row for row in results.latest(columns) if row.test.partition(":")[0] not in others]
     if not stored:
         raise FarwatchError("no results are stored for these columns", hint="farwatch verify")
-    table = build_table(stored, revisions, columns, whole=False)
+    base = base_revision(app)
+    table = build_table(
+        stored, revisions, columns, whole=False, suites=suites, base=base.name if base else ""
+    )
     publish(table, args)
     return table.exit_status()

@@ -22,6 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser)
     common.add_setting(parser, many=True)
     common.add_share_settings(parser, many=True)
+    common.add_suite(parser)
     common.add_running(parser)
     common.add_reports(parser)
     parser.add_argument(
@@ -38,10 +39,21 @@ def run(args: argparse.Namespace, app: App) -> int:
 
     app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
-    wishes = common.wishes_from(args, app, [revision], edited=not args.patches)
+    suites = common.suite_names(args)
+    revisions: Sequence[Revision] = [revision]
+    if suites:
+        from farwatch.suites.plan import with_base
+
+        revisions = with_base(app, revisions)
+    wishes = common.wishes_from(args, app, revisions, edited=not args.patches)
     if args.watch:
         return _watch(app, revision, wishes)
-    table = execute(app, wishes, args.jobs)
+    if suites:
+        from farwatch.suites.fill import execute_suites
+
+        table = execute_suites(app, wishes, suites, args.jobs)
+    else:
+        table = execute(app, wishes, args.jobs)
     publish(table, args)
     return table.exit_status(complete=True)
 

@@ -13,6 +13,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     common.add_revision(parser, many=True)
     common.add_setting(parser, many=True)
     common.add_share_settings(parser, many=True)
+    common.add_suite(parser)
     common.add_running(parser)
     common.add_reports(parser)
 
@@ -22,7 +23,14 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.reports.publish import publish
 
     app = common.settled(args, app)
-    wishes = common.wishes_from(args, app, common.chosen_revisions(app, args.revisions), edited=False)
-    table = execute(app, wishes, args.jobs)
+    revisions = common.chosen_revisions(app, args.revisions)
+    if suites := common.suite_names(args):
+        from farwatch.suites.fill import execute_suites
+        from farwatch.suites.plan import with_base
+
+        wishes = common.wishes_from(args, app, with_base(app, revisions), edited=False)
+        table = execute_suites(app, wishes, suites, args.jobs)
+    else:
+        table = execute(app, common.wishes_from(args, app, revisions, edited=False), args.jobs)
     publish(table, args)
     return table.exit_status(complete=True)

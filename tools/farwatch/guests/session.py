@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farwatch.engines.engine import LINES, Ending, Guest, GuestSpec, Listeners, settle
@@ -243,8 +243,13 @@ class Session:
             return False
         return self._server is None or self._server.child.alive
 
-    async def test(self, trace: Trace, argv: Sequence[str], env: dict[str, str]) -> None:
-        """Run one test program; what it leaves is in `trace`, final once it is sealed."""
+    async def test(
+        self, trace: Trace, argv: Sequence[str], env: dict[str, str], limit: float | None = None
+    ) -> None:
+        """Run one test program; what it leaves is in `trace`, final once it is sealed.
+
+        limit: seconds that it may take, if not what fits our own tests
+        """
         assert self._guest is not None and self._broker is not None
         self.tests_run += 1
         partial = self._guest.steps.drop_partial()
@@ -252,14 +257,14 @@ class Session:
             self._marks.log_late("steps", b"not terminated, dropped: " + partial[:200])
         await self._prepare_folder(f"c{trace.number}")
         await self._broker.begin(self._host_folder(trace.number))
-        trace.limits = self._limits
+        trace.limits = replace(self._limits, test=limit) if limit else self._limits
         trace.command = tuple(argv)
         trace.started = self._run.clock()
         self._marks.expect(trace)
         self._guest.control.write(self._request(trace, argv, env))
         if await self._marks.wait(("begin",), self._limits.end) and not trace.refused:
             trace.started = self._run.clock()
-            if await self._marks.wait(("control",), self._limits.test + self._limits.end):
+            if await self._marks.wait(("control",), trace.limits.test + self._limits.end):
                 await self._marks.wait(("output", "console"), self._limits.end)
         trace.finished = self._run.clock()
         await self._conclude(trace)
@@ -290,10 +295,10 @@ class Session:
         }
         if self._setting.share == "fuse":
             # The other side shares the guest's processor: what bounds its steps is the test's own limit.
-            variables.setdefault("FARWATCH_STEP_MS", str(round(self._limits.test * 1000)))
+            variables.setdefault("FARWATCH_STEP_MS", str(round(trace.limits.test * 1000)))
         fields = [
             f"id={trace.number}",
-            f"limit={round(self._limits.test * 1000)}",
+            f"limit={round(trace.limits.test * 1000)}",
             *guest_fields(self._setting, self.shares),
             f"dir=c{trace.number}",
             *(f"env={name}={value}" for name, value in variables.items()),

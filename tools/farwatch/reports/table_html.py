@@ -67,11 +67,11 @@ def _has_more(cell: Cell) -> bool:
 
 
 def _classes(cell: Cell) -> str:
-    if cell.result is None:
-        return "missing"
     if cell.surprising:
         return "surprising"
-    if cell.expected_failure:
+    if cell.result is None:
+        return "missing"
+    if cell.expected_failure or cell.as_base or cell.result.verdict is not Verdict.PASS:
         return "known"
     return "pass fixed" if cell.change is Change.FIXES else "pass"
 
@@ -83,6 +83,8 @@ def _words(cell: Cell) -> Markup:
         tags.append("fixed" if cell.change is Change.FIXES else "broken")
     if cell.expected_failure:
         tags.append("known")
+    if cell.as_base:
+        tags.append("as base")
     if cell.won_race:
         tags.append("race")
     if cell.differs:

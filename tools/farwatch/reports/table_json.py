@@ -8,13 +8,15 @@
                  "compared_with": str, the label of a column, or "",
                  "lacking": str, why what has no verdict cannot be run on this machine, or "",
                  "verdicts": { "pass": int, "fail": int, ... every verdict },
-                 "fixes", "breaks", "still_fail", "surprises", "cached", "not_run": int } ],
+                 "fixes", "breaks", "still_fail", "surprises", "cached", "as_base", "not_run": int } ],
   "tests": [ { "name": "program:fixture.variant.test", "program", "fixture", "variant", "test": str,
                "cells": [ one a column, in the order of "columns":
                  { "name": str, the argument of `show`
                    "verdict": str or null (not run), "surprising": bool,
                    a "skip" without a result: see "lacking" of its column
                    "change": "fixes" | "breaks" | "still fails" | null,
+                   "as_base": bool, no pass, and the same on the base (rows of suites),
+                   "gone": bool, the base has the test and this column has not (rows of suites),
                    "differs": { engine that says something else: its verdict },
                    "expectation": { "verdict", "reason", "says": str, "race": bool,
                                     "engines", "bases", "flavors", "settings": [ name ... ],
@@ -42,6 +44,7 @@ def render_json(table: Table) -> str:
         "ok": not table.surprises,
         "columns": [_column(heading) for heading in table.headings],
         "tests": [_test(row) for row in table.rows],
+        "remarks": list(table.remarks),
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -66,6 +69,7 @@ def _column(heading: Heading) -> dict[str, Any]:
         "still_fail": heading.still_fail,
         "surprises": heading.surprises,
         "cached": heading.cached,
+        "as_base": heading.as_base,
         "not_run": heading.missing,
     }
 
@@ -88,6 +92,8 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "verdict": str(cell.verdict) if cell.verdict else None,
         "surprising": cell.surprising,
         "change": str(cell.change) if cell.change else None,
+        "as_base": cell.as_base,
+        "gone": cell.result is None and cell.surprising,
         "differs": {engine: str(verdict) for engine, verdict in cell.differs},
         "expectation": _expectation(cell.expectation) if cell.expectation else None,
         "result": _result(cell.result) if cell.result else None,

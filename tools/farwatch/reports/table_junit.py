@@ -15,7 +15,7 @@ from collections import Counter
 from xml.etree import ElementTree
 
 from farwatch.model import Verdict
-from farwatch.results.table import NOT_RUN, Cell, Heading, Row, Table
+from farwatch.results.table import Cell, Heading, Row, Table
 from farwatch.terminal.escape import xml_valid
 
 _ERRORS = frozenset({Verdict.CRASH, Verdict.HANG, Verdict.ERROR})
@@ -66,12 +66,14 @@ def _case(row: Row, cell: Cell) -> ElementTree.Element:
 
 def _outcome(cell: Cell) -> tuple[str, str] | None:
     """Tag and message of the child that says how it went; None for a pass."""
+    if cell.result is None and cell.surprising:
+        return "failure", f"{cell.word} ({cell.expected})"
     if cell.result is None:
-        return "skipped", cell.lacking or NOT_RUN
+        return "skipped", cell.lacking or cell.word
     verdict, title = cell.result.verdict, cell.result.title
     if not cell.surprising:
-        reason = cell.expectation.reason if cell.expectation else ""
-        return None if verdict is Verdict.PASS else ("skipped", f"expected: {reason}")
+        reason = f"expected: {cell.expectation.reason}" if cell.expectation else cell.expected
+        return None if verdict is Verdict.PASS else ("skipped", reason)
     if verdict is Verdict.SKIP:
         return "skipped", title or "skip"
     tag = "error" if verdict in _ERRORS else "failure"

@@ -80,10 +80,10 @@ def _rich_cell(cell: Cell, words: str) -> Text:
 
 
 def _style(cell: Cell) -> str:
-    if cell.result is None:
-        return "dim"
     if cell.surprising:
         return "bold red"
+    if cell.result is None:
+        return "dim"
     if cell.change is Change.FIXES:
         return "bold green"
     return "green" if cell.result.verdict is Verdict.PASS and not cell.won_race else "yellow"

@@ -85,6 +85,8 @@ def _remarks(cell: Cell) -> Iterator[tuple[str, str]]:
         yield "broken", "-"
     if cell.expected_failure:
         yield "known", "~"
+    if cell.as_base:
+        yield "as base", "="
     if cell.won_race:
         yield "race", "?"
     if cell.differs:
@@ -118,13 +120,18 @@ def notes(table: Table) -> list[str]:
         for row in table.rows
         for cells in row.differing
     ]
-    return differing + [f"no test is covered by the expectation {entry}" for entry in table.idle_expectations]
+    return [*differing, *table.remarks] + [
+        f"no test is covered by the expectation {entry}" for entry in table.idle_expectations
+    ]
 
 
 def legend(table: Table, text: str, *, sign: str = "differs") -> str:
     """LEGEND or SHORT_LEGEND, with what only a table of several engines needs."""
     several = len({heading.column.engine for heading in table.headings}) > 1
-    return f"{text}; {sign}: from another engine" if several else text
+    signs = [text, *([f"{sign}: from another engine"] if several else [])]
+    if any(cell.suite for row in table.rows for cell in row.cells):
+        signs.append(f"{'=' if sign == '#' else 'as base'}: the same without the series, so not its fault")
+    return "; ".join(signs)
 
 
 def headline(table: Table) -> str:

@@ -29,7 +29,7 @@ def cell_name(column: Column, test: str) -> str:
 
 def case_of(test: str) -> TestCase:
     """The parts of program:fixture[.variant].test; parts that are not there are empty."""
-    program, _, rest = test.rpartition(":")
+    program, _, rest = test.partition(":") if ":" in test else ("", "", test)
     fixture, *middle, name = ["", *rest.split(".")] if "." not in rest else rest.split(".")
     return TestCase(program, fixture, ".".join(middle), name)
 
@@ -43,7 +43,7 @@ def parse_cell(text: str, known: Iterable[tuple[Column, str]]) -> tuple[Column, 
     FarwatchError: no cell fits (with near names), or several do (they are listed).
     """
     cells = list(dict.fromkeys(known))
-    *parts, test = text.split("/")
+    *parts, test = _split(text, cells)
     columns = _fitting_columns(parts, dict.fromkeys(column for column, _ in cells))
     if not columns:
         names = (column_name(column) for column in dict.fromkeys(column for column, _ in cells))
@@ -57,6 +57,17 @@ def parse_cell(text: str, known: Iterable[tuple[Column, str]]) -> tuple[Column, 
     raise unknown(
         "test", test, dict.fromkeys(name for _, name in within), "./farwatch table --all lists them"
     )
+
+
+def _split(text: str, cells: Sequence[tuple[Column, str]]) -> list[str]:
+    """Parts of a column, and a test, which may have slashes in it itself: those of suites do."""
+    parts = text.split("/")
+    tests = {test for _, test in cells}
+    for place in range(len(parts) - 1):
+        whole = "/".join(parts[place:])
+        if whole in tests or any(test.endswith((f":{whole}", f"/{whole}")) for test in tests):
+            return [*parts[:place], whole]
+    return parts
 
 
 def _fitting_columns(parts: Sequence[str], columns: Iterable[Column]) -> list[Column]:
@@ -82,7 +93,7 @@ def _fitting_tests(test: str, cells: Sequence[tuple[Column, str]]) -> list[tuple
         return []
     readings = (
         lambda name: name == test,
-        lambda name: name.endswith((f":{test}", f".{test}")),
+        lambda name: name.endswith((f":{test}", f".{test}", f"/{test}")),
         lambda name: fnmatchcase(name, test),
     )
     for reading in readings:

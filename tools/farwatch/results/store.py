@@ -152,6 +152,27 @@ class Results:
         marks = ", ".join("?" * len(_FIELDS.split(", ")))
         self._write(f"INSERT INTO cell ({_FIELDS}) VALUES ({marks})", _row_of(result))
 
+    def store_all(self, found: Sequence[CellResult]) -> None:
+        """Add the rows of one program: all of them are on disk, or none is."""
+        marks = ", ".join("?" * len(_FIELDS.split(", ")))
+        with self._transaction():
+            self._db.executemany(f"INSERT INTO cell ({_FIELDS}) VALUES ({marks})", map(_row_of, found))
+
+    def suite_rows(self, column: Column, suite: str) -> list[list[CellResult]]:
+        """What is stored of a suite in a column: the rows of each run of a program, oldest first.
+
+        A run of a program has a log folder of its own, and its rows are stored together.
+        """
+        rows = self._read(
+            f"SELECT {_FIELDS} FROM cell WHERE {_COLUMN} AND test > ? AND test < ? ORDER BY id",
+            (*_key(column), f"{suite}:", f"{suite};"),
+        )
+        runs: dict[tuple[str, str, str], list[CellResult]] = {}
+        for row in rows:
+            result = _result_of(row)
+            runs.setdefault((result.run, result.logs, result.inputs), []).append(result)
+        return list(runs.values())
+
     def find(self, column: Column, test: str, inputs: str) -> CellResult | None:
         """The newest verdict for exactly these inputs that may stand for a new run, else None."""
         marks = ", ".join("?" * len(REUSABLE))

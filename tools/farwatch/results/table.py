@@ -32,6 +32,10 @@ from farwatch.model import DEFAULT_SHARE, CellResult, Column, Expectation, Revis
 from farwatch.results.names import case_of, cell_name, column_name
 
 NOT_RUN = "not run"
+ABSENT = "-"
+"""Of a row of a suite: there is no such test in that column."""
+GONE = "gone"
+"""The same, where the base has it."""
 
 
 class Change(StrEnum):
@@ -40,6 +44,21 @@ class Change(StrEnum):
     FIXES = "fixes"
     BREAKS = "breaks"
     STILL_FAILS = "still fails"
+
+
+_NO_EXCUSE = (Verdict.PASS, Verdict.ERROR)
+"""Verdicts that are not the base's to excuse: there is nothing to, or it says nothing of the software."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a row of a suite stands to that of the base: the revision without patches."""
+
+    is_base: bool
+    base: Verdict | None
+    """What the base says; None: it has no such test, or was not run, or is this column itself."""
+    gone: bool = False
+    """The base has the test, this column has not, and nothing that was seen of its program says why."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +76,8 @@ class Cell:
     """Engines that came to another verdict of the same test of the same revision, and to which."""
     lacking: str = ""
     """Why it cannot be run on this machine."""
+    suite: Standing | None = None
+    """Of a row of somebody else's suite: how it stands to the base."""
 
     @property
     def name(self) -> str:
@@ -72,20 +93,36 @@ class Cell:
 
     @property
     def word(self) -> str:
+        if self.verdict is None and self.suite is not None:
+            return GONE if self.suite.gone else ABSENT
         return str(self.verdict or NOT_RUN)
 
     @cached_property
     def surprising(self) -> bool:
         if self.result is None:
-            return False
+            return self.suite is not None and self.suite.gone
         if self.expectation is None:
-            return self.result.verdict is not Verdict.PASS
+            return self.result.verdict is not Verdict.PASS and not self.as_base and not self.of_base
         return not self.expectation.met_by(self.result.verdict, _said(self.result))
+
+    @property
+    def as_base(self) -> bool:
+        """Not a pass, and the same on the base: not the series' fault."""
+        if self.suite is None or self.result is None or self.result.verdict in _NO_EXCUSE:
+            return False
+        return self.suite.base is self.result.verdict
+
+    @property
+    def of_base(self) -> bool:
+        """What a suite says of the base itself is what others are held against, whatever it is."""
+        return bool(self.suite and self.suite.is_base and self.verdict is not Verdict.ERROR)
 
     @property
     def expected_failure(self) -> bool:
         """Not a pass, and the revision said so."""
-        return self.result is not None and self.result.verdict is not Verdict.PASS and not self.surprising
+        if self.result is None or self.expectation is None:
+            return False
+        return self.result.verdict is not Verdict.PASS and not self.surprising
 
     @property
     def won_race(self) -> bool:
@@ -97,6 +134,10 @@ class Cell:
     @property
     def expected(self) -> str:
         """What was expected here, in words."""
+        if self.expectation is None and self.of_base:
+            return "what the base does, which others are held against"
+        if self.expectation is None and self.suite is not None and self.suite.base:
+            return f"{'as base: ' if self.as_base else ''}{self.suite.base} on the base"
         if self.expectation is None:
             return "expected pass"
         wanted = f"expected {self.expectation.verdict}"
@@ -128,7 +169,9 @@ class Row:
     @property
     def pattern(self) -> tuple[object, ...]:
         """Equal for rows that say the same."""
-        return tuple((cell.word, cell.surprising, cell.change, cell.differs) for cell in self.cells)
+        return tuple(
+            (cell.word, cell.surprising, cell.change, cell.differs, cell.as_base) for cell in self.cells
+        )
 
     @property
     def differing(self) -> tuple[tuple[Cell, ...], ...]:
@@ -169,6 +212,8 @@ class Heading:
     missing: int
     lacking: str = ""
     """Why what has no verdict in it cannot be run on this machine."""
+    as_base: int = 0
+    """Rows of suites that are no pass, and the same on the base."""
 
     @property
     def name(self) -> str:
@@ -186,7 +231,8 @@ class Heading:
         skipped = f"skipped on this machine: {self.lacking}" if self.lacking else ""
         if skipped and not self.total:
             return skipped
-        parts = [self._outcome(), self._surprises()]
+        same = f"{self.as_base} as base" if self.as_base else ""
+        parts = [self._outcome(), same, self._surprises()]
         if self.cached:
             parts.append(
                 "all cached" if self.cached == self.total else f"{self.cached} of {self.total} cached"
@@ -218,6 +264,8 @@ class Table:
     """What all columns share: "linux 7.3, uml, plain"."""
     idle_expectations: tuple[str, ...]
     """Recorded expectations that cover no test of the table: most likely a name has changed."""
+    remarks: tuple[str, ...] = ()
+    """What else is to be said of it."""
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -247,6 +295,9 @@ def build_table(
     *,
     whole: bool = True,
     lacking: Mapping[Column, str] = MappingProxyType({}),
+    suites: Iterable[str] = (),
+    base: str = "",
+    remarks: tuple[str, ...] = (),
 ) -> Table:
     """Make the table.
 
@@ -255,17 +306,21 @@ def build_table(
     tests:   names in the order wanted; those missing here but in `results` follow, by name
     whole:   the tests are the whole suite, so an expectation that covers none of them is idle
     lacking: of the columns that cannot be run on this machine: why
+    suites:  names of the suites; a row is theirs if it is called SUITE:...
+    base:    the revision without patches, that rows of suites are held against
     """
     wanted = list(dict.fromkeys(columns))
     known = {revision.name: revision for revision in revisions}
     found = {(result.column, result.test): result for result in results if result.column in set(wanted)}
     names = [*dict.fromkeys(tests), *sorted({test for _, test in found} - set(tests), key=_natural)]
-    rows = [_row(name, wanted, known, found, lacking) for name in names]
+    stands = _Stands(frozenset(suites), base, found)
+    rows = [_row(name, wanted, known, found, lacking, stands) for name in names]
     return Table(
         headings=tuple(_headings(wanted, known, rows, lacking)),
         groups=_groups(rows),
         setting=_setting(wanted),
-        idle_expectations=tuple(_idle(wanted, known, names)) if whole else (),
+        idle_expectations=tuple(_idle(wanted, known, names, stands.suites)) if whole else (),
+        remarks=remarks,
     )
 
 
@@ -275,6 +330,7 @@ def _row(
     revisions: dict[str, Revision],
     found: dict[tuple[Column, str], CellResult],
     lacking: Mapping[Column, str],
+    stands: _Stands,
 ) -> Row:
     cells = []
     for place, column in enumerate(columns):
@@ -288,8 +344,39 @@ def _row(
             left_revision = revisions.get(before.column.revision)
             change = _change(_settled(before, left_revision), _settled(result, revision))
         why = "" if result else lacking.get(column, "")
-        cells.append(Cell(column, test, result, expectation, change, _differs(result, columns, found), why))
+        differs = _differs(result, columns, found)
+        cells.append(Cell(column, test, result, expectation, change, differs, why, stands.of(column, test)))
     return Row(case_of(test), tuple(cells))
+
+
+@dataclass(frozen=True)
+class _Stands:
+    """How the rows of suites stand to the base."""
+
+    suites: frozenset[str]
+    base: str
+    found: Mapping[tuple[Column, str], CellResult]
+
+    def of(self, column: Column, test: str) -> Standing | None:
+        """None for a test that is no suite's."""
+        if test.partition(":")[0] not in self.suites:
+            return None
+        if column.revision == self.base:
+            return Standing(True, None)
+        base = self._base(column, test)
+        gone = base is not None and (column, test) not in self.found and self._has_passed(column, test)
+        return Standing(False, base.verdict if base else None, gone)
+
+    def _base(self, column: Column, test: str) -> CellResult | None:
+        """What the base says, with the same share setting or else the default one."""
+        same = replace(column, revision=self.base)
+        usual = replace(same, share_setting=DEFAULT_SHARE.name)
+        return self.found.get((same, test)) or self.found.get((usual, test))
+
+    def _has_passed(self, column: Column, test: str) -> bool:
+        """Whether the test's program passed there: where it did not, its own row says enough."""
+        program = self.found.get((column, test.partition(".")[0]))
+        return program is not None and program.verdict is Verdict.PASS
 
 
 def _differs(
@@ -357,7 +444,7 @@ def _groups(rows: Sequence[Row]) -> tuple[Group, ...]:
     groups: dict[str, dict[str, list[Row]]] = {}
     for row in rows:
         case = row.case
-        name = f"{case.program}:{case.fixture}" if case.program else case.fixture
+        name = ":".join(part for part in (case.program, case.fixture) if part)
         groups.setdefault(name, {}).setdefault(case.test, []).append(row)
     programs = {name: name.partition(":")[0] for name in groups}
     first = {program: place for place, program in reversed(list(enumerate(programs.values())))}
@@ -391,8 +478,9 @@ def _headings(
             still_fail=changes[Change.STILL_FAILS],
             surprises=sum(cell.surprising for cell in cells),
             cached=sum(result.cached for result in results),
-            missing=sum(cell.verdict is None for cell in cells),
+            missing=sum(cell.verdict is None and cell.suite is None for cell in cells),
             lacking=lacking.get(column, ""),
+            as_base=sum(cell.as_base for cell in cells),
         )
 
 
@@ -419,11 +507,15 @@ def _setting(columns: Sequence[Column]) -> str:
     return ", ".join(f"linux {value}" if part == "base" else value for part, value in values.items())
 
 
-def _idle(columns: Sequence[Column], revisions: dict[str, Revision], tests: Sequence[str]) -> Iterable[str]:
+def _idle(
+    columns: Sequence[Column], revisions: dict[str, Revision], tests: Sequence[str], suites: frozenset[str]
+) -> Iterable[str]:
     for name in dict.fromkeys(column.revision for column in columns):
         own = [column for column in columns if column.revision == name]
         for entry in revisions[name].expectations if name in revisions else ():
             asked = [column for column in own if entry.is_about(column)]
+            if all(pattern.partition(":")[0] in suites for pattern in entry.tests):
+                continue
             if asked and not any(entry.covers(test, asked[0]) for test in tests):
                 yield f"{name}: {', '.join(entry.tests)}"
 

@@ -21,12 +21,14 @@ from farwatch.model import (
     Revision,
     ShareKind,
     ShareSetting,
+    Suite,
     Verdict,
     Waiver,
     unnumbered,
 )
 from farwatch.revisions.share_settings import SETTINGS_FILE, named_settings, read_share_settings
 from farwatch.revisions.strict_toml import TomlDocument, TomlTable
+from farwatch.revisions.suites import SUITES_FILE, read_suites, suites_in
 
 REVISION_FILE = "revision.toml"
 BASES_FILE = "bases.toml"
@@ -47,7 +49,7 @@ NAME = re.compile(r"(?!.*\.lock$)[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*")  # also a v
 DEFAULT_ORDER = 10
 _KEYS = (
     *("title", "order", "share", "bases", "server", "guest"),
-    *("expect", "waive", "tests", "send", "series", "adopted"),
+    *("expect", "waive", "tests", "send", "series", "adopted", "suites"),
 )
 """Of a revision.toml."""
 _SYSCTL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
@@ -138,6 +140,25 @@ class Catalog:
         """Those of "NAME,NAME", in the order of the file, the default one first."""
         return named_settings(self._share_settings, names, f"see {self.patches / SETTINGS_FILE}")
 
+    def suites(self, revision: Revision | None = None) -> dict[str, Suite]:
+        """The suites by name: the project's, and in their place or behind them those of a revision."""
+        own = revision.suites if revision else ()
+        return {**read_suites(self.patches, self._engines), **{suite.name: suite for suite in own}}
+
+    def suite_names(self, revisions: Iterable[Revision]) -> frozenset[str]:
+        """The names of all suites: the project's, and those of some revisions."""
+        own = (suite.name for revision in revisions for suite in revision.suites)
+        return frozenset((*self.suites(), *own))
+
+    def suite(self, name: str, revisions: Iterable[Revision]) -> dict[str, Suite]:
+        """Revision -> what it has under that name; FarwatchError if none of them has."""
+        known = {revision.name: self.suites(revision) for revision in revisions}
+        found = {owner: suites[name] for owner, suites in known.items() if name in suites}
+        if not found:
+            names = dict.fromkeys(other for suites in known.values() for other in suites)
+            raise unknown("suite", name, names, hint=f"a suite is a table of {self.patches / SUITES_FILE}")
+        return found
+
     def revision(self, name: str) -> Revision:
         """The revision of that name."""
         folder = self.patches / name
@@ -194,6 +215,9 @@ class Catalog:
             adoption=_adoption(table),
             server_options=_server_options(table),
             sysctls=_sysctls(table),
+            suites=tuple(suites_in(table.table("suites"), folder, self._engines))
+            if "suites" in table.names()
+            else (),
         )
 
     def _conditions(self) -> dict[str, _Known]:

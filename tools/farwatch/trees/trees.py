@@ -95,6 +95,12 @@ class Trees:
         label = f"{revision.name} on {component} {base.name}"
         return Source(component, base, revision.name, commit, tree, None, label)
 
+    def base_source(self, base: Base) -> Source:
+        """A base without anybody's patches."""
+        commit = self.base_commit(base)
+        tree = git.line("rev-parse", f"{commit}^{{tree}}", cwd=self.repository(base.component))
+        return Source(base.component, base, "base", commit, tree, None, f"{base.component} {base.name}")
+
     def commits(self, revision: Revision, component: str, base: Base) -> tuple[str, ...]:
         """Commit ids of the revision's patches, in order; on another base than its own perhaps fewer."""
         self.tip(revision, component, base)
@@ -158,6 +164,24 @@ class Trees:
         where = self.repository(source.component)
         found = git.run("cat-file", "blob", f"{source.tree}:{file}", cwd=where)
         return found.stdout if found.returncode == 0 else None
+
+    def files_below(self, source: Source, folder: str) -> list[str]:
+        """All files of a source that are in a folder or below it."""
+        where = self.repository(source.component)
+        found = git.git("ls-tree", "-r", "-z", "--name-only", source.tree, "--", f"{folder}/", cwd=where)
+        return [os.fsdecode(name) for name in found.split(b"\0") if name]
+
+    def ids(self, source: Source, names: Sequence[str]) -> list[str]:
+        """What git calls the content of these files and folders of a source, "MODE TYPE ID NAME" each."""
+        where = self.repository(source.component)
+        found = git.git("ls-tree", "-z", source.tree, "--", *names, cwd=where)
+        return [os.fsdecode(entry) for entry in found.split(b"\0") if entry]
+
+    def unpack(self, source: Source, names: Sequence[str], folder: Path) -> None:
+        """Put these files and folders of a source, as far as it has them, into a new folder."""
+        folder.mkdir()
+        where = self.repository(source.component)
+        git.unpack(git.git("archive", source.tree, "--", *self.present(source, names), cwd=where), folder)
 
     def changed(self, before: Source, after: Source) -> list[str]:
         """The files that differ between two sources, under both names if renamed."""

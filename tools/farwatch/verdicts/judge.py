@@ -93,6 +93,16 @@ class Judgement(NamedTuple):
 def judge(evidence: Evidence) -> Judgement:
     """Apply the rules of this module's table."""
     document = parse(evidence.output)
+    return (
+        fate(evidence, document)
+        or _skipped_all(evidence, document)
+        or _protocol(evidence, document)
+        or _result(evidence, document.tests[0])
+    )
+
+
+def fate(evidence: Evidence, document: KtapDocument) -> Judgement | None:
+    """Rules 1 to 8: what became of guest and program; None: it came to its end, and says how it went."""
     splats = scan(evidence.console)
     return (
         _server(evidence, splats)
@@ -100,10 +110,12 @@ def judge(evidence: Evidence) -> Judgement:
         or _infrastructure(evidence, document)
         or _hang(evidence, document)
         or _killed(evidence, document)
-        or _skipped_all(evidence, document)
-        or _protocol(evidence, document)
-        or _result(evidence, document.tests[0])
     )
+
+
+def title_of(test: Test) -> str:
+    """Why a result is not a pass, in one line; empty for a pass."""
+    return _title(test.outcome, test)
 
 
 _INFRASTRUCTURE = re.compile(r"#\s*farwatch: infrastructure: (.*)")
@@ -123,7 +135,7 @@ _EXIT_CODES = {
     Outcome.XPASS: (0, 3),
 }
 _SKIP_CODES = (0, 4)
-_VERDICTS = {
+VERDICTS = {
     Outcome.PASS: Verdict.PASS,
     Outcome.FAIL: Verdict.FAIL,
     Outcome.SKIP: Verdict.SKIP,
@@ -218,7 +230,7 @@ def _result(evidence: Evidence, test: Test) -> Judgement:
     code = evidence.end.number
     if code not in allowed if allowed else code == 0:
         return _contradiction(evidence, outcome.value)
-    verdict = _VERDICTS[outcome]
+    verdict = VERDICTS[outcome]
     shown = [] if verdict in (Verdict.PASS, Verdict.SKIP) else list(test.diagnostics)
     return _judgement(verdict, _title(outcome, test), shown)
 

@@ -104,6 +104,8 @@ class KtapDocument:
     bail_out: str | None = None
     diagnostics: tuple[str, ...] = ()
     """Comments after the last result."""
+    loose: tuple[Test, ...] = ()
+    """Nested results whose own test has none: the stream ended while it ran."""
 
     def walk(self) -> Iterator[Test]:
         """All tests at all levels."""
@@ -220,6 +222,7 @@ class _KtapParser:
             skip_all=self.root.skip_all,
             bail_out=self.bail_out,
             diagnostics=self.root.take_diagnostics(),
+            loose=tuple(test for group in self.root.pending for test in group.tests),
         )
 
     def _problem(self, line: int, text: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farwatch.builds import fragments
 from farwatch.builds.fragments import (
     FragmentLine,
     common_fragments,
@@ -123,3 +124,13 @@ def test_the_fragments_of_this_checkout_fit_together() -> None:
     settings = merge(common_fragments(checkout_root(), "um", "plain"))
     assert settings["INOTIFY_USER"].value == "y"
     assert settings["HOSTFS"].value == "y"
+
+
+def test_wishes_take_nothing_away_and_need_not_be_granted() -> None:
+    path = Path("f")
+    lines = fragments.parse_text("CONFIG_A=y\nCONFIG_B=n\nCONFIG_C=7\n", path)
+    settings = {line.symbol: line for line in lines}
+    asked = "CONFIG_A=m\nCONFIG_B=m\nCONFIG_C=8\nCONFIG_D=y\nCONFIG_D=n\nCONFIG_E=n\n"
+    merged, wished = fragments.with_wishes(settings, fragments.parse_text(asked, Path("s")))
+    assert fragments.render(merged) == "CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=7\nCONFIG_D=y\n"
+    assert wished == {"B", "D"}

@@ -387,3 +387,32 @@ def test_a_build_says_what_it_took_and_what_was_expected_of_it(world: World) -> 
     second = world.build()
     assert (second.steps, second.expected) == (1, 2.0)
     assert world.said[-1].endswith("expected")
+
+
+def with_suite(subject: Subject, *lines: str) -> Subject:
+    """The same, with options that a suite asks for."""
+    return replace(subject, wishes=fragments.parse_text("\n".join(lines), Path("suites/mine")))
+
+
+def test_options_of_a_suite_need_not_stick_and_what_is_lacking_is_kept(world: World) -> None:
+    usual = world.build()
+    subject = with_suite(world.subject(), "CONFIG_GONE=y", "CONFIG_THERE=m")
+    assert world.builder.kernels.find(subject) is None
+    built = world.builder.kernels.build(subject)
+    assert built.key != usual.key
+    assert built.lacking == {"GONE"}
+    assert "CONFIG_THERE=y" in built.config.read_text()
+    found = world.builder.kernels.find(subject)
+    assert found is not None and found.lacking == {"GONE"}
+    assert usual.lacking == frozenset()
+
+
+def test_objects_with_a_suites_options_begin_with_the_usual_ones(world: World) -> None:
+    world.build()
+    (usual,) = world.home.objects.glob("*/one.o")
+    before = usual.stat().st_mtime_ns
+    world.builder.kernels.build(with_suite(world.subject(), "CONFIG_THERE=y"))
+    objects = {path.parent.name: path for path in world.home.objects.glob("*/one.o")}
+    (own,) = objects.keys() - {usual.parent.name}
+    assert objects[own].stat().st_mtime_ns == before
+    assert "CONFIG_THERE" not in (usual.parent / ".config").read_text()

@@ -58,7 +58,7 @@ def test_what_the_guests_are_set_to_is_looked_up_by(tmp_path: Path) -> None:
     subject = cast(Any, Subject)(revision, {}, FakeEngine())
     sysctls = ((), ("fs.inotify.remote=0",), ("fs.inotify.remote=1",))
     keys = [
-        plan._column_key(app, replace(subject, revision=replace(revision, sysctls=one))) for one in sysctls
+        plan.column_key(app, replace(subject, revision=replace(revision, sysctls=one))) for one in sysctls
     ]
     assert len(set(keys)) == 3
 

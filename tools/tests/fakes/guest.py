@@ -70,6 +70,12 @@ def read_piece() -> bytes:
 def test(number: str, words: list[str]) -> str:
     """Play one test; returns how it ended."""
     kind, name = words[0].rsplit("/", 1)[-1], words[2]
+    if kind == "output":
+        for line in words[3:]:
+            say(OUTPUT, line)
+        if words[1] == "never":
+            wait_for_ever()
+        return words[1]
     if kind == "panic":
         console("Kernel panic - not syncing: made up")
         sys.exit(1)
@@ -174,6 +180,9 @@ def main() -> None:
         wait_for_ever()
     if BEHAVIOUR == "exit-at-boot":
         sys.exit(3)
+    if BEHAVIOUR.startswith("says:"):
+        for text in BEHAVIOUR.removeprefix("says:").split("|"):
+            console(text)
     if BEHAVIOUR == "garbage":
         os.write(CONTROL, os.urandom(5000) + b"\n")
         os.write(1, os.urandom(5000))

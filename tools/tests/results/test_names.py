@@ -113,3 +113,33 @@ def test_a_share_setting_has_a_name_unless_it_is_the_default(text: str, cell: tu
 def test_a_setting_that_was_not_run_is_named_in_the_error() -> None:
     with pytest.raises(FarwatchError, match="unknown column 'v2/default'"):
         parse_cell(f"v2/default/{CREATE}", SET)
+
+
+SELFTEST = "kselftest:filesystems/openat2/resolve_test"
+SUITES = [(UML, SELFTEST), (V2, SELFTEST), (UML, f"{SELFTEST}.a: b/c"), *KNOWN]
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        (f"v1/7.3/uml/plain/{SELFTEST}", (UML, SELFTEST)),
+        (f"v2/{SELFTEST}", (V2, SELFTEST)),
+        ("v2/openat2/resolve_test", (V2, SELFTEST)),
+        ("v2/resolve_test", (V2, SELFTEST)),
+        (f"v1/{SELFTEST}.a: b/c", (UML, f"{SELFTEST}.a: b/c")),
+        (f"v2/{CREATE}", (V2, CREATE)),
+    ],
+)
+def test_a_test_of_a_suite_has_slashes_and_colons(text: str, cell: tuple[Column, str]) -> None:
+    assert parse_cell(text, SUITES) == cell
+
+
+def test_the_program_of_a_test_is_what_stands_before_the_first_colon() -> None:
+    case = case_of(f"{SELFTEST}.group.a: b")
+    assert (case.program, case.fixture, case.variant, case.test) == (
+        "kselftest",
+        "filesystems/openat2/resolve_test",
+        "group",
+        "a: b",
+    )
+    assert case.name == f"{SELFTEST}.group.a: b"

@@ -341,3 +341,49 @@ def test_what_is_older_than_share_settings_is_of_the_default_one(path: Path) -> 
     with Results.open(path) as store:
         found = store.find(V1, TEST, "a")
         assert found is not None and found.verdict is Verdict.FAIL and found.column.share_setting == "default"
+
+
+def suite_rows(run: str, logs: str, *names: str, inputs: str = "a") -> list[CellResult]:
+    return [
+        dataclasses.replace(cell(test=f"mine:{name}", inputs=inputs), run=run, logs=logs) for name in names
+    ]
+
+
+def test_the_rows_of_each_run_of_a_program_stay_together(path: Path) -> None:
+    with Results.open(path) as store:
+        first, second = store.begin_run(["farwatch"]), store.begin_run(["farwatch"])
+        store.store_all(suite_rows(first, "1/1", "p", "p.a", "p.b"))
+        store.store_all(suite_rows(first, "1/2", "q"))
+        store.store(cell(test="mine-too:p"))
+        store.store(cell(V2, test="mine:p"))
+        store.store_all(suite_rows(second, "2/1", "p", "p.a"))
+        runs = [[row.test for row in rows] for rows in store.suite_rows(V1, "mine")]
+    assert runs == [["mine:p", "mine:p.a", "mine:p.b"], ["mine:q"], ["mine:p", "mine:p.a"]]
+
+
+def test_the_rows_of_a_program_are_stored_all_or_not_at_all(path: Path) -> None:
+    with Results.open(path) as store:
+        rows = suite_rows("", "1/1", "p", "p.a")
+        broken = [rows[0], dataclasses.replace(rows[1], run="no such run")]
+        with pytest.raises(sqlite3.IntegrityError):
+            store.store_all(broken)
+        assert store.suite_rows(V1, "mine") == []
+
+
+def test_ten_thousand_rows_are_looked_up_at_once(path: Path) -> None:
+    """The product's limit is two seconds for the whole table; a fifth of it is the store's, and generous."""
+    from farwatch.results.table import build_table
+
+    with Results.open(path) as store:
+        names = ["p", *(f"p.case {number}" for number in range(10_000))]
+        for column in (V1, V2):
+            rows = suite_rows("", "1/1", *names)
+            store.store_all([dataclasses.replace(row, column=column) for row in rows])
+        times = []
+        for _ in range(3):
+            started = time.process_time()
+            found = [row for column in (V1, V2) for run in store.suite_rows(column, "mine") for row in run]
+            table = build_table(found, [], [V1, V2], suites=["mine"], base="v1", whole=False)
+            times.append(time.process_time() - started)
+    assert len(table.rows) == 10_001
+    assert min(times) < 2

@@ -322,3 +322,87 @@ def test_what_was_found_of_a_skipped_column_counts_as_ever() -> None:
     assert table.exit_status() == 1
     assert [row.cells[1].word for row in table.rows] == ["fail", "skip"]
     assert table.headings[1].summary.endswith("skipped on this machine: needs root")
+
+
+ROW = "kselftest:filesystems/fat/run.mount"
+PROGRAM = "kselftest:filesystems/fat/run"
+
+
+def suite_table(*found: CellResult, revisions: tuple[Revision, ...] = ()) -> Table:
+    return build_table(
+        found, revisions, [BASELINE, V1], suites=["kselftest"], base="baseline", remarks=("a remark",)
+    )
+
+
+def suite_cell(base: Verdict | None, own: Verdict) -> tuple[Table, Cell]:
+    before = [result(BASELINE, base, test=ROW)] if base else []
+    table = suite_table(*before, result(V1, own, "why", ROW))
+    return table, table.rows[0].cells[1]
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_what_is_no_pass_on_the_base_either_is_not_the_series_fault(verdict: Verdict) -> None:
+    table, cell = suite_cell(verdict, verdict)
+    said_nothing = verdict is Verdict.ERROR
+    assert cell.as_base == (verdict not in (Verdict.PASS, Verdict.ERROR))
+    assert cell.surprising == said_nothing
+    assert table.exit_status() == int(said_nothing)
+    assert table.headings[1].as_base == int(cell.as_base)
+    assert ("1 as base" in table.headings[1].summary) == cell.as_base
+    assert ("as base" in render_text(table).split("fixed, broken")[0]) == cell.as_base
+
+
+@pytest.mark.parametrize("base", [None, Verdict.PASS, Verdict.SKIP, Verdict.ERROR, Verdict.HANG])
+def test_what_fails_otherwise_than_on_the_base_is_surprising(base: Verdict | None) -> None:
+    table, cell = suite_cell(base, Verdict.FAIL)
+    assert cell.surprising and not cell.as_base
+    assert table.exit_status() == 1
+    assert (cell.change is Change.BREAKS) == (base is Verdict.PASS)
+    assert cell.expected == (f"{base} on the base" if base else "expected pass")
+
+
+def test_what_the_base_says_of_itself_is_no_surprise_but_trouble_of_ours_is() -> None:
+    for verdict in Verdict:
+        table = suite_table(result(BASELINE, verdict, test=ROW))
+        assert bool(table.surprises) == (verdict is Verdict.ERROR)
+        said = table.rows[0].cells[0].expected
+        assert said.startswith("what the base does" if verdict is not Verdict.ERROR else "expected pass")
+
+
+def test_an_expectation_counts_before_the_base() -> None:
+    known = (revision("v1", Expectation((ROW,), Verdict.FAIL, "by design")),)
+    table = suite_table(
+        result(BASELINE, Verdict.PASS, test=ROW), result(V1, Verdict.FAIL, test=ROW), revisions=known
+    )
+    assert not table.surprises
+    assert table.rows[0].cells[1].expected_failure
+
+
+def test_a_test_that_the_base_has_and_the_revision_not_is_gone_if_its_program_passed() -> None:
+    base = [result(BASELINE, Verdict.PASS, test=name) for name in (PROGRAM, ROW)]
+    table = suite_table(*base, result(V1, Verdict.PASS, test=PROGRAM))
+    (cell,) = table.surprises
+    assert (cell.test, cell.word) == (ROW, "gone")
+    table = suite_table(*base, result(V1, Verdict.CRASH, test=PROGRAM))
+    assert [cell.test for cell in table.surprises] == [PROGRAM]
+
+
+def test_a_test_that_only_the_series_has_is_not_missing_on_the_base() -> None:
+    table = suite_table(result(V1, Verdict.PASS, test=ROW))
+    assert table.rows[0].cells[0].word == "-"
+    assert table.exit_status(complete=True) == 0
+
+
+def test_our_own_tests_know_no_base() -> None:
+    table = suite_table(result(BASELINE, Verdict.FAIL), result(V1, Verdict.FAIL))
+    assert [cell.surprising for cell in table.rows[0].cells] == [True, True]
+
+
+def test_an_expectation_of_a_suites_rows_is_not_idle_in_a_table_of_our_own() -> None:
+    known = (revision("v1", Expectation(("kselftest:*",), Verdict.FAIL, "by design")),)
+    assert build_table([result(V1, Verdict.PASS)], known, [V1], suites=["kselftest"]).idle_expectations == ()
+    assert build_table([result(V1, Verdict.PASS)], known, [V1]).idle_expectations == ("v1: kselftest:*",)
+
+
+def test_what_is_to_be_said_of_a_suite_is_among_the_notes() -> None:
+    assert "a remark" in notes(suite_table(result(V1, Verdict.PASS, test=ROW)))
