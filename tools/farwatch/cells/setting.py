@@ -17,6 +17,7 @@ from farwatch.engines.registry import engine_named
 from farwatch.errors import FarwatchError
 from farwatch.model import DEFAULT_SHARE, Revision, ShareSetting
 from farwatch.system import bootstrap
+from farwatch.system.home import checkout_root
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -61,7 +62,7 @@ def installed_engine(app: App, name: str) -> Engine:
     """The engine, with what it needs installed: the version of that is part of what is looked up."""
     engine = engine_named(name)
     if engine.packages:
-        bootstrap.ensure_extra(app.root / "tools" / engine.packages, app.home)
+        bootstrap.ensure_extra(checkout_root() / "tools" / engine.packages, app.home)
     return engine
 
 
@@ -87,7 +88,7 @@ def lacking_for(app: App, share_setting: ShareSetting) -> str:
 
     if share_setting.file_system in MADE_BY_PACKAGES and os.geteuid() == 0:
         try:
-            bootstrap.ensure_extra(app.root / "tools" / SHARE_PACKAGES, app.home)
+            bootstrap.ensure_extra(checkout_root() / "tools" / SHARE_PACKAGES, app.home)
         except FarwatchError as error:
             return "; ".join(filter(None, (error.what, error.hint)))
     return run_guests(app.home, lambda run: lacking(run, share_setting))

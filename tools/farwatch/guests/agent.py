@@ -47,7 +47,7 @@ def guest_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
 
 
 def _mount_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
-    if setting.share == "tmpfs":
+    if setting.share in ("tmpfs", "none"):
         return ["mount=tmpfs:tmpfs"]
     options = ",".join(setting.share_setting.mount_options)
     said = [f"options={options}"] if options else []

@@ -115,7 +115,7 @@ class _Conversation:
             print(f"{self._session.seen(share)} on the host is {share.point} here", file=sys.stderr)
         if self._setting.share == "fuse":
             print(f"{GUEST_SOURCE} is {shares[0].point} for everybody else here", file=sys.stderr)
-        if self._setting.share == "tmpfs":
+        if self._setting.share in ("tmpfs", "none"):
             print(f"{shares[0].point}: tmpfs", file=sys.stderr)
         way_out = "; if it hangs: Enter ~ ." if self._terminal else ""
         again = "; to build and boot again: Enter ~ r" if self._wanted.reload else ""
