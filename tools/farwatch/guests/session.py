@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farwatch.engines.engine import LINES, Ending, Guest, GuestSpec, Listeners, settle
-from farwatch.guests.agent import GUEST_HOST_ROOT, guest_fields, pieces, request
+from farwatch.guests.agent import GUEST_HOST_ROOT, guest_fields, path_fields, pieces, request
 from farwatch.guests.broker import Broker
 from farwatch.guests.companion import Server
 from farwatch.guests.ground import Ground
@@ -306,6 +306,7 @@ class Session:
             *guest_fields(self._setting, self.shares),
             f"dir=c{trace.number}",
             *self._current_folder(trace.number),
+            *path_fields(self._setting),
             *(f"env={name}={value}" for name, value in variables.items()),
             *(f"arg={word}" for word in argv),
         ]

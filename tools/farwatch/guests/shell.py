@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.errors import FarwatchError
-from farwatch.guests.agent import ARGUMENTS_MAX, GUEST_SOURCE, guest_fields, request, unescape
+from farwatch.guests.agent import (
+    ARGUMENTS_MAX,
+    GUEST_SOURCE,
+    guest_fields,
+    path_fields,
+    request,
+    unescape,
+)
 from farwatch.guests.keyboard import LEAVE, RELOAD, Keyboard, raw
 from farwatch.guests.session import BootFailure, Session, booted
 from farwatch.guests.setting import Setting, Share
@@ -170,6 +177,7 @@ class _Conversation:
             *(["apart=1"] if self._apart else []),
             f"env=TERM={os.environ.get('TERM', 'dumb')}",
             "env=PS1=guest:\\w# ",
+            *path_fields(self._setting),
             *(f"env={setting}" for setting in self._wanted.environment),
             *(f"arg={word}" for word in self._command),
         ]

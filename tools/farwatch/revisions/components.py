@@ -40,7 +40,7 @@ class Component:
     """Path from the folder of the project."""
 
 
-_USUAL = {
+USUAL = {
     KERNEL: Component(KERNEL, "kbuild", "kernel"),
     "virtiofsd": Component("virtiofsd", "cargo", "server", "virtiofsd"),
     "qemu": Component("qemu", "qemu", "vmm"),
@@ -49,7 +49,7 @@ _USUAL = {
 
 def read_component(table: TomlTable, name: str) -> Component:
     """What the table of a component says of it beside its bases."""
-    usual = _USUAL.get(name, Component(name))
+    usual = USUAL.get(name, Component(name))
     build = table.choice("build", BUILDS) if "build" in table.names() else usual.build
     role = table.choice("role", ROLES) if "role" in table.names() else usual.role
     program = table.text("program") if "program" in table.names() else usual.program or name
