@@ -104,7 +104,7 @@ class Parts:
         if status != 0:
             from farwatch.builds.diagnose import failure  # no need of a build that works
 
-            hint = f"it was called by {part.script}" if part.script else ""
+            hint = f"see {log}: all that {part.script} has said" if part.script else ""
             raise failure(label, log, hint, prefix=f"{tree}/")
 
     def _script(self, part: Component) -> Path:
