@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Projects of somebody else: the examples as their READMEs tell, a wheel, two at once, one that is read-only."""
+"""Projects of somebody else: the examples as their READMEs tell, a wheel, two at once, one read-only."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_one_that_is_read_only(tmp_path: Path) -> None:
 
 
 def test_a_wheel(tmp_path: Path) -> None:
-    """What `pipx install` does of a checkout: the command, with all that it takes, and no project of its own."""
+    """What `pipx install` does of a checkout: the command with all that it takes, and no project."""
 
     def run(*words: str | Path, cwd: Path = tmp_path) -> str:
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -9,7 +9,7 @@ import pytest
 
 from farwatch.errors import FarwatchError
 from farwatch.revisions.catalog import Catalog
-from farwatch.revisions.components import Component
+from farwatch.revisions.components import ROLES, Component
 from farwatch.system.home import checkout_root
 
 BASE = '\n[{name}.1]\nkind = "git"\nlocation = "/x"\ncommit = "' + "0" * 40 + '"\n'
@@ -27,10 +27,8 @@ def load(folder: Path, **components: str) -> Catalog:
 
 def test_those_that_everybody_has_need_not_be_described() -> None:
     catalog = Catalog.load(checkout_root())
-    found = {
-        role: [part.name for part in catalog.with_role(role)] for role in ("kernel", "server", "vmm", "tool")
-    }
-    assert found == {"kernel": ["linux"], "server": ["virtiofsd"], "vmm": ["qemu"], "tool": []}
+    found = [[part.name for part in catalog.with_role(role)] for role in ROLES]
+    assert found == [["linux"], ["virtiofsd"], ["qemu"], []]
     assert [part.name for part in catalog.with_role("")] == ["linux-man"]
 
 
