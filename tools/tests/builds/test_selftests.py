@@ -306,3 +306,20 @@ def test_a_project_without_tests(home: Home, tmp_path: Path) -> None:
     with pytest.raises(FarwatchError, match="mine has no tests") as caught:
         selftests.tests(home, "commit", lambda _text: None, tests=tmp_path / "mine" / "kernel-tests")
     assert "*_test.c" in caught.value.cause
+
+
+@pytest.mark.usefixtures("simple_harness")
+def test_two_tests_of_a_project_have_one_name(home: Home, own: Path) -> None:
+    (own / "twins_test.c").write_text(OWN.replace("TEST_HARNESS_MAIN", TWINS))
+    with pytest.raises(FarwatchError, match=r"two tests are called twins_test:global\.ours") as caught:
+        selftests.tests(home, "commit", lambda _text: None, tests=own)
+    assert caught.value.hint == "rename one of them"
+    assert not list(home.builds.glob("tests-*"))
+
+
+TWINS = """\
+int main(void) { ours(); fprintf(stderr, \\
+	"# FIXTURE            VARIANT                   TEST\\n" \\
+	"global                                         ours\\n" \\
+	"                                               ours\\n"); return 0; }
+"""

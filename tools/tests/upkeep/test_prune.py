@@ -207,3 +207,20 @@ def test_sizes_count_a_file_once_and_follow_no_link(tmp_path: Path) -> None:
     os.link(file, tmp_path / "tree" / "again")
     (tmp_path / "tree" / "away").symlink_to("/usr")
     assert alone <= size_of(tmp_path / "tree") < alone + 50_000
+
+
+def test_of_other_projects_only_logs_go(home: Home) -> None:
+    other = Home(home.root, "mine-1234")
+    log, edited = put(other.logs / "run" / "console", 40), put(other.work / "v1-7.3" / "notes", 40)
+    other.results.touch()
+    assert names(home) == {"projects/mine-1234/logs/run"}
+    assert not log.exists() and edited.exists() and other.results.exists()
+    put(other.logs / "new" / "console")
+    assert "projects/mine-1234/logs/new" in names(home, everything=True)
+    assert edited.exists() and other.results.exists()
+
+
+def test_what_is_held_of_another_project_is_in_use(home: Home) -> None:
+    put(home.builds / "kernel-old" / "done.json", 40)
+    with held(Home(home.root, "mine-1234").own / "send-v1.lock"):
+        assert names(home) == set()
