@@ -211,7 +211,7 @@ def test_sizes_count_a_file_once_and_follow_no_link(tmp_path: Path) -> None:
 
 def test_of_other_projects_only_logs_go(home: Home) -> None:
     other = Home(home.root, "mine-1234")
-    log, edited = put(other.logs / "run" / "console", 40), put(other.work / "v1-7.3" / "notes", 40)
+    log, edited = put(other.logs / "run" / "console", 40), put(other.work / "v1-7.3" / "linux" / "notes", 40)
     other.results.touch()
     assert names(home) == {"projects/mine-1234/logs/run"}
     assert not log.exists() and edited.exists() and other.results.exists()
