@@ -225,13 +225,14 @@ class Catalog:
     def _read(self, folder: Path) -> Revision:
         table = TomlDocument.read(folder / REVISION_FILE).table()
         table.only(_KEYS)
+        conditions = self._conditions()
         return Revision(
             name=folder.name,
             title=table.text("title"),
             folder=folder,
             share=self._share(table),
             bases=self._bases_of(table.table("bases"), folder),
-            expectations=tuple(_expectation(entry, self._conditions()) for entry in table.tables("expect")),
+            expectations=tuple(_expectation(entry, conditions) for entry in table.tables("expect")),
             order=table.integer("order", DEFAULT_ORDER),
             waivers=tuple(_waiver(entry) for entry in table.tables("waive")),
             claims=_claims(table),

@@ -13,7 +13,9 @@ from typing import Any
 from farwatch.errors import FarwatchError, unknown
 from farwatch.revisions.catalog import BASES_FILE, FORMAT, NAME
 from farwatch.revisions.components import KERNEL
+from farwatch.revisions.edit import bases_of
 from farwatch.revisions.project import PATCHES, is_project
+from farwatch.revisions.strict_toml import TomlDocument
 from farwatch.system import git
 from farwatch.system.home import checkout_root
 
@@ -90,20 +92,13 @@ def _require_free(folder: Path, files: Mapping[Path, bytes]) -> None:
 
 def _bases(linux: str | None) -> tuple[str, str]:
     """The text of bases.toml, and the name of the base that is the default one."""
-    import tomlkit
-
-    document = tomlkit.parse((checkout_root() / PATCHES / BASES_FILE).read_text("utf-8"))
-    for name in [name for name in document if name != KERNEL]:
-        del document[name]
-    known: Any = document[KERNEL]
-    name = _known_name(linux, known)
+    document = TomlDocument.read(checkout_root() / PATCHES / BASES_FILE)
+    known: dict[str, Any] = document.data[KERNEL]
+    name, table = _known_name(linux, known), None
     if not name:
         name, table = _foreign(linux or "", known)
-        known[name] = tomlkit.item(table)
-    known["default"] = name
-    text = tomlkit.dumps(document).rstrip("\n")
-    head, mark, rest = text.partition(f"[{KERNEL}]")
-    return f"{head}format = {FORMAT}\n\n{mark}{rest}\n", name
+    head, mark, rest = bases_of(document.text, KERNEL, name, table).partition(f"[{KERNEL}]")
+    return f"{head}format = {FORMAT}\n\n{mark}{rest}", name
 
 
 def _known_name(linux: str | None, known: Mapping[str, Any]) -> str:

@@ -79,7 +79,8 @@ def ready(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A home folder in which everything that the checkout needs is in place."""
     home = tmp_path / "home"
     launcher = load_launcher()
-    monkeypatch.setattr(launcher, "TOOLS", str(checkout / "tools"))
+    for name in ("LISTS", "CODE"):
+        monkeypatch.setattr(launcher, name, str(checkout / "tools"))
     names = asked_of_interpreter()
     venv = home / f"venv-{launcher.key('requirements.lock', *names)}"
     subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", venv], check=True)
