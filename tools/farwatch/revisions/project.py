@@ -8,17 +8,14 @@ and from anywhere else, the checkout's own.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from pathlib import Path
 
 from farwatch.errors import FarwatchError, nearest
 from farwatch.model import hash_of
 from farwatch.revisions.catalog import BASES_FILE
-from farwatch.system.home import Home, checkout_root, installed
+from farwatch.system.home import NOTE, Home, checkout_root, installed
 
 PATCHES = "patches"
-_NOTE = "project"
-"""File in Home.own that says which folder it belongs to."""
 
 
 def project_folder(named: str | None, home: Home) -> Path:
@@ -53,17 +50,10 @@ def home_of(folder: Path, home: Home) -> Home:
         return home
     name = re.sub(r"[^A-Za-z0-9_]+", "-", folder.name).strip("-")[:32] or "project"
     own = Home(home.root, f"{name}-{hash_of(str(folder.resolve()))[:8]}")
-    note, text = own.own / _NOTE, f"{folder.resolve()}\n"
+    note, text = own.own / NOTE, f"{folder.resolve()}\n"
     if not note.is_file() or note.read_text(encoding="utf-8") != text:
         note.write_text(text, encoding="utf-8")
     return own
-
-
-def folder_of(home: Home) -> Path | None:
-    """The folder that what is a project's own in a home belongs to; None if that cannot be told."""
-    with suppress(OSError, UnicodeDecodeError):
-        return Path((home.own / _NOTE).read_text(encoding="utf-8").strip())
-    return None
 
 
 def _current() -> Path | None:
@@ -83,7 +73,7 @@ def _of_checkout(folder: Path | None, home: Home) -> Path | None:
     projects = home.root / "projects"
     if folder is None or not folder.is_relative_to(projects) or folder == projects:
         return None
-    found = folder_of(Home(home.root, folder.relative_to(projects).parts[0]))
+    found = Home(home.root, folder.relative_to(projects).parts[0]).folder
     return found if found and is_project(found) else None
 
 

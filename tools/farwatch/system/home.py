@@ -18,6 +18,9 @@ SPARE_PREFIX = ".spare-"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
+NOTE = "project"
+"""File in Home.own that says which folder it belongs to."""
+
 
 def installed() -> bool:
     """Whether this is an installed package, and not that of a checkout."""
@@ -73,6 +76,14 @@ class Home:
         path = self.own / name
         path.mkdir(exist_ok=True)
         return path
+
+    @property
+    def folder(self) -> Path | None:
+        """Of the project that its own things belong to; None if that is not known."""
+        try:
+            return Path((self.own / NOTE).read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError):
+            return None
 
     def each(self) -> list[Home]:
         """This home as each project has it, the flagship first."""

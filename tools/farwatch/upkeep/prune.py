@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the home folder holds, and how to make it smaller.
 
-Three things are never removed: the stored verdicts, a person's checkouts (work/) with
-the repositories that their commits are in, and a managed tree that somebody has edited.
+Three things are never removed: the stored verdicts, unless they are of a project that is gone, a
+person's checkouts (work/) with the repositories that their commits are in, and a managed tree that
+somebody has edited.
 While something is running, whatever it may use stays as well.
 """
 
@@ -222,6 +223,7 @@ def _plan_unused(home: Home, plan: _Plan, now: float, age: float, busy: bool) ->
     plan.remove(_spares(home), "laid out for the next checkout")
     plan.remove(_unused(home.builds, now, age), "build not used for long")
     plan.remove(_unused(home.objects, now, age), "build folder not used for long")
+    plan.remove(_gone_projects(home, now, age), "of a project whose folder is gone")
     for each in home.each():
         plan.remove(old_logs(each, now, age, LEFTOVER_SECONDS), "logs that no newest verdict names")
 
@@ -232,6 +234,12 @@ def _stale_runs(home: Home) -> list[Path]:
         for folder in home.runs.iterdir()
         if (folder / "lock").exists() and not is_held(folder / "lock")
     ]
+
+
+def _gone_projects(home: Home, now: float, age: float) -> list[Path]:
+    """What projects had here that are no more and were not used for long; not if there is a checkout."""
+    gone = [each for each in home.each()[1:] if each.folder is not None and not each.folder.exists()]
+    return [each.own for each in gone if not _entries(each.work) and now - last_change(each.own) > age]
 
 
 def _old_venvs(home: Home) -> list[Path]:

@@ -6,20 +6,31 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from farwatch.revisions.start import examples
-from farwatch.system.home import checkout_root
+from farwatch.system.home import Home, checkout_root
 from tests.integration.commands import LONG_ENOUGH, command, environment
 
 pytestmark = pytest.mark.integration
 
 ONE = ("test", "v1", "-k", "anonymous and size")
 FIXED = re.compile(r"fixes ([1-9]\d*), breaks 0, 0 still fail; all as expected")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(tmp_path: Path) -> Iterator[None]:
+    """What the test's projects have in the home goes with them; what was built for them stays."""
+    yield
+    for own in Home.from_env().each()[1:]:
+        if own.folder is not None and own.folder.is_relative_to(tmp_path):
+            shutil.rmtree(own.own)
 
 
 def call(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:

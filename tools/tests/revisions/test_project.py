@@ -15,7 +15,7 @@ from farwatch.errors import FarwatchError
 from farwatch.model import CellResult, Column, Verdict
 from farwatch.results.store import Results
 from farwatch.revisions import project
-from farwatch.revisions.project import folder_of, home_of, project_folder
+from farwatch.revisions.project import home_of, project_folder
 from farwatch.revisions.start import new_files, write_project
 from farwatch.system.home import Home, checkout_root
 
@@ -119,7 +119,7 @@ def test_two_projects_of_the_same_names_in_one_home(here: Path, home: Home) -> N
     assert found == [Verdict.PASS, Verdict.FAIL]
     assert homes[0].logs != homes[1].logs and homes[0].work != homes[1].work
     assert homes[0].builds == homes[1].builds == home.builds
-    assert [folder_of(own) for own in homes] == [here / "a" / "fix", here / "b" / "fix"]
+    assert [own.folder for own in homes] == [here / "a" / "fix", here / "b" / "fix"]
     assert home.each() == [home, *sorted(homes, key=lambda own: own.project)]
 
 
