@@ -29,8 +29,9 @@ def run(args: argparse.Namespace, app: App) -> int:
         print("share settings")
         for setting in app.catalog.share_settings():
             print(f"  {setting.name:<22} {setting.about}")
-    print("suites")
-    for suite in app.catalog.suites().values():
+    if suites := app.catalog.suites():
+        print("suites")
+    for suite in suites.values():
         print(f"  {suite.name:<22} {suite.about} ({suite.kind})")
     return 0
 

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -457,3 +458,11 @@ def test_what_both_locks_hold_has_one_version_and_only_one_has_the_tools() -> No
         name: ours[name] for name in ours.keys() & theirs
     }
     assert {"pytest", "mypy", "ruff", "hypothesis", "import-linter"} <= theirs.keys() - ours.keys()
+
+
+def test_a_wheel_has_every_list_of_packages() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    lists = [path.name for path in (ROOT / "tools").glob("system-packages*.txt")]
+    for name in (*lists, "requirements.lock"):
+        assert wheel["force-include"].get(f"tools/{name}") == f"farwatch/data/tools/{name}"
+    assert all((ROOT / path).exists() for path in wheel["force-include"])
