@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every command starts from: the checkout, the home folder, the catalog, the reporter."""
+"""What every command starts from: the project, the home folder, the catalog, the reporter."""
 
 from __future__ import annotations
 
@@ -24,12 +24,23 @@ class App:
     """One invocation. Everything in it is made when it is first needed."""
 
     root: Path
+    """Folder of the project."""
     home: Home
     stand_ins: tuple[Base, ...] = ()
     """Bases to be used in place of those that they stand for."""
 
     @classmethod
-    def here(cls) -> App:
+    def here(cls, project: str | None = None) -> App:
+        """For the project that --project names, or that we are in."""
+        from farwatch.revisions.project import home_of, project_folder
+
+        home = Home.from_env()
+        folder = project_folder(project, home)
+        return cls(folder, home_of(folder, home))
+
+    @classmethod
+    def of_home(cls) -> App:
+        """For what is about farwatch and its home, whatever the project."""
         return cls(checkout_root(), Home.from_env())
 
     @cached_property

@@ -27,6 +27,7 @@ COMMANDS = {
     "merge": "one table of the results of several machines",
     "trace": "one event from the host to a program in the guest: which layer has lost it",
     "show": "one cell: its merged timeline of host, server, guest and test",
+    "init": "start a project in a folder of yours",
     "list": "revisions, bases, tests, and what is cached",
     "doctor": "what this machine can run, and what to install",
     "prune": "free disk: what farwatch keeps outside the checkout",
@@ -51,6 +52,8 @@ TAKE_MORE = {
     "trace": "what the host does stands behind it",
 }
 """Command -> what there is to say of the -- of it, behind which stands something of another language."""
+WITHOUT_PROJECT = ("init", "doctor", "prune", "completion", "check")
+PROJECT = "--project"
 FOREIGN_VALUES = ("--server-option",)
 """Options whose value looks like one of ours, but is somebody else's."""
 
@@ -104,12 +107,25 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """The parser; `only`: the one command whose module has to be loaded (all when None)."""
     parser = _CommandParser(prog="farwatch", description="Carry a kernel feature across several trees.")
     parser.add_argument("--version", action="version", version=_version())
+    _add_project(parser, None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_CommandParser)
     for name, about in COMMANDS.items():
         sub = commands.add_parser(name, help=about, description=about.capitalize() + ".")
+        if name not in WITHOUT_PROJECT:
+            _add_project(sub, argparse.SUPPRESS)
         if only in (None, name):
             importlib.import_module(f"farwatch.commands.{name}").add(sub)
     return parser
+
+
+def _add_project(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """It may stand before the command, or behind it."""
+    parser.add_argument(
+        PROJECT,
+        metavar="DIR",
+        default=default,
+        help="the project (default: the one that the current folder is in, else farwatch's own)",
+    )
 
 
 def _version() -> str:
@@ -154,7 +170,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 
 def _dispatch(words: list[str]) -> int:
-    command = next((word for word in words if not word.startswith("-")), None)
+    command = _command_of(words)
     if "_ARGCOMPLETE" in os.environ:
         return _complete()
     if command is not None and command not in COMMANDS:
@@ -166,8 +182,17 @@ def _dispatch(words: list[str]) -> int:
     from farwatch.app import App
 
     module = importlib.import_module(f"farwatch.commands.{args.command}")
-    status: int = module.run(args, App.here())
+    app = App.of_home() if args.command in WITHOUT_PROJECT else App.here(args.project)
+    status: int = module.run(args, app)
     return status
+
+
+def _command_of(words: Sequence[str]) -> str | None:
+    """The first word that is no option, nor the value of one that may stand before it."""
+    before = ["", *words]
+    return next(
+        (word for last, word in zip(before, words, strict=False) if last != PROJECT and word[:1] != "-"), None
+    )
 
 
 def _parse(command: str, words: list[str]) -> argparse.Namespace:
@@ -202,5 +227,5 @@ def _command_on_line() -> str:
 
     words = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))[3]
     given = words[int(os.environ["_ARGCOMPLETE"]) :]  # those before are how farwatch is called
-    first = next((word for word in given if not word.startswith("-")), "")
+    first = _command_of(given)
     return first if first in COMMANDS else ""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 BaseKind = Literal["deb", "deb-source", "git", "tarball", "crate"]
-ShareKind = Literal["virtiofs", "tmpfs", "fuse"]
-"""fuse: a server on /dev/fuse in the guest, with another process there for the host."""
+ShareKind = Literal["virtiofs", "tmpfs", "fuse", "none"]
+"""none: a test has a tmpfs of its guest's, which nobody else has a part in.
+fuse: a server on /dev/fuse in the guest, with another process there for the host."""
 FileSystem = Literal["tmpfs", "ext4", "xfs", "btrfs", "overlay"]
 TestFolder = Literal["mount", "subvolume"]
 SuiteKind = Literal["kselftest", "kunit", "program"]

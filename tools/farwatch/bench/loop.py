@@ -25,6 +25,7 @@ from farwatch.cells.setting import installed_engine, usable_engine
 from farwatch.errors import FarwatchError
 from farwatch.guests.kvm import WORKS, not_offered, remembered
 from farwatch.system.bootstrap import ensure_extra
+from farwatch.system.home import checkout_root
 from farwatch.system.locks import locked
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def missing(app: App) -> str:
     """Why the emulated engine, and virtme-ng alone, cannot be measured; "" if they can."""
     try:
         usable_engine(app, EMULATED)
-        ensure_extra(app.root / "tools" / "system-packages.bench.txt", app.home)
+        ensure_extra(checkout_root() / "tools" / "system-packages.bench.txt", app.home)
     except FarwatchError as error:
         return error.cause or error.what
     return ""
@@ -173,7 +174,7 @@ def _timed(measure: Measure) -> float:
 
 
 def _farwatch(app: App, words: Sequence[str]) -> None:
-    command = [str(app.root / "farwatch"), *words]
+    command = [str(checkout_root() / "farwatch"), "--project", str(app.root), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     _refuse_failure(words, done.returncode, done.stderr)
 
@@ -182,7 +183,11 @@ def _warm_up(app: App, commands: Iterable[Sequence[str]]) -> None:
     """Build whatever is not built yet, in the open: it can take minutes, and is not what is measured."""
     print("building what is not built yet", file=sys.stderr)
     for words in commands:
-        done = subprocess.run([str(app.root / "farwatch"), *words], stdout=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            [str(checkout_root() / "farwatch"), "--project", str(app.root), *words],
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
         _refuse_failure(words, done.returncode)
 
 

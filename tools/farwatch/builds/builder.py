@@ -51,4 +51,7 @@ class Builder:
 
     def tests(self, base: Base) -> TestsBuild:
         """The test programs with their actor and agent, against the harness of a linux base."""
-        return selftests.tests(self._bench.home, self._bench.trees.base_commit(base), self._bench.say)
+        trees = self._bench.trees
+        return selftests.tests(
+            self._bench.home, trees.base_commit(base), self._bench.say, tests=trees.catalog.tests
+        )

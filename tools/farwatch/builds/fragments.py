@@ -15,6 +15,8 @@ from pathlib import Path
 
 from farwatch.errors import BuildFailure, FarwatchError
 from farwatch.model import Revision
+from farwatch.revisions.catalog import TESTS, flavors, fragment_folders
+from farwatch.system.home import checkout_root
 
 _SET = re.compile(r"^CONFIG_(\w+)=(.*)$")
 _UNSET = re.compile(r"^# CONFIG_(\w+) is not set\s*$")
@@ -111,25 +113,28 @@ def render(settings: Mapping[str, FragmentLine]) -> str:
     return "".join(f"{settings[symbol]}\n" for symbol in sorted(settings))
 
 
-def common_fragments(root: Path, engine_suffix: str, flavor: str) -> list[Path]:
-    """kernel-tests/config, its guest/'s for engine and flavor; `plain` may have none, another must exist.
+def common_fragments(tests: Path, engine_suffix: str, flavor: str) -> list[Path]:
+    """What all kernels get, and what the project asks for: config, config for the engine, that of the flavor.
 
-    root: the checkout of farwatch
+    `plain` may have no fragment, another flavor must.
+    tests: kernel-tests/ of the project
     engine_suffix: "um" for config.um
     """
-    folder = root / "kernel-tests"
-    guest = folder / "guest"
-    flavored = guest / f"config.flavor.{flavor}"
-    if flavor != "plain" and not flavored.exists():
-        known = sorted(path.name.removeprefix("config.flavor.") for path in guest.glob("config.flavor.*"))
+    known = flavors(tests)
+    if flavor != "plain" and flavor not in known:
         raise FarwatchError(
             f"unknown flavor '{flavor}'",
-            cause=f"known: {', '.join(dict.fromkeys(['plain', *known]))}",
-            hint=f"a flavor is a Kconfig fragment: {flavored.relative_to(root)}",
+            cause=f"known: {', '.join(dict.fromkeys(['plain', *sorted(known)]))}",
+            hint=f"a flavor is a Kconfig fragment: {tests.name}/config.flavor.{flavor}",
         )
-    return [
-        path for path in (folder / "config", guest / f"config.{engine_suffix}", flavored) if path.exists()
-    ]
+    names = ("config", f"config.{engine_suffix}")
+    found = [folder / name for folder in fragment_folders(tests) for name in names]
+    return [path for path in (*found, *known.get(flavor, ())) if path.exists()]
+
+
+def is_everybodys(fragment: Path) -> bool:
+    """Whether a fragment is farwatch's, and so every project's."""
+    return fragment.is_relative_to(checkout_root() / TESTS)
 
 
 def revision_fragments(revision: Revision, engine_suffix: str) -> list[Path]:

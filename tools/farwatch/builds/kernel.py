@@ -22,6 +22,7 @@ from farwatch.builds.store import Product
 from farwatch.builds.subject import Subject
 from farwatch.errors import FarwatchError, unknown
 from farwatch.model import hash_of
+from farwatch.revisions.catalog import TESTS
 from farwatch.system.home import Home, checkout_root
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class KernelOrder:
     source: Source
     settings: Mapping[str, fragments.FragmentLine]
     own_fragments: bool
-    """The revision brings fragments of its own."""
+    """The revision, or the project, brings fragments of its own."""
     later: frozenset[str] = frozenset()
     """Symbols of its fragments that only later patches of its series declare."""
     wished: frozenset[str] = frozenset()
@@ -168,21 +169,27 @@ class KernelOrder:
 
 
 def order(
-    subject: Subject, source: Source, declares: Callable[[str], bool] = lambda _symbol: True
+    subject: Subject,
+    source: Source,
+    declares: Callable[[str], bool] = lambda _symbol: True,
+    tests: Path | None = None,
 ) -> KernelOrder:
     """Read the fragments; FarwatchError when they do not fit together.
 
+    tests:    kernel-tests/ of the project (default: that of this checkout)
     declares: whether the source has a symbol; asked for the revision's own ones when it is a part of a series
     """
     recipe = recipe_for(subject.engine.arch)
+    tests = tests or checkout_root() / TESTS
     own = fragments.revision_fragments(subject.revision, recipe.arch)
-    common = fragments.common_fragments(checkout_root(), recipe.arch, subject.flavor)
+    common = fragments.common_fragments(tests, recipe.arch, subject.flavor)
     settings, wished = fragments.with_wishes(fragments.merge([*common, *own]), subject.wishes)
     if recipe.kasan and "KASAN" in settings and settings["KASAN"].value == "y":
         recipe = replace(recipe, target=Path(recipe.kasan).name, image=recipe.kasan)
+    special = not all(map(fragments.is_everybodys, (*common, *own)))
     asked = fragments.merge(own) if source.partial else {}
     later = frozenset(symbol for symbol in asked if not declares(symbol))
-    return KernelOrder(subject, recipe, source, settings, bool(own), later, wished)
+    return KernelOrder(subject, recipe, source, settings, special, later, wished)
 
 
 class KernelBuilder:

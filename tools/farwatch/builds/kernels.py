@@ -104,7 +104,10 @@ class Kernels:
 
     def _order(self, subject: Subject) -> KernelOrder:
         source = self._bench.source(subject, "linux")
-        return kernel.order(subject, source, lambda symbol: self._bench.trees.declares(source, symbol))
+        trees = self._bench.trees
+        return kernel.order(
+            subject, source, lambda symbol: trees.declares(source, symbol), trees.catalog.tests
+        )
 
     def _builder(self, order: KernelOrder, tree: Path) -> KernelBuilder:
         return KernelBuilder(self._bench.home, order, tree, self._bench.say_progress, self._bench.jobs)

@@ -73,37 +73,90 @@ class TestsBuild:
         return self.dir / "observe"
 
 
-def tests(home: Home, commit: str, say: Callable[[str], None], folder: Path | None = None) -> TestsBuild:
+@dataclass(frozen=True)
+class Sources:
+    """What programs are made from."""
+
+    helpers: Path
+    """kernel-tests/ of farwatch: what tests are written in, and run by."""
+    tests: Path
+    """Where the *_test.c are: the same folder, or that of a project, whose other *.c are part of each."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the tests are another project's than the helpers."""
+        return self.tests.resolve() != self.helpers.resolve()
+
+    def files(self) -> dict[str, Path]:
+        """Name -> path of all that programs are made from."""
+        kinds = ("*.c", "*.h", "Makefile", "guest/*.c", "guest/*.h", "plainfs/*.[ch]", "workloads/*.sh")
+        paths = sorted(path for kind in kinds for path in self.helpers.glob(kind))
+        found = {path.relative_to(self.helpers).as_posix(): path for path in paths}
+        if not self.foreign:
+            return found
+        helping = {name: path for name, path in found.items() if not name.endswith("_test.c")}
+        own = sorted(path for kind in ("*.c", "*.h") for path in self.tests.glob(kind))
+        return {**helping, **{f"{_OWN}/{path.name}": path for path in own}}
+
+    def names(self) -> list[str]:
+        """Of the test programs."""
+        return sorted(path.stem for path in self.tests.glob("*_test.c"))
+
+
+_OWN = "own"
+"""In the folder where make works: a link to a project's tests, whose path may have blanks."""
+
+
+def tests(
+    home: Home,
+    commit: str,
+    say: Callable[[str], None],
+    folder: Path | None = None,
+    tests: Path | None = None,
+) -> TestsBuild:
     """The programs of kernel-tests/, built against the harness of a linux commit.
 
     commit: in Home.git/linux.git
     folder: instead of this checkout's kernel-tests/
+    tests:  a project's kernel-tests/
     """
     folder = folder or checkout_root() / "kernel-tests"
-    key = _key(folder, commit)
+    sources = Sources(folder, tests or folder)
+    _require_some(sources)
+    key = _key(sources, commit)
     done = _finished(home, key)
     if done is not None:
         return done
     lock = home.objects / f"tests-{key}.lock"
     with locked(lock, lambda who: say(f"tests: waiting for {who}, which builds them")):
         if (done := _finished(home, key)) is None:
-            _build(home, key, folder, harness(home, commit))
+            _build(home, key, sources, harness(home, commit))
             done = _finished(home, key)
             say(f"tests: built {len(done.cases) if done else 0} cases")
     assert done is not None
     return done
 
 
-def _key(folder: Path, commit: str) -> str:
-    parts = [f"{name}\0{path.read_text(encoding='utf-8')}" for name, path in _sources(folder).items()]
+def _require_some(sources: Sources) -> None:
+    """A project without a test can be built and booted, but there is nothing to be told about it."""
+    if sources.foreign and not sources.names():
+        raise FarwatchError(
+            f"{sources.tests.parent.name} has no tests",
+            cause=f"no file is called {sources.tests}/*_test.c",
+            hint="write one with kselftest_harness.h, as `farwatch init` makes one",
+        )
+
+
+def _key(sources: Sources, commit: str) -> str:
+    parts = [f"{name}\0{_text(path)}" for name, path in sources.files().items()]
     return hash_of("tests", _RECIPE_VERSION, commit, tools.version_line("gcc"), *parts)
 
 
-def _sources(folder: Path) -> dict[str, Path]:
-    """Name in the folder -> path of all that programs are made from."""
-    kinds = ("*.c", "*.h", "Makefile", "guest/*.c", "guest/*.h", "plainfs/*.[ch]", "workloads/*.sh")
-    paths = sorted(path for kind in kinds for path in folder.glob(kind))
-    return {path.relative_to(folder).as_posix(): path for path in paths}
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FarwatchError(f"cannot read {path}", cause=str(error)) from error
 
 
 def _finished(home: Home, key: str) -> TestsBuild | None:
@@ -130,13 +183,13 @@ def harness(home: Home, commit: str) -> Path:
     return store.folder_of(home, "harness", commit)
 
 
-def _build(home: Home, key: str, folder: Path, headers: Path) -> None:
-    work = _work_folder(home, folder, headers)
+def _build(home: Home, key: str, sources: Sources, headers: Path) -> None:
+    work = _work_folder(home, sources, headers)
     with locked(work.parent / f"{work.name}.lock"):
-        _drop_stale(work, folder)
-        _make(folder, work, headers)
-        programs = _programs(work, folder)
-        about = dict(_abouts(folder))
+        _drop_stale(work, sources)
+        _make(sources, work, headers)
+        programs = _programs(work, sources)
+        about = dict(_abouts(sources.tests))
         cases = [case for program in programs for case in list_cases(program, about)]
         _refuse_twins(cases)
         record = {
@@ -150,59 +203,65 @@ def _build(home: Home, key: str, folder: Path, headers: Path) -> None:
             shutil.copy2(work / _LOG, final / _LOG)
 
 
-def _flags(folder: Path, headers: Path) -> str:
+def _flags(sources: Sources, headers: Path) -> str:
     """No path of this machine in the programs: the same sources give the same bytes anywhere."""
-    return f"-O1 -g -ffile-prefix-map={folder}=kernel-tests -ffile-prefix-map={headers}=selftests"
+    return f"-O1 -g -ffile-prefix-map={sources.helpers}=kernel-tests -ffile-prefix-map={headers}=selftests"
 
 
-def _work_folder(home: Home, folder: Path, headers: Path) -> Path:
+def _work_folder(home: Home, sources: Sources, headers: Path) -> Path:
     """Where make works: one for everything that it does not look at by itself."""
-    name = hash_of(_RECIPE_VERSION, _flags(folder, headers), tools.version_line("gcc"))
+    own = (str(sources.tests.resolve()),) if sources.foreign else ()
+    name = hash_of(_RECIPE_VERSION, _flags(sources, headers), tools.version_line("gcc"), *own)
     path = home.objects / f"tests-{name[:12]}"
     path.mkdir(exist_ok=True)
     return path
 
 
-def _drop_stale(work: Path, folder: Path) -> None:
+def _drop_stale(work: Path, sources: Sources) -> None:
     """Remove the programs whose sources are not those of the last time.
 
     By content: make goes by times, and a file that is moved back has an old one.
     """
     state = work / "sources.json"
-    now = {name: hash_of(path.read_bytes()) for name, path in _sources(folder).items()}
+    now = {name: hash_of(path.read_bytes()) for name, path in sources.files().items()}
     try:
         before = json.loads(state.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         before = {}
     changed = {name for name in now.keys() | before.keys() if now.get(name) != before.get(name)}
-    own = {f"{name}.c" for name in _test_names(folder)} | {f"{path.name}.c" for path in work.glob("*_test")}
-    shared = changed - own
+    folder = f"{_OWN}/" if sources.foreign else ""
+    names = {*sources.names(), *(path.name for path in work.glob("*_test"))}
+    shared = changed - {f"{folder}{name}.c" for name in names}
     for path in work.iterdir():
-        if path.suffix == "" and (shared or f"{path.name}.c" in changed):
+        if path.suffix == "" and (shared or f"{folder}{path.name}.c" in changed):
             path.unlink()
     state.write_text(json.dumps(now), encoding="utf-8")
 
 
-def _test_names(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*_test.c"))
-
-
-def _make(folder: Path, work: Path, headers: Path) -> None:
+def _make(sources: Sources, work: Path, headers: Path) -> None:
+    words = ["make", f"-j{len(os.sched_getaffinity(0))}", f"OUTPUT={work}", f"KSELFTEST={headers}"]
+    flags = _flags(sources, headers)
+    if sources.foreign:
+        own = work / _OWN
+        own.unlink(missing_ok=True)
+        own.symlink_to(sources.tests.resolve())
+        words.append(f"TESTS={own}")
+        flags += f" -ffile-prefix-map={own}=kernel-tests"
     status = tools.run_logged(
-        ["make", f"-j{len(os.sched_getaffinity(0))}", f"OUTPUT={work}", f"KSELFTEST={headers}"],
-        cwd=folder,
+        words,
+        cwd=sources.helpers,
         log=work / _LOG,
-        env={"CFLAGS": _flags(folder, headers), "LDFLAGS": _LINK, "LC_ALL": "C", **dict.fromkeys(_SHELL)},
+        env={"CFLAGS": flags, "LDFLAGS": _LINK, "LC_ALL": "C", **dict.fromkeys(_SHELL)},
         timeout=_LIMIT,
     )
     if status != 0:
         from farwatch.builds.diagnose import failure  # no need of a build that works
 
-        raise failure("kernel-tests", work / _LOG)
+        raise failure("kernel-tests", work / _LOG, prefix=f"{work / _OWN}/")
 
 
-def _programs(work: Path, folder: Path) -> list[Path]:
-    names = _test_names(folder)
+def _programs(work: Path, sources: Sources) -> list[Path]:
+    names = sources.names()
     missing = [name for name in [*names, *_NOT_TESTS] if not (work / name).is_file()]
     if missing:
         raise FarwatchError(f"kernel-tests made no {' and no '.join(missing)}", hint=f"see {work / _LOG}")
@@ -230,6 +289,7 @@ def list_cases(program: Path, about: dict[tuple[str, str], str]) -> list[TestCas
         raise FarwatchError(
             f"{program.name} lists no tests",
             cause=(done.stderr or done.stdout).strip() or f"status {done.returncode}",
+            hint="a program ends with TEST_HARNESS_MAIN, of kselftest_harness.h",
         )
     return cases
 

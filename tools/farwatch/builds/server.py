@@ -51,9 +51,9 @@ class ServerBuild(Product):
         return self.folder / str(self.record["binary"])
 
 
-def key(source: Source) -> str:
+def key(source: Source, *more: str) -> str:
     """Hash over everything that could change the binary; Cargo.lock is part of the tree."""
-    return hash_of("server", _RECIPE_VERSION, source.tree, _version_text("rustc"))
+    return hash_of("server", _RECIPE_VERSION, source.tree, _version_text("rustc"), *more)
 
 
 def objects_name(component: str) -> str:
@@ -72,12 +72,14 @@ class ServerBuilder:
         tree: Path,
         say: Callable[[str], None],
         jobs: int,
+        program: str | None = None,
     ) -> None:
+        """program: what comes out of it, if not one of the component's name"""
         self._home = home
         self._tree = tree
         self._say = say
         self._jobs = jobs
-        self._name = component
+        self._name = program or component
         self._label = subject.label(component)
         self._target = home.objects / objects_name(component)
         self._log = self._target / "farwatch.log"

@@ -117,8 +117,9 @@ def kept(home: Home, kind: type[P]) -> list[P]:
     for folder in home.builds.glob(f"{kind.KIND}-*"):
         with suppress(OSError, ValueError):
             record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-            key = folder.name.removeprefix(f"{kind.KIND}-")
-            found.append((folder.stat().st_mtime, kind(key, folder, record)))
+            name, _, key = folder.name.rpartition("-")
+            if name == kind.KIND:  # the pattern fits those of kind kernel-tools, too
+                found.append((folder.stat().st_mtime, kind(key, folder, record)))
     return [product for _made, product in sorted(found, key=lambda entry: entry[0])]
 
 

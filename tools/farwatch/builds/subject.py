@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from farwatch.engines.engine import Engine
 from farwatch.model import DEFAULT_SHARE, Base, Column, Revision, ShareKind, ShareSetting
+from farwatch.revisions.components import USUAL, Component
 
 if TYPE_CHECKING:
     from farwatch.builds.fragments import FragmentLine
     from farwatch.trees.trees import Source
-
-VMM = "qemu"
-"""The component that an engine with a virtual machine monitor may run in a patched form."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,12 @@ class Subject:
     sources: Mapping[str, Source] = field(default_factory=dict)
     share_setting: ShareSetting = DEFAULT_SHARE
     wishes: tuple[FragmentLine, ...] = ()
+    server: Component = USUAL["virtiofsd"]
+    """What serves the share, if it is one that is served."""
+    vmm: Component = USUAL["qemu"]
+    """What an engine with a virtual machine monitor may run in a patched form."""
+    tools: tuple[Component, ...] = ()
+    """Their programs are in the PATH of its guests."""
 
     @property
     def linux(self) -> Base:
@@ -52,7 +56,7 @@ class Subject:
     @property
     def has_own_vmm(self) -> bool:
         """Whether its monitor is one with the revision's patches, not the installed one."""
-        return self.engine.runs_vmm and bool(self.revision.patches(VMM))
+        return self.engine.runs_vmm and bool(self.revision.patches(self.vmm.name))
 
     @property
     def server_options(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from farwatch.cells.setting import subject_of
 from farwatch.errors import STATUS_SURPRISE
+from farwatch.revisions.catalog import TESTS
+from farwatch.system.home import checkout_root
 from farwatch.system.saves import Saves
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ _WORDS = {0: "as expected", STATUS_SURPRISE: "a surprise"}
 
 def made_from(app: App, wishes: Sequence[Wish]) -> list[Path]:
     """The folders whose files decide: the tests, the patches, and what a person edits of the components."""
-    folders = [app.root / "kernel-tests", app.catalog.patches]
+    folders = [checkout_root() / TESTS, app.catalog.tests, app.catalog.patches]
     for wish in wishes if wishes[0].edited else ():
         for revision in wish.revisions:
             bases = subject_of(app, wish, revision).bases

@@ -119,6 +119,7 @@ def column_key(app: App, subject: Subject) -> str:
         parts.append(builder.servers.key(subject))
         parts.extend(command_line(Path("server"), Path("share"), 0, subject.server_options))
     parts.extend(recipe(subject.share_setting))
+    parts.extend(builder.servers.key_of(subject, part) for part in subject.tools)
     parts.extend(f"sysctl {entry}" for entry in subject.revision.sysctls)
     parts.append(builder.monitors.key(subject) if subject.has_own_vmm else subject.engine.version())
     return hash_of(*filter(None, parts))

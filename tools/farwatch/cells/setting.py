@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from farwatch.builds.servers import COMPONENT as SERVER
-from farwatch.builds.subject import VMM, Subject
+from farwatch.builds.subject import Subject
 from farwatch.cells.wish import Wish
 from farwatch.engines.engine import Engine
 from farwatch.engines.registry import engine_named
 from farwatch.errors import FarwatchError
 from farwatch.model import DEFAULT_SHARE, Revision, ShareSetting
+from farwatch.revisions.components import USUAL
 from farwatch.system import bootstrap
+from farwatch.system.home import checkout_root
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from farwatch.trees.trees import Source
 
 SHARE_PACKAGES = "system-packages.share.txt"
+_ROLES = (("server", "virtiofsd"), ("vmm", "qemu"))
+"""With the component that does it where bases.toml has none."""
 MADE_BY_PACKAGES = ("ext4", "xfs", "btrfs")
 """File systems that programs of those packages make."""
 
@@ -34,11 +37,24 @@ def subject_of(app: App, wish: Wish, revision: Revision) -> Subject:
     engine = installed_engine(app, wish.engine)
     bases = {"linux": app.catalog.base_of(revision, "linux", wish.base)}
     share_setting = wish.share_setting if revision.share == "virtiofs" else DEFAULT_SHARE
+    server, vmm = (next(iter(app.catalog.with_role(role)), USUAL[name]) for role, name in _ROLES)
+    taking = app.catalog.with_role("tool")
     if (share_setting.kind or revision.share) == "virtiofs":
-        bases[SERVER] = app.catalog.base_of(revision, SERVER)
-    if engine.runs_vmm and revision.patches(VMM):
-        bases[VMM] = app.catalog.base_of(revision, VMM)
-    subject = Subject(revision, bases, engine, wish.flavor, share_setting=share_setting)
+        taking.append(server)
+    if engine.runs_vmm and revision.patches(vmm.name):
+        taking.append(vmm)
+    bases |= {part.name: app.catalog.base_of(revision, part.name) for part in taking}
+    guests_tools = tuple(app.catalog.with_role("tool"))
+    subject = Subject(
+        revision,
+        bases,
+        engine,
+        wish.flavor,
+        share_setting=share_setting,
+        server=server,
+        vmm=vmm,
+        tools=guests_tools,
+    )
     return subject.built_from(*_edited_sources(app, subject)) if wish.edited else subject
 
 
@@ -61,7 +77,7 @@ def installed_engine(app: App, name: str) -> Engine:
     """The engine, with what it needs installed: the version of that is part of what is looked up."""
     engine = engine_named(name)
     if engine.packages:
-        bootstrap.ensure_extra(app.root / "tools" / engine.packages, app.home)
+        bootstrap.ensure_extra(checkout_root() / "tools" / engine.packages, app.home)
     return engine
 
 
@@ -87,7 +103,7 @@ def lacking_for(app: App, share_setting: ShareSetting) -> str:
 
     if share_setting.file_system in MADE_BY_PACKAGES and os.geteuid() == 0:
         try:
-            bootstrap.ensure_extra(app.root / "tools" / SHARE_PACKAGES, app.home)
+            bootstrap.ensure_extra(checkout_root() / "tools" / SHARE_PACKAGES, app.home)
         except FarwatchError as error:
             return "; ".join(filter(None, (error.what, error.hint)))
     return run_guests(app.home, lambda run: lacking(run, share_setting))
@@ -95,10 +111,10 @@ def lacking_for(app: App, share_setting: ShareSetting) -> str:
 
 def built_setting(app: App, subject: Subject, tests: TestsBuild) -> Setting:
     """The setting of a subject's guests; what they run is built if it has to be."""
-    revision, engine, builder = subject.revision, subject.engine, app.builder
+    revision, engine, builder, vmm = subject.revision, subject.engine, app.builder, subject.vmm.name
     require_usable(engine)
-    if not engine.runs_vmm and engine.without_vmm and revision.patches(VMM):
-        app.reporter.say(f"{revision.name} without its patches for {VMM}: {engine.without_vmm}")
+    if not engine.runs_vmm and engine.without_vmm and revision.patches(vmm):
+        app.reporter.say(f"{revision.name} without its patches for {vmm}: {engine.without_vmm}")
     from farwatch.guests.kvm import accelerated
     from farwatch.guests.setting import Setting
 
@@ -114,5 +130,6 @@ def built_setting(app: App, subject: Subject, tests: TestsBuild) -> Setting:
         share_setting=subject.share_setting,
         vmm=builder.monitors.build(subject).binary if subject.has_own_vmm else None,
         sysctls=revision.sysctls,
+        tools=tuple(builder.servers.build_of(subject, part).folder for part in subject.tools),
     )
     return replace(setting, engine=accelerated(app.home, setting, app.reporter.say))

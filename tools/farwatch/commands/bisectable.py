@@ -32,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     common.add_revision(parser)
     parser.add_argument(
-        "component", metavar="COMPONENT", nargs="?", choices=("linux", "virtiofsd"), help="default: both"
+        "component", metavar="COMPONENT", nargs="?", help="linux, or the server's (default: both)"
     )
     common.add_setting(parser)
     parser.add_argument("--fresh", action="store_true", help="run again what the store already knows")
@@ -66,7 +66,7 @@ def _sweep(args: argparse.Namespace, app: App) -> int:
     from farwatch.review.sweep import sweep_revision
     from farwatch.review.sweep_report import sweep_text
 
-    if args.component == "virtiofsd":
+    if args.component not in (None, "linux"):
         raise FarwatchError("--arch is for linux", cause="no other component is built for architectures")
     app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)

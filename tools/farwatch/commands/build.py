@@ -29,6 +29,8 @@ def run(args: argparse.Namespace, app: App) -> int:
     if subject.has_server:
         print(f"server  {builder.servers.build(subject).binary}")
     if subject.has_own_vmm:
-        print(f"qemu    {builder.monitors.build(subject).binary}")
+        print(f"{subject.vmm.name:<7} {builder.monitors.build(subject).binary}")
+    for part in subject.tools:
+        print(f"{part.name:<7} {builder.servers.build_of(subject, part).binary}")
     print(f"tests   {builder.tests(subject.linux).dir}")
     return 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from farwatch.app import App
 from farwatch.errors import STATUS_SURPRISE
+from farwatch.system.home import checkout_root
 
 CODE = ("tools", "farwatch", "ci/fresh-machine")
 LINT_ROOMS = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.system.bootstrap import development_venv
 
     began = time.time()
-    venv = development_venv(app.root / "tools", app.home)
+    venv = development_venv(checkout_root() / "tools", app.home)
     failed = []
     stages = _stages(args)
     for stage in stages:
@@ -92,7 +93,7 @@ def _passes(app: App, venv: Path, stage: Stage, more: Sequence[str]) -> bool:
     started = time.monotonic()
     environment = {
         **os.environ,
-        "PYTHONPATH": str(app.root / "tools"),
+        "PYTHONPATH": str(checkout_root() / "tools"),
         "MYPY_CACHE_DIR": str(app.home.root / "mypy"),
         "FARWATCH_HOME": str(app.home.root),
         "PYTHONPYCACHEPREFIX": str(venv / "pycache"),
@@ -101,7 +102,7 @@ def _passes(app: App, venv: Path, stage: Stage, more: Sequence[str]) -> bool:
     command = [str(venv / "bin" / "python"), *stage.words, *more]
     if stage.tests:
         command += ["-o", f"cache_dir={app.home.root / 'pytest'}"]
-    status = subprocess.run(command, cwd=app.root, env=environment, check=False).returncode
+    status = subprocess.run(command, cwd=checkout_root(), env=environment, check=False).returncode
     spent = time.monotonic() - started
     print(f"check: {stage.title}: {'ok' if status == 0 else 'FAILED'}, {spent:.1f} s", flush=True)
     return status == 0

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def _completer(what: str) -> Any:
-    def complete(prefix: str, **_: object) -> list[str]:
-        app = App.here()
+    def complete(prefix: str, parsed_args: argparse.Namespace, **_: object) -> list[str]:
+        app = App.here(parsed_args.project)
         names: dict[str, Callable[[], list[str]]] = {
             "revision": lambda: [revision.name for revision in app.catalog.revisions()],
             "base": lambda: [base.name for base in app.catalog.bases("linux")],
@@ -62,7 +62,7 @@ def add_series(parser: argparse.ArgumentParser) -> None:
 def _series_names(prefix: str, parsed_args: argparse.Namespace, **_: object) -> list[str]:
     from farwatch.revisions.parts import all_parts
 
-    app = App.here()
+    app = App.here(parsed_args.project)
     parts = all_parts(app.catalog.revision(parsed_args.revision), app.catalog.components())
     names = dict.fromkeys(name for part in parts for name in (part.component, part.label))
     return [name for name in names if name.startswith(prefix)]

@@ -25,11 +25,13 @@ def run(args: argparse.Namespace, app: App) -> int:
     for component in app.catalog.components():
         for base in app.catalog.bases(component):
             print(f"  {_base_line(app, base)}")
-    print("share settings")
-    for setting in app.catalog.share_settings():
-        print(f"  {setting.name:<22} {setting.about}")
-    print("suites")
-    for suite in app.catalog.suites().values():
+    if app.catalog.with_role("server"):
+        print("share settings")
+        for setting in app.catalog.share_settings():
+            print(f"  {setting.name:<22} {setting.about}")
+    if suites := app.catalog.suites():
+        print("suites")
+    for suite in suites.values():
         print(f"  {suite.name:<22} {suite.about} ({suite.kind})")
     return 0
 

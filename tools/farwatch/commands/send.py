@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.revisions.parts import chosen_parts
 
     revision = app.catalog.revision(args.revision)
-    folder = (args.output or app.home.root / "mail" / revision.name).absolute()
+    folder = (args.output or app.home.own / "mail" / revision.name).absolute()
     if args.branch is not None:
         clone = Path(args.branch).absolute() if args.branch else None
         prepare_branch(app, revision, _component(args, app, revision), folder, clone)

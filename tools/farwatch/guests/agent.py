@@ -15,6 +15,8 @@ GUEST_HOST_ROOT = "/mnt/host"
 GUEST_SOURCE = "/mnt/source"
 """SOURCE_POINT of kernel-tests/guest/order.h: what the server of a share of kind fuse serves."""
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+:=@,-"
+USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""As program.c has it."""
 MARK = re.compile(rb"farwatch: (begin|end) (\d+)\s*$")
 
 
@@ -46,8 +48,15 @@ def guest_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
     return [*(f"sysctl={entry}" for entry in setting.sysctls), *_mount_fields(setting, shares)]
 
 
+def path_fields(setting: Setting) -> list[str]:
+    """The PATH of a program, where it is not the usual one of a guest."""
+    if not setting.tools:
+        return []
+    return [f"env=PATH={':'.join([*(f'{GUEST_HOST_ROOT}{folder}' for folder in setting.tools), USUAL_PATH])}"]
+
+
 def _mount_fields(setting: Setting, shares: Sequence[Share]) -> list[str]:
-    if setting.share == "tmpfs":
+    if setting.share in ("tmpfs", "none"):
         return ["mount=tmpfs:tmpfs"]
     options = ",".join(setting.share_setting.mount_options)
     said = [f"options={options}"] if options else []

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farwatch.engines.engine import LINES, Ending, Guest, GuestSpec, Listeners, settle
-from farwatch.guests.agent import GUEST_HOST_ROOT, guest_fields, pieces, request
+from farwatch.guests.agent import GUEST_HOST_ROOT, guest_fields, path_fields, pieces, request
 from farwatch.guests.broker import Broker
 from farwatch.guests.companion import Server
 from farwatch.guests.ground import Ground
 from farwatch.guests.marks import Marks
-from farwatch.guests.setting import Setting, Share
+from farwatch.guests.setting import MOUNT_POINT, Setting, Share
 from farwatch.guests.trace import Limits, Trace
 from farwatch.system import venv
 from farwatch.system.children import Run
@@ -285,6 +285,10 @@ class Session:
         """The host's view of a test's folder; on the reference there is none."""
         return self.share / f"c{number}" if self._setting.share == "virtiofs" else None
 
+    def _current_folder(self, number: int) -> list[str]:
+        """Where nothing is shared a test is an ordinary program, which makes its files where it is."""
+        return [f"cwd={MOUNT_POINT}/c{number}"] if self._setting.share == "none" else []
+
     def _request(self, trace: Trace, argv: Sequence[str], env: dict[str, str]) -> bytes:
         remote = self._setting.share == "virtiofs"
         variables = {
@@ -301,6 +305,8 @@ class Session:
             f"limit={round(trace.limits.test * 1000)}",
             *guest_fields(self._setting, self.shares),
             f"dir=c{trace.number}",
+            *self._current_folder(trace.number),
+            *path_fields(self._setting),
             *(f"env={name}={value}" for name, value in variables.items()),
             *(f"arg={word}" for word in argv),
         ]

@@ -41,6 +41,8 @@ class Setting:
     share_setting: ShareSetting = DEFAULT_SHARE
     """Its server options are among server_options already."""
     vmm: Path | None = None
+    tools: tuple[Path, ...] = ()
+    """Folders of the host for the PATH of what runs in the guest."""
     sysctls: tuple[str, ...] = ()
     """NAME=VALUE each, as Revision.sysctls has it."""
     server_environment: tuple[tuple[str, str], ...] = ()

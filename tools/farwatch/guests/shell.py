@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from farwatch.errors import FarwatchError
-from farwatch.guests.agent import ARGUMENTS_MAX, GUEST_SOURCE, guest_fields, request, unescape
+from farwatch.guests.agent import (
+    ARGUMENTS_MAX,
+    GUEST_SOURCE,
+    guest_fields,
+    path_fields,
+    request,
+    unescape,
+)
 from farwatch.guests.keyboard import LEAVE, RELOAD, Keyboard, raw
 from farwatch.guests.session import BootFailure, Session, booted
 from farwatch.guests.setting import Setting, Share
@@ -115,7 +122,7 @@ class _Conversation:
             print(f"{self._session.seen(share)} on the host is {share.point} here", file=sys.stderr)
         if self._setting.share == "fuse":
             print(f"{GUEST_SOURCE} is {shares[0].point} for everybody else here", file=sys.stderr)
-        if self._setting.share == "tmpfs":
+        if self._setting.share in ("tmpfs", "none"):
             print(f"{shares[0].point}: tmpfs", file=sys.stderr)
         way_out = "; if it hangs: Enter ~ ." if self._terminal else ""
         again = "; to build and boot again: Enter ~ r" if self._wanted.reload else ""
@@ -170,6 +177,7 @@ class _Conversation:
             *(["apart=1"] if self._apart else []),
             f"env=TERM={os.environ.get('TERM', 'dumb')}",
             "env=PS1=guest:\\w# ",
+            *path_fields(self._setting),
             *(f"env={setting}" for setting in self._wanted.environment),
             *(f"arg={word}" for word in self._command),
         ]

@@ -137,7 +137,7 @@ def _without_letters(app: App, one: Chosen, made: Sequence[str]) -> list[str]:
 @contextmanager
 def _kept(app: App, one: Chosen, name: str) -> Iterator[list[tuple[Path, int]]]:
     """The patches as files, each with its -p. They stay where they are if something is wrong with them."""
-    folder = app.home.root / "mail" / f"import-{name}" / one.base.component
+    folder = app.home.own / "mail" / f"import-{name}" / one.base.component
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     files = [

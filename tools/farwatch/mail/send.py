@@ -93,7 +93,7 @@ def send(app: App, wish: Sending, ask: Ask) -> None:
     FarwatchError when something forbids it. What went out before a failure is in the record.
     """
     revision = wish.revision
-    lock, say = app.home.root / f"send-{revision.name}.lock", app.reporter.say
+    lock, say = app.home.own / f"send-{revision.name}.lock", app.reporter.say
     with locked(lock, lambda who: say(f"waiting for {who}, which sends {revision.name}")):
         if wish.mode is Mode.REALLY:
             require_unsent(revision, wish.parts)

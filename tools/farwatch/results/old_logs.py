@@ -33,7 +33,7 @@ def drop_old_logs(home: Home, say: Callable[[str], None], now: float | None = No
     now: Unix time (default: the clock's)
     """
     when = time.time() if now is None else now
-    stamp = home.root / _STAMP
+    stamp = home.own / _STAMP
     # abs: a stamp of the future, by a clock that was set back, must not hold for ever
     if stamp.exists() and abs(when - stamp.stat().st_mtime) < _DAY:
         return

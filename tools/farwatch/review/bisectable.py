@@ -29,6 +29,7 @@ from farwatch.guests.companion import known_options
 from farwatch.model import CellResult, Revision, TestCase, Verdict, unnumbered
 from farwatch.review.compile_rules import units_of
 from farwatch.review.findings import ReviewedPatch, read_patches
+from farwatch.revisions.components import KERNEL
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from farwatch.results.store import Results
     from farwatch.trees.trees import Source
 
-COMPONENTS = ("linux", "virtiofsd")
 BOOTS = TestCase(
     "boots",
     "guest",
@@ -107,9 +107,11 @@ def bisect_revision(
     """Look at every patch of a revision, or of one of its components."""
     from farwatch.results.store import Results
 
-    chosen = (component,) if component else COMPONENTS
     with Results.open(app.home.results) as results:
         bench = Bench(app, wish, revision, results, guests)
+        if component not in (None, *bench.components):
+            raise unknown("component to bisect", str(component), bench.components)
+        chosen = (component,) if component else bench.components
         judged = [line for name in chosen for line in bench.component(name)]
     return BisectReport(revision.name, tuple(judged))
 
@@ -125,18 +127,21 @@ class Bench:
         self._revision = revision
         self._results = results
         self._guests = guests
+        self._server = next(iter(app.catalog.with_role("server")), None)
+        self.components = (KERNEL, *([self._server.name] if self._server else []))
         self._bases = {
-            name: app.catalog.base_of(revision, name, self._base_name(name)) for name in COMPONENTS
+            name: app.catalog.base_of(revision, name, self._base_name(name)) for name in self.components
         }
-        self._subject = Subject(revision, self._bases, installed_engine(app, wish.engine), wish.flavor)
+        made = Subject(revision, self._bases, installed_engine(app, wish.engine), wish.flavor)
+        self._subject = replace(made, server=self._server) if self._server else made
         self._patches = {
-            name: list(read_patches(app, revision, name, self._bases[name])) for name in COMPONENTS
+            name: list(read_patches(app, revision, name, self._bases[name])) for name in self.components
         }
         tests = app.builder.tests(self._bases["linux"])
         program = Path(__file__).with_name(BOOTS.program)
         self._tests: TestsBuild = replace(tests, programs=(*tests.programs, program))
         self._claims = claimed(
-            revision, [patch for name in COMPONENTS for patch in self._patches[name]], tests.cases
+            revision, [patch for name in self.components for patch in self._patches[name]], tests.cases
         )
 
     def _base_name(self, component: str) -> str | None:
@@ -164,7 +169,7 @@ class Bench:
         if not patches:
             return []
         whole = {
-            other: self._app.trees.tip(self._revision, other, self._bases[other]) for other in COMPONENTS
+            other: self._app.trees.tip(self._revision, other, self._bases[other]) for other in self.components
         }
         ends: list[ReviewedPatch | None] = [None, *patches]
         follow: list[ReviewedPatch | None] = [*patches, None]
@@ -199,7 +204,7 @@ class Bench:
             more += [entry.file for entry in complaints.of_make(log) if entry.file not in units]
         if subject.has_server:
             built = builder.servers.build(subject)
-            if (step.patch or step.following) in self._patches["virtiofsd"]:
+            if (step.patch or step.following) in self._patches[subject.server.name]:
                 said += complaints.of_cargo(built.log.read_text(encoding="utf-8", errors="replace"))
         return tuple(said), tuple(dict.fromkeys(more))
 
@@ -233,7 +238,7 @@ class Bench:
         if step.following in self._patches["linux"]:
             return replace(self._revision, sysctls=tuple(f"-{entry}" for entry in self._revision.sysctls))
         options = self._revision.server_options
-        if not options or step.following not in self._patches["virtiofsd"]:
+        if not options or step.following not in self._patches[self._subject.server.name]:
             return self._revision
         binary = self._app.builder.servers.build(self._at(step)).binary
         return replace(self._revision, server_options=known_options(binary, options))

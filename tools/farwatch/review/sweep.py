@@ -26,6 +26,7 @@ from farwatch.model import Revision
 from farwatch.review.compile_rules import is_tool
 from farwatch.review.findings import ReviewedPatch, read_patches
 from farwatch.review.sweep_targets import targets_of
+from farwatch.system.home import checkout_root
 
 if TYPE_CHECKING:
     from farwatch.app import App
@@ -98,7 +99,7 @@ def sweep_revision(
     from farwatch.system.bootstrap import ensure_extra
 
     for packages in dict.fromkeys(name for one in architectures for name in one.packages):
-        ensure_extra(app.root / "tools" / packages, app.home)
+        ensure_extra(checkout_root() / "tools" / packages, app.home)
     linux = app.catalog.base_of(revision, "linux", base)
     patches = list(read_patches(app, revision, "linux", linux))
     if not patches:

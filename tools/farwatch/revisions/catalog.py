@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,9 +26,11 @@ from farwatch.model import (
     Waiver,
     unnumbered,
 )
+from farwatch.revisions.components import KERNEL, KEYS, Component, one_of_a_kind, read_component
 from farwatch.revisions.share_settings import SETTINGS_FILE, named_settings, read_share_settings
 from farwatch.revisions.strict_toml import TomlDocument, TomlTable
 from farwatch.revisions.suites import SUITES_FILE, read_suites, suites_in
+from farwatch.system.home import checkout_root
 
 REVISION_FILE = "revision.toml"
 BASES_FILE = "bases.toml"
@@ -55,8 +57,12 @@ _KEYS = (
 _SYSCTL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 
 
-_FLAVORS = "kernel-tests/guest/config.flavor."
-"""The Kconfig fragments that are flavors, from the root of the checkout."""
+FORMAT = 1
+"""Of a project: `format` of its bases.toml. It goes up with what an older farwatch would get wrong."""
+TESTS = "kernel-tests"
+"""Folder of a project with its tests and their Kconfig fragments."""
+_FLAVOR = "config.flavor."
+"""What the name of a Kconfig fragment begins with that is a flavor."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class _Known:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The bases and revisions of one checkout.
+    """The bases and revisions of one project.
 
     Every lookup of a name that does not exist raises FarwatchError with the
     nearest name that does; so does every file that does not say what it must.
@@ -81,20 +87,39 @@ class Catalog:
     _defaults: dict[str, str]
     _share_settings: dict[str, ShareSetting]
     _engines: tuple[str, ...] = ()
+    _components: dict[str, Component] = field(default_factory=dict)
 
     @classmethod
     def load(cls, root: Path, engines: Iterable[str] = ()) -> Catalog:
-        """Read `root`/patches, `root` being a checkout of farwatch. Revisions are read when asked for.
+        """Read `root`/patches, `root` being the folder of a project. Revisions are read when asked for.
 
         engines: those that there are; an expectation may name no other
         """
         patches = root / "patches"
         bases: dict[str, dict[str, Base]] = {}
         defaults: dict[str, str] = {}
+        components: dict[str, Component] = {}
         top = TomlDocument.read(patches / BASES_FILE).table()
-        for component in top.names():
-            bases[component], defaults[component] = _component(top.table(component), component)
-        return cls(patches, bases, defaults, read_share_settings(patches), tuple(engines))
+        _check_format(top)
+        for name in [name for name in top.names() if name != "format"]:
+            bases[name], defaults[name] = _component(top.table(name), name)
+            components[name] = read_component(top.table(name), name)
+        one_of_a_kind(components, patches / BASES_FILE)
+        return cls(patches, bases, defaults, read_share_settings(patches), tuple(engines), components)
+
+    @property
+    def folder(self) -> Path:
+        """Of the project."""
+        return self.patches.parent
+
+    @property
+    def tests(self) -> Path:
+        """The project's tests, and what they need of a kernel."""
+        return self.folder / TESTS
+
+    def with_role(self, role: str) -> list[Component]:
+        """The components that are to be that."""
+        return [component for component in self._components.values() if component.role == role]
 
     def with_stand_ins(self, bases: Iterable[Base]) -> Catalog:
         """The same, but under the name of a pinned base is the one given that stands for it."""
@@ -200,13 +225,14 @@ class Catalog:
     def _read(self, folder: Path) -> Revision:
         table = TomlDocument.read(folder / REVISION_FILE).table()
         table.only(_KEYS)
+        conditions = self._conditions()
         return Revision(
             name=folder.name,
             title=table.text("title"),
             folder=folder,
-            share=cast(ShareKind, table.choice("share", ("virtiofs", "tmpfs"), "virtiofs")),
+            share=self._share(table),
             bases=self._bases_of(table.table("bases"), folder),
-            expectations=tuple(_expectation(entry, self._conditions()) for entry in table.tables("expect")),
+            expectations=tuple(_expectation(entry, conditions) for entry in table.tables("expect")),
             order=table.integer("order", DEFAULT_ORDER),
             waivers=tuple(_waiver(entry) for entry in table.tables("waive")),
             claims=_claims(table),
@@ -220,15 +246,23 @@ class Catalog:
             else (),
         )
 
+    def _share(self, table: TomlTable) -> ShareKind:
+        """What the guests of a revision share with the host: nothing, where no component is a server."""
+        served = bool(self.with_role("server"))
+        share = table.choice("share", ("virtiofs", "tmpfs", "none"), "virtiofs" if served else "none")
+        if share == "virtiofs" and not served:
+            cause = f"expected share = 'none', or a component with role = 'server' in {BASES_FILE}"
+            raise table.error("share", "nothing can serve the share", cause=cause)
+        return cast(ShareKind, share)
+
     def _conditions(self) -> dict[str, _Known]:
         """What an expectation may be limited to: key -> the names that there are."""
-        flavors = self.patches.parent.glob(f"{_FLAVORS}*")
-        named = {path.name.removeprefix(Path(_FLAVORS).name) for path in flavors}
+        named = set(flavors(self.tests))
         return {
             "engines": _Known("engine", self._engines, "see `farwatch list`"),
-            "bases": _Known("base of linux", tuple(self._bases.get("linux", ())), f"see {BASES_FILE}"),
+            "bases": _Known("base of linux", tuple(self._bases.get(KERNEL, ())), f"see {BASES_FILE}"),
             "flavors": _Known(
-                "flavor", ("plain", *sorted(named - {"plain"})), f"a flavor is a {_FLAVORS}NAME"
+                "flavor", ("plain", *sorted(named - {"plain"})), f"a flavor is a {TESTS}/{_FLAVOR}NAME"
             ),
             "settings": _Known("share setting", tuple(self._share_settings), f"see {SETTINGS_FILE}"),
         }
@@ -266,6 +300,31 @@ class Catalog:
         return chosen
 
 
+def fragment_folders(tests: Path) -> tuple[Path, ...]:
+    """Where Kconfig fragments are: what every kernel gets, and the project's own."""
+    common = checkout_root() / TESTS
+    return tuple(dict.fromkeys(path.resolve() for path in (common, common / "guest", tests, tests / "guest")))
+
+
+def flavors(tests: Path) -> dict[str, list[Path]]:
+    """Name of each flavor -> its fragments."""
+    found: dict[str, list[Path]] = {}
+    for folder in fragment_folders(tests):
+        for path in sorted(folder.glob(f"{_FLAVOR}*")):
+            found.setdefault(path.name.removeprefix(_FLAVOR), []).append(path)
+    return found
+
+
+def _check_format(top: TomlTable) -> None:
+    """FarwatchError for a project that a newer farwatch has made."""
+    found = top.integer("format", FORMAT)
+    if found > FORMAT:
+        cause = f"its format is {found}, and this farwatch knows {FORMAT}; nothing was changed"
+        raise top.error("format", "this project is of a newer farwatch", cause=cause, hint="update farwatch")
+    if found < 1:
+        raise top.error("format", f"format = {found} is wrong", cause=f"expected {FORMAT}, or no such line")
+
+
 def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
     """Sort key under which v2 comes before v10."""
     parts = [part for part in re.split(r"(\d+)", name) if part]
@@ -274,7 +333,8 @@ def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
 
 def _component(table: TomlTable, component: str) -> tuple[dict[str, Base], str]:
     """The bases of one component by name, and the name of the default one."""
-    names = [name for name in table.names() if name != "default"]
+    names = [name for name in table.names() if isinstance(table.values[name], dict)]
+    table.only((*KEYS, *names))
     if not names:
         raise table.error("default", f"[{component}] has no bases", cause=f'expected [{component}."VERSION"]')
     bases = {name: _base(table.table(name), component, name) for name in names}

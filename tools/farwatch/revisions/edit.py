@@ -7,11 +7,11 @@ mistake in the file is said as it is everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from farwatch.model import Adoption, Cut
 from farwatch.revisions.strict_toml import TomlDocument
@@ -30,6 +30,23 @@ def fresh(title: str, component: str, base: str) -> str:
     made.add(tomlkit.nl())
     made.add("bases", tomlkit.item({component: base}))
     return tomlkit.dumps(made)
+
+
+def bases_of(text: str, component: str, name: str, table: Mapping[str, str] | None) -> str:
+    """The text of a bases.toml with one of its components alone, whose default is the base of that name.
+
+    table: what is said of that base, if it is a new one
+    """
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    for other in [key for key in document if key != component]:
+        del document[other]
+    known: Any = document[component]
+    if table is not None:
+        known[name] = tomlkit.item(dict(table))
+    known["default"] = name
+    return tomlkit.dumps(document).rstrip("\n") + "\n"
 
 
 def set_base(path: Path, component: str, name: str) -> None:

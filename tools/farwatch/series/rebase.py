@@ -423,7 +423,7 @@ def _leave_worktree(rebase: Rebase) -> None:
     trees = rebase.app.trees
     revision = rebase.app.catalog.revision(rebase.revision.name)
     tip = trees.tip(revision, rebase.component, rebase.onto)
-    branch = f"{revision.name}/{rebase.onto.name}"
+    branch = rebase.app.trees.branch(revision, rebase.onto)
     git.git("checkout", "--quiet", "--force", "-B", branch, tip.commit, cwd=rebase.path)
     trees.set_placed(tip, tip.commit)
     with suppress(FileNotFoundError):

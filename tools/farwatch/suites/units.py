@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from farwatch.builds import fragments
 from farwatch.builds.fragments import FragmentLine
-from farwatch.builds.servers import COMPONENT as SERVER
 from farwatch.builds.subject import Subject
 from farwatch.cells.plan import file_hash
 from farwatch.guests.agent import GUEST_HOST_ROOT
 from farwatch.model import ShareSetting, Suite, Verdict, hash_of
 from farwatch.system import bootstrap
+from farwatch.system.home import checkout_root
 from farwatch.verdicts.rows import SKIP_EXIT, SKIP_MARK
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def with_wishes(app: App, suite: Suite, subject: Subject) -> Subject:
     wishes = tuple(_wishes(app, suite, subject))
     placed = subject
     if not suite.uses_share:
-        bases = {name: base for name, base in subject.bases.items() if name != SERVER}
+        bases = {name: base for name, base in subject.bases.items() if name != subject.server.name}
         placed = replace(subject, share_setting=LOCAL, bases=bases)
     return replace(placed, wishes=wishes)
 
@@ -150,7 +150,7 @@ def _selftests(app: App, suite: Suite, subject: Subject) -> Iterator[Unit]:
         yield Unit(suite, pattern, trouble=(Verdict.FAIL, text))
     if not targets:
         return
-    bootstrap.ensure_extra(app.root / "tools" / PACKAGES, app.home)
+    bootstrap.ensure_extra(checkout_root() / "tools" / PACKAGES, app.home)
     built = selftests.build(source, targets)
     wants = {target: _symbols(selftests.config(source, target)) for target in targets}
     listed = {target for target, _ in built.tests}

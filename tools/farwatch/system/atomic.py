@@ -40,9 +40,7 @@ def rewritten(folder: Path, busy: Busy | None = None) -> Iterator[Rewrite]:
         prefix = f".{folder.name}-new-"
         for left in folder.parent.glob(f"{prefix}*"):  # of one that was killed: we hold the lock
             shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder.parent, prefix=prefix, ignore_cleanup_errors=True
-        ) as name:
+        with _beside(folder, prefix) as name:
             rewrite = Rewrite(Path(name) / folder.name)
             if folder.is_dir():
                 shutil.copytree(folder, rewrite.path, symlinks=True)
@@ -50,6 +48,17 @@ def rewritten(folder: Path, busy: Busy | None = None) -> Iterator[Rewrite]:
                 rewrite.path.mkdir()
             yield rewrite
             rewrite.changed = _put(rewrite.path, folder)
+
+
+def _beside(folder: Path, prefix: str) -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise FarwatchError(
+            f"cannot write in {folder.parent}",
+            cause=str(error),
+            hint="what only reads the project works; for this, copy it to where you may write",
+        ) from error
 
 
 def _put(new: Path, old: Path) -> bool:

@@ -16,9 +16,24 @@ SPARE_PREFIX = ".spare-"
 """In Home.trees: of worktrees that nobody has asked for yet (trees/spares.py)."""
 
 
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+NOTE = "project"
+"""File in Home.own that says which folder it belongs to."""
+
+
+def installed() -> bool:
+    """Whether this is an installed package, and not that of a checkout."""
+    return (_PACKAGE / "data").is_dir()
+
+
 def checkout_root() -> Path:
-    """The checkout of farwatch that this package belongs to."""
-    return Path(__file__).resolve().parents[3]
+    """The checkout of farwatch that this package belongs to; of an installed one data/, with what it takes.
+
+    Both have kernel-tests/ (what tests are written in, and run by), tools/ (lists of packages) and
+    patches/bases.toml.
+    """
+    return _PACKAGE / "data" if installed() else _PACKAGE.parents[1]
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,8 @@ class Home:
     """$FARWATCH_HOME, default ~/.cache/farwatch, and where things are in it."""
 
     root: Path
+    project: str = ""
+    """Name in projects/ of what is one project's own; empty: of what the flagship has, in the root."""
 
     @classmethod
     def from_env(cls) -> Home:
@@ -51,6 +68,29 @@ class Home:
         return path
 
     @property
+    def own(self) -> Path:
+        """What is one project's own: verdicts, logs, checkouts, mails. All else is shared by all of them."""
+        return self._folder("projects", self.project) if self.project else self.root
+
+    def _own_folder(self, name: str) -> Path:
+        path = self.own / name
+        path.mkdir(exist_ok=True)
+        return path
+
+    @property
+    def folder(self) -> Path | None:
+        """Of the project that its own things belong to; None if that is not known."""
+        try:
+            return Path((self.own / NOTE).read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def each(self) -> list[Home]:
+        """This home as each project has it, the flagship first."""
+        names = sorted(path.name for path in (self.root / "projects").glob("*/"))
+        return [Home(self.root), *(Home(self.root, name) for name in names)]
+
+    @property
     def git(self) -> Path:
         """Bare repositories, one a component: git/linux.git."""
         return self._folder("git")
@@ -68,7 +108,7 @@ class Home:
     @property
     def work(self) -> Path:
         """Worktrees that a person edits: work/<revision>-<base>/<component>."""
-        return self._folder("work")
+        return self._own_folder("work")
 
     @property
     def objects(self) -> Path:
@@ -103,9 +143,9 @@ class Home:
     @property
     def logs(self) -> Path:
         """Logs of cells: logs/<run>/<cell>/."""
-        return self._folder("logs")
+        return self._own_folder("logs")
 
     @property
     def results(self) -> Path:
         """The SQLite file with every verdict."""
-        return self.root / "results.db"
+        return self.own / "results.db"

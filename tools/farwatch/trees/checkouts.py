@@ -40,7 +40,7 @@ class Checkouts:
 
     def make(self, revision: str, base: Base, tip: str) -> Path:
         """A worktree on branch REVISION/BASE at the commit `tip`; one with unsaved work is left as it is."""
-        path, branch = self.path(revision, base), _branch(revision, base)
+        path, branch = self.path(revision, base), self.branch(revision, base)
         repository = self._repository(base)
         lock = path.parent / f".{base.component}.lock"
         with locked(lock, lambda who: self._say(f"waiting for {who}, which works on {path}")):
@@ -73,14 +73,14 @@ class Checkouts:
 
     def set_placed(self, revision: str, base: Base, commit: str) -> None:
         """Note where farwatch itself left a checkout: what is elsewhere was put there by a person."""
-        git.git("update-ref", _placed_ref(revision, base), commit, cwd=self._repository(base))
+        git.git("update-ref", self._placed_ref(revision, base), commit, cwd=self._repository(base))
 
     def unsaved(self, revision: str, base: Base, known: Set[str]) -> str:
         """What of a checkout is nowhere else, in words; empty when it may be moved.
 
         known: commits on which it holds nothing that is not in the patches
         """
-        path, branch = self.path(revision, base), _branch(revision, base)
+        path, branch = self.path(revision, base), self.branch(revision, base)
         harmless = known | self._placed(revision, base)
         if is_worktree(path):
             require_repository(path)
@@ -107,16 +107,15 @@ class Checkouts:
 
     def _placed(self, revision: str, base: Base) -> set[str]:
         """Where farwatch last left a checkout: perhaps on patches of an older form, but on no others."""
-        found = git.resolve(self._repository(base), _placed_ref(revision, base))
+        found = git.resolve(self._repository(base), self._placed_ref(revision, base))
         return {found[0]} if found else set()
 
     def _repository(self, base: Base) -> Path:
         return importer.repository(self._home, base.component)
 
+    def branch(self, revision: str, base: Base) -> str:
+        """REVISION/BASE; of a project that is not the flagship, with its name in front."""
+        return "/".join(filter(None, (self._home.project, revision, base.name)))
 
-def _branch(revision: str, base: Base) -> str:
-    return f"{revision}/{base.name}"
-
-
-def _placed_ref(revision: str, base: Base) -> str:
-    return f"refs/farwatch/checkout/{revision}/{base.name}"
+    def _placed_ref(self, revision: str, base: Base) -> str:
+        return f"refs/farwatch/checkout/{self.branch(revision, base)}"

@@ -248,6 +248,10 @@ class Trees:
         """
         return self._checkouts.make(revision.name, base, self.tip(revision, component, base).commit)
 
+    def branch(self, revision: Revision, base: Base) -> str:
+        """What the checkout of a revision on a base is on."""
+        return self._checkouts.branch(revision.name, base)
+
     def set_placed(self, source: Source, commit: str) -> None:
         """Note where farwatch itself left a checkout: what is elsewhere was put there by a person."""
         self._checkouts.set_placed(source.revision, source.base, commit)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the home folder holds, and how to make it smaller.
 
-Three things are never removed: the stored verdicts, a person's checkouts (work/) with
-the repositories that their commits are in, and a managed tree that somebody has edited.
+Three things are never removed: the stored verdicts, unless they are of a project that is gone, a
+person's checkouts (work/) with the repositories that their commits are in, and a managed tree that
+somebody has edited.
 While something is running, whatever it may use stays as well.
 """
 
@@ -34,6 +35,7 @@ LEFTOVER_SECONDS = 24 * 3600.0
 _KINDS = {
     "results": "stored verdicts: always kept",
     "work": "your checkouts: always kept",
+    "projects": "verdicts, checkouts and logs of other projects: all but logs always kept",
     "git": "repositories that the trees come from",
     "trees": "managed source trees",
     "objects": "build folders",
@@ -105,7 +107,7 @@ def usage(home: Home) -> list[Item]:
 
 
 def _kind_of(path: Path) -> str:
-    if path.name in _WHOLE or path.name == "work":
+    if path.name in (*_WHOLE, "work", "projects"):
         return path.name
     if path.name.startswith("results.db"):
         return "results"
@@ -203,7 +205,8 @@ class _Plan:
 
 def live(home: Home) -> list[Path]:
     """Locks in the home folder that somebody holds: runs, builds, downloads, imports."""
-    locks = [*home.root.glob("*.lock"), *home.root.glob("*/*.lock"), *home.runs.glob("*/lock")]
+    patterns = ("*.lock", "*/*.lock", "runs/*/lock", "projects/*/*.lock", "projects/*/*/*.lock")
+    locks = [path for pattern in patterns for path in home.root.glob(pattern)]
     return sorted(path for path in locks if is_held(path))
 
 
@@ -220,7 +223,9 @@ def _plan_unused(home: Home, plan: _Plan, now: float, age: float, busy: bool) ->
     plan.remove(_spares(home), "laid out for the next checkout")
     plan.remove(_unused(home.builds, now, age), "build not used for long")
     plan.remove(_unused(home.objects, now, age), "build folder not used for long")
-    plan.remove(old_logs(home, now, age, LEFTOVER_SECONDS), "logs that no newest verdict names")
+    plan.remove(_gone_projects(home, now, age), "of a project whose folder is gone")
+    for each in home.each():
+        plan.remove(old_logs(each, now, age, LEFTOVER_SECONDS), "logs that no newest verdict names")
 
 
 def _stale_runs(home: Home) -> list[Path]:
@@ -229,6 +234,12 @@ def _stale_runs(home: Home) -> list[Path]:
         for folder in home.runs.iterdir()
         if (folder / "lock").exists() and not is_held(folder / "lock")
     ]
+
+
+def _gone_projects(home: Home, now: float, age: float) -> list[Path]:
+    """What projects had here that are no more and were not used for long; not if there is a checkout."""
+    gone = [each for each in home.each()[1:] if each.folder is not None and not each.folder.exists()]
+    return [each.own for each in gone if not _entries(each.work) and now - last_change(each.own) > age]
 
 
 def _old_venvs(home: Home) -> list[Path]:
@@ -269,6 +280,8 @@ def _plan_everything(home: Home, plan: _Plan) -> None:
                 plan.keep(path, "it has changes that are in no commit")
             else:
                 plan.remove([path], _KINDS[kind])
+    for each in home.each()[1:]:
+        plan.remove(_entries(each.logs), _KINDS["logs"])
     plan.remove(_old_venvs(home), _KINDS["old venvs"])
     plan.remove(home.root.glob("system-*"), _KINDS["other"])
     # Last, because this very process runs from it.
@@ -278,7 +291,8 @@ def _plan_everything(home: Home, plan: _Plan) -> None:
 def _repositories_of_work(home: Home) -> set[Path] | None:
     """Repositories that checkouts in work/ are worktrees of; None if that cannot be told (then: all)."""
     found: set[Path] = set()
-    for checkout in (entry for folder in _entries(home.work) for entry in _entries(folder)):
+    folders = [folder for each in home.each() for folder in _entries(each.work)]
+    for checkout in (entry for folder in folders for entry in _entries(folder)):
         common = _git(checkout, "rev-parse", "--path-format=absolute", "--git-common-dir")
         if common is None:
             return None

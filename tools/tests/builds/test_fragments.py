@@ -22,6 +22,7 @@ from farwatch.builds.fragments import (
 )
 from farwatch.errors import FarwatchError
 from farwatch.model import Revision
+from farwatch.revisions import catalog
 from farwatch.system.home import checkout_root
 
 
@@ -99,29 +100,51 @@ def test_not_stuck() -> None:
     assert missed == [("M", "y"), ("GONE", "n"), ("T", "n")]
 
 
-def test_fragments_of_engine_flavor_and_revision(tmp_path: Path) -> None:
-    (tmp_path / "kernel-tests" / "guest").mkdir(parents=True)
+@pytest.fixture
+def common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """kernel-tests/ of farwatch, for both engines and with a flavor."""
+    monkeypatch.setattr(catalog, "checkout_root", lambda: tmp_path / "farwatch")
+    folder = tmp_path / "farwatch" / "kernel-tests"
+    (folder / "guest").mkdir(parents=True)
     for name in ("config", "guest/config.um", "guest/config.x86_64", "guest/config.flavor.kasan"):
-        _write(tmp_path / "kernel-tests" / name, "")
-    names = [path.name for path in common_fragments(tmp_path, "um", "kasan")]
+        _write(folder / name, "")
+    return folder
+
+
+def test_fragments_of_engine_flavor_and_revision(common: Path, tmp_path: Path) -> None:
+    names = [path.name for path in common_fragments(common, "um", "kasan")]
     assert names == ["config", "config.um", "config.flavor.kasan"]
-    assert [path.name for path in common_fragments(tmp_path, "um", "plain")] == ["config", "config.um"]
+    assert [path.name for path in common_fragments(common, "um", "plain")] == ["config", "config.um"]
     (tmp_path / "v1" / "linux").mkdir(parents=True)
     _write(tmp_path / "v1" / "linux" / "config.um", "")
     _write(tmp_path / "v1" / "linux" / "config.x86_64", "")
     assert [path.name for path in revision_fragments(_revision(tmp_path / "v1"), "um")] == ["config.um"]
 
 
-def test_an_unknown_flavor_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "kernel-tests" / "guest").mkdir(parents=True)
-    _write(tmp_path / "kernel-tests" / "guest" / "config.flavor.kasan", "")
+def test_fragments_of_a_project(common: Path, tmp_path: Path) -> None:
+    """Its own ones come on top of everybody's, and it may have flavors, and more of a flavor."""
+    own = tmp_path / "mine" / "kernel-tests"
+    own.mkdir(parents=True)
+    for name in ("config", "config.x86_64", "config.flavor.slow", "config.flavor.kasan"):
+        _write(own / name, "")
+    found = common_fragments(own, "um", "kasan")
+    flavor = "config.flavor.kasan"
+    assert found == [
+        *(common / "config", common / "guest" / "config.um", own / "config"),
+        *(common / "guest" / flavor, own / flavor),
+    ]
+    assert common_fragments(own, "um", "slow")[-1] == own / "config.flavor.slow"
+    assert common_fragments(tmp_path / "none", "um", "plain") == found[:2]
+
+
+def test_an_unknown_flavor_is_refused(common: Path) -> None:
     with pytest.raises(FarwatchError, match="unknown flavor 'lockdep'") as caught:
-        common_fragments(tmp_path, "um", "lockdep")
+        common_fragments(common, "um", "lockdep")
     assert "plain, kasan" in caught.value.cause
 
 
 def test_the_fragments_of_this_checkout_fit_together() -> None:
-    settings = merge(common_fragments(checkout_root(), "um", "plain"))
+    settings = merge(common_fragments(checkout_root() / "kernel-tests", "um", "plain"))
     assert settings["INOTIFY_USER"].value == "y"
     assert settings["HOSTFS"].value == "y"
 

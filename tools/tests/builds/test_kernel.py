@@ -8,8 +8,9 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -24,6 +25,7 @@ from farwatch.engines.uml import UmlEngine
 from farwatch.engines.vng import VngEngine
 from farwatch.errors import FarwatchError
 from farwatch.model import Base, Revision
+from farwatch.revisions import catalog
 from farwatch.system import git, tools
 from farwatch.system.home import Home
 from farwatch.trees.trees import Source, Trees
@@ -56,6 +58,7 @@ class FakeTrees:
 
     tree: Path
     checkout: bool = False
+    catalog: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(tests=None))
 
     def _source(self, revision: Revision) -> Source:
         git.git("add", "--all", cwd=self.tree)
@@ -115,7 +118,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (root / "kernel-tests" / "guest").mkdir(parents=True)
     (root / "kernel-tests" / "config").write_text("CONFIG_INOTIFY_USER=y\n")
     (root / "kernel-tests" / "guest" / "config.flavor.kasan").write_text("CONFIG_KASAN=y\n")
-    monkeypatch.setattr(kernel, "checkout_root", lambda: root)
+    for module in (kernel, fragments, catalog):
+        monkeypatch.setattr(module, "checkout_root", lambda: root)
     tree = tmp_path / "tree"
     (tree / "more").mkdir(parents=True)
     for name in ("Kconfig", "more/Kconfig"):

@@ -42,9 +42,11 @@ class World:
     builder: Builder
 
     def build(self) -> qemu.QemuBuild:
-        return self.builder.monitors.build(
+        built = self.builder.monitors.build(
             Subject(Revision("v1", "t", self.home.root, "virtiofs", {}), {"qemu": BASE}, VngEngine())
         )
+        assert isinstance(built, qemu.QemuBuild)
+        return built
 
     def calls(self) -> list[str]:
         """What was started since the last time."""

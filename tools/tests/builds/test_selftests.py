@@ -233,3 +233,93 @@ def test_a_program_without_tests_is_refused(home: Home) -> None:
     (home.root.parent / "kernel-tests" / "some_test.c").write_text("int main(void) { return 0; }\n")
     with pytest.raises(FarwatchError, match="some_test lists no tests"):
         _build(home)
+
+
+OWN = """\
+#include "kselftest_harness.h"
+#include "answer.h"
+/*
+ * Rule: ours.
+ */
+TEST(ours) { EXPECT_EQ(42, answer()); }
+TEST_HARNESS_MAIN
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """The tests of a project, whose path has a blank; a program is called as one of ours."""
+    folder = tmp_path / "my project" / "kernel-tests"
+    folder.mkdir(parents=True)
+    (folder / "inotify_test.c").write_text(OWN)
+    (folder / "answer.h").write_text("int answer(void);\n")
+    (folder / "answer.c").write_text('#include "answer.h"\nint answer(void) { return 42; }\n')
+    return folder
+
+
+HARNESS_OF_TESTS = """\
+#include <stdio.h>
+#define TEST(name) static void name(void)
+#define EXPECT_EQ(a, b) ((void)((a) == (b)))
+#define TEST_HARNESS_MAIN int main(void) { ours(); fprintf(stderr, \\
+	"# FIXTURE            VARIANT                   TEST\\n" \\
+	"global                                         ours\\n"); return 0; }
+"""
+
+
+@pytest.fixture
+def simple_harness(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of kselftest_harness.h as much as a list takes; our own helpers want no more than kselftest.h."""
+    folder = home.root / "harness"
+    folder.mkdir()
+    (folder / "kselftest_harness.h").write_text(HARNESS_OF_TESTS)
+    monkeypatch.setattr(selftests, "harness", lambda _home, _commit: folder)
+
+
+@pytest.mark.usefixtures("simple_harness")
+def test_a_project_has_its_own_tests_and_no_others(home: Home, own: Path) -> None:
+    built = selftests.tests(home, "commit", lambda _text: None, tests=own)
+    assert [case.name for case in built.cases] == ["inotify_test:global.ours"]
+    assert built.cases[0].about == "Rule: ours."
+    assert built.agent.is_file() and built.actor.is_file() and built.plain_server.is_file()
+    assert str(own).encode() not in built.programs[0].read_bytes()
+
+
+@pytest.mark.usefixtures("simple_harness")
+def test_an_edit_of_a_project_is_seen(home: Home, own: Path) -> None:
+    first = selftests.tests(home, "commit", lambda _text: None, tests=own)
+    (own / "answer.c").write_text('#include "answer.h"\nint answer(void) { return 41; }\n')
+    second = selftests.tests(home, "commit", lambda _text: None, tests=own)
+    assert first.programs[0].read_bytes() != second.programs[0].read_bytes()
+    assert first.agent.read_bytes() == second.agent.read_bytes()
+
+
+@pytest.mark.usefixtures("simple_harness")
+def test_a_mistake_of_a_project_is_named_by_its_file(home: Home, own: Path) -> None:
+    (own / "answer.c").write_text("this is not C\n")
+    with pytest.raises(FarwatchError, match="kernel-tests does not build") as caught:
+        selftests.tests(home, "commit", lambda _text: None, tests=own)
+    assert caught.value.cause.startswith("answer.c:1:")
+
+
+def test_a_project_without_tests(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(FarwatchError, match="mine has no tests") as caught:
+        selftests.tests(home, "commit", lambda _text: None, tests=tmp_path / "mine" / "kernel-tests")
+    assert "*_test.c" in caught.value.cause
+
+
+@pytest.mark.usefixtures("simple_harness")
+def test_two_tests_of_a_project_have_one_name(home: Home, own: Path) -> None:
+    (own / "twins_test.c").write_text(OWN.replace("TEST_HARNESS_MAIN", TWINS))
+    with pytest.raises(FarwatchError, match=r"two tests are called twins_test:global\.ours") as caught:
+        selftests.tests(home, "commit", lambda _text: None, tests=own)
+    assert caught.value.hint == "rename one of them"
+    assert not list(home.builds.glob("tests-*"))
+
+
+TWINS = """\
+int main(void) { ours(); fprintf(stderr, \\
+	"# FIXTURE            VARIANT                   TEST\\n" \\
+	"global                                         ours\\n" \\
+	"                                               ours\\n"); return 0; }
+"""

@@ -49,7 +49,9 @@ class World:
 
     def build(self) -> server.ServerBuild:
         revision = Revision("v1", "t", self.home.root, "virtiofs", {})
-        return self.builder.servers.build(Subject(revision, {"virtiofsd": BASE}, UmlEngine()))
+        built = self.builder.servers.build(Subject(revision, {"virtiofsd": BASE}, UmlEngine()))
+        assert isinstance(built, server.ServerBuild)
+        return built
 
     def calls(self) -> list[str]:
         """What cargo was asked for since the last time."""

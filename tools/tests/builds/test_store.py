@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from farwatch.builds import store
+from farwatch.builds.kernel import KernelBuild
 from farwatch.system.home import Home
 
 
@@ -52,3 +53,10 @@ def test_a_folder_without_a_record_is_replaced(tmp_path: Path) -> None:
         pass
     assert not (broken / "linux").exists()
     assert store.find(home, "kernel", "k1") is not None
+
+
+def test_kinds_of_which_one_begins_like_another(home: Home) -> None:
+    for kind, record in (("kernel", {"seconds": 2.0}), ("kernel-tools", {"label": "scripts"})):
+        with store.fresh(home, kind, "0123", record):
+            pass
+    assert [product.seconds for product in store.kept(home, KernelBuild)] == [2.0]

@@ -44,6 +44,7 @@ class World:
         self.app: Any = SimpleNamespace(
             home=home,
             reporter=Reporter(PlainDisplay(self.said, every=1e9)),
+            catalog=SimpleNamespace(suite_names=lambda _revisions: ()),
             builder=SimpleNamespace(missing=self._missing, expect=lambda _subjects: self.outlook),
         )
         monkeypatch.setattr(fill, "plan", lambda *_: self.plans)

@@ -305,7 +305,7 @@ def test_what_an_engine_needs_is_there_before_its_version_is_asked_for(
         return "QEMU emulator version 7.2.22"
 
     monkeypatch.setattr(vng, "version_line", version)
-    catalog = SimpleNamespace(base_of=lambda *_: Base("linux", "7.3", "deb"))
+    catalog = SimpleNamespace(base_of=lambda *_: Base("linux", "7.3", "deb"), with_role=lambda _: [])
     builder = SimpleNamespace(kernels=SimpleNamespace(key=lambda _: "key"))
     app = cast(App, SimpleNamespace(root=tmp_path, home=home, catalog=catalog, builder=builder))
     reference = Revision("reference", "t", tmp_path, "tmpfs", {})

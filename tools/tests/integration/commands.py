@@ -89,13 +89,8 @@ def add_revision(folder: Path, name: str, old: str, new: str) -> None:
 
 def in_checkout(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """farwatch, working on another checkout's patches."""
-    code = (
-        "import sys, farwatch.system.home, farwatch.app; from pathlib import Path; "
-        f"farwatch.app.checkout_root = lambda: Path({str(folder)!r}); "
-        "from farwatch.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
     return subprocess.run(
-        [sys.executable, "-c", code, *words],
+        command("--project", folder, *words),
         capture_output=True,
         text=True,
         check=False,

@@ -66,7 +66,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
 
 @pytest.fixture
 def farwatch(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    monkeypatch.setattr("farwatch.app.checkout_root", lambda: kernel.root)
+    monkeypatch.chdir(kernel.root)
     monkeypatch.setenv("FARWATCH_HOME", str(kernel.home))
     return lambda *words: cli.main(list(words))
 

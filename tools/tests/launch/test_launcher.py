@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -79,7 +80,8 @@ def ready(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A home folder in which everything that the checkout needs is in place."""
     home = tmp_path / "home"
     launcher = load_launcher()
-    monkeypatch.setattr(launcher, "TOOLS", str(checkout / "tools"))
+    for name in ("LISTS", "CODE"):
+        monkeypatch.setattr(launcher, name, str(checkout / "tools"))
     names = asked_of_interpreter()
     venv = home / f"venv-{launcher.key('requirements.lock', *names)}"
     subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", venv], check=True)
@@ -456,3 +458,11 @@ def test_what_both_locks_hold_has_one_version_and_only_one_has_the_tools() -> No
         name: ours[name] for name in ours.keys() & theirs
     }
     assert {"pytest", "mypy", "ruff", "hypothesis", "import-linter"} <= theirs.keys() - ours.keys()
+
+
+def test_a_wheel_has_every_list_of_packages() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    lists = [path.name for path in (ROOT / "tools").glob("system-packages*.txt")]
+    for name in (*lists, "requirements.lock"):
+        assert wheel["force-include"].get(f"tools/{name}") == f"farwatch/data/tools/{name}"
+    assert all((ROOT / path).exists() for path in wheel["force-include"])

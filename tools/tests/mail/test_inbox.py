@@ -283,7 +283,7 @@ def test_the_command_line(
 ) -> None:
     from farwatch.cli import main
 
-    monkeypatch.setattr("farwatch.app.checkout_root", lambda: posted.bench.root)
+    monkeypatch.chdir(posted.bench.root)
     monkeypatch.setenv("FARWATCH_HOME", str(posted.bench.home.root))
     whole = mbox(
         tmp_path / "mbox", *data(posted.letters), reply(posted.letters[1], "Acked-by: R <rita@penguins.zz>\n")

@@ -472,7 +472,7 @@ def test_the_command_exits_1_when_a_patch_is_at_fault(
 ) -> None:
     from farwatch.cli import main
 
-    monkeypatch.setattr(App, "here", classmethod(lambda cls: world.app))
+    monkeypatch.setattr(App, "here", classmethod(lambda cls, project=None: world.app))
     revision(world.app, "v1", linux=[kernel("x")])
     revision(world.app, "v2", linux=[kernel("dead")])
     assert main(["bisectable", "v1"]) == 0

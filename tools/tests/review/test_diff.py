@@ -128,7 +128,7 @@ def test_the_same_twice_is_refused(bench: Desk) -> None:
 def test_the_command(
     bench: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("farwatch.app.checkout_root", lambda: bench.root)
+    monkeypatch.chdir(bench.root)
     monkeypatch.setenv("FARWATCH_HOME", str(bench.home.root))
     assert cli.main(["diff", "v1", "v2", "--plain", "--html", str(tmp_path / "x.html")]) == 0
     assert capsys.readouterr().out.startswith("thing, on 1.0: 2 patches, then 2: 1 changed")

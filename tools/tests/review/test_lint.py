@@ -604,7 +604,7 @@ def test_the_command_exits_1_when_something_is_wrong(
 ) -> None:
     from farwatch.cli import main
 
-    monkeypatch.setattr(App, "here", classmethod(lambda cls: app))
+    monkeypatch.setattr(App, "here", classmethod(lambda cls, project=None: app))
     revision(app, "v1", linux=[GOOD])
     assert main(["lint", "v1", "--no-build"]) == 0
     assert "v1: nothing is wrong" in capsys.readouterr().out

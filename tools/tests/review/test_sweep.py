@@ -239,7 +239,10 @@ def test_a_source_that_the_configuration_leaves_out_is_said(app: App) -> None:
     assert report.unseen[0] in sweep_text(report)
 
 
-def test_a_compiler_that_is_not_there_is_named_with_its_package(app: App) -> None:
+def test_a_compiler_that_is_not_there_is_named_with_its_package(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("farwatch.review.sweep.checkout_root", lambda: app.root)
     packages = app.root / "tools" / "system-packages.arm64.txt"
     packages.write_text("prog:flubber-gcc  gcc-flubber  # compile\n")
     with pytest.raises(FarwatchError, match="missing") as caught:

@@ -156,7 +156,7 @@ def test_text_that_ends_too_early(tmp_path: Path) -> None:
         ('version = "1.0"\n', "", 14, "expected version = a string"),
         ('default = "2.0"', 'default = "9.0"', 2, "expected one of: 1.0, 2.0"),
         ('default = "2.0"\n', "", 1, "expected default = a string"),
-        ('[virtiofsd."1.0"]', "[virtiofsd]", 15, "expected a table, found a string"),
+        ('[virtiofsd."1.0"]', "[virtiofsd]", 15, "expected one of: default, build, role"),
         ('package = "virtiofsd"', 'places = "/x"\npackage = "virtiofsd"', 16, "expected a list"),
         ('location = "../clone"', 'places = ["/x"]\nlocation = "../clone"', 6, "expected one of: kind, loc"),
     ],

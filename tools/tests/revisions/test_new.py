@@ -83,7 +83,7 @@ def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench = desk(tmp_path)
-    monkeypatch.setattr("farwatch.app.checkout_root", lambda: bench.root)
+    monkeypatch.chdir(bench.root)
     monkeypatch.setenv("FARWATCH_HOME", str(bench.home.root))
     assert cli.main(["new", "v2", "--from", "v1"]) == 0
     assert "farwatch checkout v2" in capsys.readouterr().out

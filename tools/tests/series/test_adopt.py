@@ -121,15 +121,8 @@ def test_unsaved_work_and_nobody_to_adopt(bench: Desk, monkeypatch: pytest.Monke
         adopted(bench, PERSON.name, "LLM")
 
 
-CODE = (
-    "import sys, farwatch.app; from pathlib import Path; root = Path(sys.argv.pop(1)); "
-    "farwatch.app.checkout_root = lambda: root; "
-    "from farwatch.cli import main; sys.exit(main(sys.argv[1:]))"
-)
-
-
 def test_it_takes_a_terminal(bench: Desk) -> None:
-    command = [sys.executable, "-c", CODE, str(bench.root), "adopt", "v1"]
+    command = [sys.executable, "-m", "farwatch", "--project", str(bench.root), "adopt", "v1"]
     env = {**os.environ, "PYTHONPATH": str(checkout_root() / "tools"), "FARWATCH_HOME": str(bench.home.root)}
     piped = subprocess.run(
         command, input=b"Jane Doe\nLLM\n", capture_output=True, env=env, timeout=60, check=False

@@ -207,3 +207,46 @@ def test_sizes_count_a_file_once_and_follow_no_link(tmp_path: Path) -> None:
     os.link(file, tmp_path / "tree" / "again")
     (tmp_path / "tree" / "away").symlink_to("/usr")
     assert alone <= size_of(tmp_path / "tree") < alone + 50_000
+
+
+def test_of_other_projects_only_logs_go(home: Home) -> None:
+    other = Home(home.root, "mine-1234")
+    log, edited = put(other.logs / "run" / "console", 40), put(other.work / "v1-7.3" / "linux" / "notes", 40)
+    other.results.touch()
+    assert names(home) == {"projects/mine-1234/logs/run"}
+    assert not log.exists() and edited.exists() and other.results.exists()
+    put(other.logs / "new" / "console")
+    assert "projects/mine-1234/logs/new" in names(home, everything=True)
+    assert edited.exists() and other.results.exists()
+
+
+def test_what_is_held_of_another_project_is_in_use(home: Home) -> None:
+    put(home.builds / "kernel-old" / "done.json", 40)
+    with held(Home(home.root, "mine-1234").own / "send-v1.lock"):
+        assert names(home) == set()
+
+
+@pytest.mark.parametrize(
+    ("there", "age", "checkout", "goes"),
+    [
+        (False, 40, False, True),
+        (False, 1, False, False),
+        (False, 40, True, False),
+        (True, 40, False, False),
+    ],
+)
+def test_what_a_project_had_that_is_gone(
+    home: Home, tmp_path: Path, there: bool, age: float, checkout: bool, goes: bool
+) -> None:
+    other, folder = Home(home.root, "mine-1234"), tmp_path / "mine"
+    if there:
+        folder.mkdir()
+    if checkout:
+        put(other.work / "v1-7.3" / "linux" / "notes", 40)
+    for part in (other.work, other.logs):
+        grow_old(part, 40)
+    put(other.results, age, size=0)
+    note = put(other.own / "project", age)
+    note.write_text(f"{folder}\n")
+    grow_old(note, age)
+    assert names(home) == ({"projects/mine-1234"} if goes else set())
