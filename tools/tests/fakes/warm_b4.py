@@ -7,8 +7,13 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
+from multiprocessing.connection import wait
 from pathlib import Path
+
+_ALONE = threading.Lock()
+"""start() looks after all children. Of two that ask at once for the status of one, the second gets 255."""
 
 
 def run(args: list[str], cwd: Path, env: Mapping[str, str]) -> tuple[int, str]:
@@ -17,10 +22,14 @@ def run(args: list[str], cwd: Path, env: Mapping[str, str]) -> tuple[int, str]:
     context.set_forkserver_preload(["__main__", "b4.command", "b4.ez", "b4.mbox", "tests.fakes.warm_b4"])
     with tempfile.NamedTemporaryFile() as output:
         process = context.Process(target=_b4, args=(args, str(cwd), dict(env), output.name))
-        process.start()
-        process.join(60)
-        assert process.exitcode is not None, "b4 hangs"
-        return process.exitcode, Path(output.name).read_text(errors="replace")
+        with _ALONE:
+            process.start()
+        assert wait([process.sentinel], 60), "b4 hangs"
+        with _ALONE:
+            process.join(60)
+            status = process.exitcode
+        assert status is not None
+        return status, Path(output.name).read_text(errors="replace")
 
 
 def _b4(args: list[str], cwd: str, env: dict[str, str], output: str) -> None:
