@@ -132,11 +132,15 @@ def test_one_that_is_read_only(tmp_path: Path) -> None:
 def test_a_wheel(tmp_path: Path) -> None:
     """What `pipx install` does of a checkout: the command with all that it takes, and no project."""
 
-    def run(*words: str | Path, cwd: Path = tmp_path) -> str:
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        done = subprocess.run(
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def ended(*words: str | Path, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             words, cwd=cwd, env=kept, capture_output=True, text=True, check=False, timeout=LONG_ENOUGH
         )
+
+    def run(*words: str | Path, cwd: Path = tmp_path) -> str:
+        done = ended(*words, cwd=cwd)
         assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -147,7 +151,7 @@ def test_a_wheel(tmp_path: Path) -> None:
     run(tmp_path / "venv" / "bin" / "pip", "--quiet", "install", "--no-index", wheel)
     farwatch = tmp_path / "venv" / "bin" / "farwatch"
     assert re.fullmatch(r"farwatch \d+\.\d+\.\d+\n", run(farwatch, "--version"))
-    alone = subprocess.run([farwatch, "list"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    alone = ended(farwatch, "list")
     assert alone.returncode == 2 and "there is no project here" in alone.stderr
     run(farwatch, "init", "mine", "--example", "pipe-fdinfo")
     assert "fdinfo of pipes and FIFOs" in run(farwatch, "list", cwd=tmp_path / "mine")

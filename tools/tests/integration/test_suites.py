@@ -45,6 +45,7 @@ def checkout(tmp_path: Path) -> Path:
     patches = tmp_path / "checkout/patches"
     (patches / "suites.toml").write_text(SUITES)
     (patches / "baseline").rename(patches / REVISION)  # its rows must not be among those of the real one
+    (tmp_path / "checkout/kernel-tests").symlink_to(checkout_root() / "kernel-tests")
     return tmp_path / "checkout"
 
 
