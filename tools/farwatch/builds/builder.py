@@ -45,9 +45,9 @@ class Builder:
             wanted.append(self.monitors.wanted(subject))
         return [one for one in wanted if find_product(self._bench.home, one.kind, one.key) is None]
 
-    def expect(self, subjects: Iterable[Subject]) -> str:
+    def expect(self, wanted: Iterable[Awaited]) -> str:
         """These will be built, in that order; what to say of it."""
-        return self._bench.outlook.expect(one for subject in subjects for one in self.missing(subject))
+        return self._bench.outlook.expect(wanted)
 
     def tests(self, base: Base) -> TestsBuild:
         """The test programs with their actor and agent, against the harness of a linux base."""

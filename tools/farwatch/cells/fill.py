@@ -14,7 +14,6 @@ from farwatch.results.table import Table, build_table
 
 if TYPE_CHECKING:
     from farwatch.app import App
-    from farwatch.builds.builder import Builder
 
 
 def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
@@ -55,15 +54,12 @@ def fill_columns(
     """
     from farwatch.cells.testing import Testing
 
-    ordered = soonest_first(app.builder, plans)
-    if said := app.builder.expect(plan.subject for plan in ordered):
+    # what takes no building first, then what takes least: a first row is soon on the screen
+    missing = [(app.builder.missing(plan.subject), plan) for plan in plans]
+    missing.sort(key=lambda each: len(each[0]))
+    if said := app.builder.expect(one for wanted, _ in missing for one in wanted):
         app.reporter.say(said)
     with Testing(app, results, plans, guests) as testing:
-        for column in ordered:
+        for _, column in missing:
             testing.add(prepare(app, column))
     return testing.collected
-
-
-def soonest_first(builder: Builder, plans: Sequence[ColumnPlan]) -> list[ColumnPlan]:
-    """What takes no building, then what takes least: a first row is soon on the screen."""
-    return sorted(plans, key=lambda plan: len(builder.missing(plan.subject)))

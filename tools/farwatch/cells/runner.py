@@ -14,13 +14,12 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from farwatch.cells.jobs import ColumnWork, Job
 from farwatch.cells.supply import Supply
 from farwatch.engines.engine import Ending
-from farwatch.errors import FarwatchError
 from farwatch.guests.agent import GUEST_HOST_ROOT, unescape
 from farwatch.guests.logs import LogSet
 from farwatch.guests.marks import CONSOLE_LIMIT, OUTPUT_LIMIT
@@ -60,14 +59,9 @@ class Runner:
 
     async def work(self, supply: Supply) -> None:
         """Run everything that the supply gives, also what comes later."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                while work := await supply.next():
-                    group.create_task(self._worker(supply, work))
-        except BaseExceptionGroup as several:
-            if (explained := several.subgroup(FarwatchError)) is not None:
-                raise explained.exceptions[0] from None
-            raise
+        async with asyncio.TaskGroup() as group:
+            while work := await supply.next():
+                group.create_task(self._worker(supply, work))
 
     async def _worker(self, supply: Supply, work: ColumnWork) -> None:
         try:
@@ -128,16 +122,15 @@ class Runner:
             str(trace.logs.folder.relative_to(self._logs.parent)),
             self._run_id,
         )
-        _write_cell(trace, result, job)
+        limits = {"test": trace.limits.test, "event": trace.limits.event}
+        write_cell(trace.logs.folder, result, job.case.about, trace.command, limits, begin=trace.started)
         self._on_result(result)
 
     def _boot_failed(self, work: ColumnWork, failure: BootFailure, logs: Path) -> None:
         work.boots_failed += 1
         if work.boots_failed < BOOT_TRIES:
             return
-        verdict = {Ending.PANICKED: Verdict.CRASH, Ending.HUNG: Verdict.HANG}.get(
-            failure.ending, Verdict.ERROR
-        )
+        verdict = boot_verdict(failure)
         tail = b"\n".join(failure.said[-30:]).decode("utf-8", "replace")
         while work.jobs:
             job = work.jobs.popleft()
@@ -156,6 +149,11 @@ class Runner:
                     self._run_id,
                 )
             )
+
+
+def boot_verdict(failure: BootFailure) -> Verdict:
+    """Of all that the guest was for."""
+    return {Ending.PANICKED: Verdict.CRASH, Ending.HUNG: Verdict.HANG}.get(failure.ending, Verdict.ERROR)
 
 
 def argv(job: Job) -> list[str]:
@@ -208,27 +206,30 @@ def _broken(trace: Trace) -> Iterator[str]:
         yield f"the program printed more than {OUTPUT_LIMIT >> 20} MiB of output"
 
 
-def _write_cell(trace: Trace, result: CellResult, job: Job) -> None:
+def write_cell(
+    folder: Path,
+    result: CellResult,
+    about: str,
+    command: Sequence[str],
+    limits: Mapping[str, float],
+    **more: float | None,
+) -> None:
     """cell.json: what was run, and under which limits."""
-    trace.logs.folder.mkdir(parents=True, exist_ok=True)
-    (trace.logs.folder / "cell.json").write_text(
-        json.dumps(
-            {
-                "begin": trace.started,
-                "column": column_name(result.column),
-                "test": result.test,
-                "about": job.case.about,
-                "verdict": result.verdict,
-                "title": result.title,
-                "inputs": result.inputs,
-                "commands": [list(trace.command)],
-                "limits": {"test": trace.limits.test, "event": trace.limits.event},
-                "duration": round(result.duration, 6),
-                "attempts": result.attempts,
-            },
-            indent=1,
-        )
-    )
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        **more,
+        "column": column_name(result.column),
+        "test": result.test,
+        "about": about,
+        "verdict": result.verdict,
+        "title": result.title,
+        "inputs": result.inputs,
+        "commands": [list(command)],
+        "limits": limits,
+        "duration": round(result.duration, 6),
+        "attempts": result.attempts,
+    }
+    (folder / "cell.json").write_text(json.dumps(facts, indent=1))
 
 
 def file_name(name: str) -> str:

@@ -38,13 +38,13 @@ def subject_of(app: App, wish: Wish, revision: Revision) -> Subject:
     bases = {"linux": app.catalog.base_of(revision, "linux", wish.base)}
     share_setting = wish.share_setting if revision.share == "virtiofs" else DEFAULT_SHARE
     server, vmm = (next(iter(app.catalog.with_role(role)), USUAL[name]) for role, name in _ROLES)
-    taking = app.catalog.with_role("tool")
+    tools = tuple(app.catalog.with_role("tool"))
+    taking = [*tools]
     if (share_setting.kind or revision.share) == "virtiofs":
         taking.append(server)
     if engine.runs_vmm and revision.patches(vmm.name):
         taking.append(vmm)
     bases |= {part.name: app.catalog.base_of(revision, part.name) for part in taking}
-    guests_tools = tuple(app.catalog.with_role("tool"))
     subject = Subject(
         revision,
         bases,
@@ -53,7 +53,7 @@ def subject_of(app: App, wish: Wish, revision: Revision) -> Subject:
         share_setting=share_setting,
         server=server,
         vmm=vmm,
-        tools=guests_tools,
+        tools=tools,
     )
     return subject.built_from(*_edited_sources(app, subject)) if wish.edited else subject
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from farwatch.errors import FarwatchError
 from farwatch.system.home import Home
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def run_unheeding(home: Home, work: Callable[[Run], Awaitable[T]]) -> T:
     async def main() -> T:
         try:
             return await work(run)
+        except BaseExceptionGroup as several:  # of tasks, each with a guest: one explanation is enough
+            raise _explained(several) from None
         finally:
             await run.close()
 
@@ -54,3 +57,12 @@ def run_unheeding(home: Home, work: Callable[[Run], Awaitable[T]]) -> T:
         return asyncio.run(main())
     finally:
         run.abandon()
+
+
+def _explained(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of them that a user can do something about; all of them if there is none."""
+    for error in several.exceptions:
+        found = _explained(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, FarwatchError):
+            return found
+    return several

@@ -79,6 +79,7 @@ _PARTS = ("revision", "base", "engine", "flavor", "share_setting")
 """Of a column."""
 _COLUMN = " AND ".join(f"{part} = ?" for part in _PARTS)
 _FIELDS = f"{', '.join(_PARTS)}, test, inputs, verdict, title, detail, duration, attempts, started, logs, run"
+_MARKS = ", ".join("?" * len(_FIELDS.split(", ")))
 
 
 @dataclass(frozen=True)
@@ -149,14 +150,12 @@ class Results:
 
     def store(self, result: CellResult) -> None:
         """Add one verdict. It is on disk, in whole or not at all, when this returns."""
-        marks = ", ".join("?" * len(_FIELDS.split(", ")))
-        self._write(f"INSERT INTO cell ({_FIELDS}) VALUES ({marks})", _row_of(result))
+        self.store_all([result])
 
     def store_all(self, found: Sequence[CellResult]) -> None:
         """Add the rows of one program: all of them are on disk, or none is."""
-        marks = ", ".join("?" * len(_FIELDS.split(", ")))
         with self._transaction():
-            self._db.executemany(f"INSERT INTO cell ({_FIELDS}) VALUES ({marks})", map(_row_of, found))
+            self._db.executemany(f"INSERT INTO cell ({_FIELDS}) VALUES ({_MARKS})", map(_row_of, found))
 
     def suite_rows(self, column: Column, suite: str) -> list[list[CellResult]]:
         """What is stored of a suite in a column: the rows of each run of a program, oldest first.
@@ -215,7 +214,6 @@ class Results:
 
     def take(self, found: Sequence[CellResult], runs: Sequence[RunRow]) -> int:
         """Add verdicts of another store with the runs that they are of; how many were not here already."""
-        marks = ", ".join("?" * len(_FIELDS.split(", ")))
         same = f"{_COLUMN} AND test = ? AND inputs = ? AND verdict = ? AND started = ? AND run IS ?"
         before = self._count()
         with self._transaction():
@@ -223,7 +221,7 @@ class Results:
             for result in found:
                 who = (*_key(result.column), result.test, result.inputs, str(result.verdict))
                 self._db.execute(
-                    f"INSERT INTO cell ({_FIELDS}) SELECT {marks}"
+                    f"INSERT INTO cell ({_FIELDS}) SELECT {_MARKS}"
                     f" WHERE NOT EXISTS (SELECT 1 FROM cell WHERE {same})",
                     (*_row_of(result), *who, result.started, result.run or None),
                 )

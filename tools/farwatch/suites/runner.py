@@ -9,19 +9,25 @@ that were running, and the next one begins with those.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from farwatch.cells.runner import BOOT_TRIES, FIRST_BOOT_LIMIT, TRIES, evidence, file_name
+from farwatch.cells.runner import (
+    BOOT_TRIES,
+    FIRST_BOOT_LIMIT,
+    TRIES,
+    boot_verdict,
+    evidence,
+    file_name,
+    write_cell,
+)
 from farwatch.engines.engine import Ending
 from farwatch.guests.logs import LogSet
 from farwatch.guests.session import BootFailure, Session
 from farwatch.guests.trace import Trace
 from farwatch.model import CellResult, Verdict
-from farwatch.results.names import column_name
 from farwatch.suites.plan import SuitePlan, SuiteWork
 from farwatch.suites.units import BOOT, Unit
 from farwatch.system.children import Run
@@ -117,7 +123,7 @@ class SuiteRunner:
         whole = _explained(work, unit, whole)
         whole = _doubted(work.plan, unit, whole, tests)
         rows = self._results(work, unit, [whole, *tests], seen, attempts)
-        _write_cell(rows[0], seen, unit)
+        write_cell(seen.logs, rows[0], unit.suite.about, seen.command, {"test": unit.suite.limit})
         self._on_rows(work.plan, rows)
 
     def _results(
@@ -145,15 +151,11 @@ class SuiteRunner:
         """No guest comes up: what is left of the column gets that for a verdict."""
         failure = seen.boot
         assert failure is not None
-        verdict = _BOOT_VERDICTS.get(failure.ending, Verdict.ERROR)
-        row = SuiteRow("", verdict, failure.title, "\n".join(seen.evidence.console[-30:]))
+        row = SuiteRow("", boot_verdict(failure), failure.title, "\n".join(seen.evidence.console[-30:]))
         left = [unit, *(unit for unit, _ in work.units)]
         work.units.clear()
         for each in left:
             self._on_rows(work.plan, self._results(work, each, [row], seen, BOOT_TRIES))
-
-
-_BOOT_VERDICTS = {Ending.PANICKED: Verdict.CRASH, Ending.HUNG: Verdict.HANG}
 
 
 def row_name(unit: Unit, test: str) -> str:
@@ -220,21 +222,3 @@ def _doubted(plan: SuitePlan, unit: Unit, whole: SuiteRow, tests: Sequence[Suite
     title = f"names of its tests change from run to run: {'; '.join(shown[:MOST_NAMES])}"
     hint = f'same = ["PATTERN"] of the suite says what of a name is not to count\n{whole.detail}'
     return whole._replace(verdict=Verdict.FAIL, title=title, detail="\n".join([*shown, hint]).strip("\n"))
-
-
-def _write_cell(result: CellResult, seen: UnitSeen, unit: Unit) -> None:
-    """cell.json: what was run, and under which limit."""
-    seen.logs.mkdir(parents=True, exist_ok=True)
-    facts = {
-        "column": column_name(result.column),
-        "test": result.test,
-        "about": unit.suite.about,
-        "verdict": result.verdict,
-        "title": result.title,
-        "inputs": result.inputs,
-        "commands": [list(seen.command)],
-        "limits": {"test": unit.suite.limit},
-        "duration": round(result.duration, 6),
-        "attempts": result.attempts,
-    }
-    (seen.logs / "cell.json").write_text(json.dumps(facts, indent=1))

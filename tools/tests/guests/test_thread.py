@@ -32,6 +32,26 @@ def test_what_it_raises_is_raised_where_it_is_waited_for(home: Home) -> None:
     thread.cancel()
 
 
+async def _two_tasks(error: Exception) -> None:
+    async def fail() -> None:
+        raise error
+
+    async with asyncio.TaskGroup() as outer, asyncio.TaskGroup() as inner:
+        outer.create_task(asyncio.Event().wait())
+        inner.create_task(fail())
+
+
+def test_of_several_tasks_the_error_that_somebody_can_do_something_about_is_raised(home: Home) -> None:
+    with pytest.raises(FarwatchError, match="no room"):
+        run_guests(home, lambda _run: _two_tasks(FarwatchError("no room")))
+
+
+def test_a_defect_in_one_of_several_tasks_stays_what_it_is(home: Home) -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        run_guests(home, lambda _run: _two_tasks(ZeroDivisionError()))
+    assert caught.value.subgroup(ZeroDivisionError) is not None
+
+
 def test_a_home_that_cannot_have_runs_is_an_error_too(home: Home) -> None:
     async def work(_run: Run) -> None: ...
 

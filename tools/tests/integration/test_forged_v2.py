@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 import pytest
 
 from farwatch.guests.setting import Setting
 from tests.integration.forge.masks import (
-    ACCESS,
-    ATTRIB,
-    CLOSE_NOWRITE,
-    CLOSE_WRITE,
     CREATE,
     DEAD,
     DELETE,
@@ -31,11 +26,11 @@ from tests.integration.forge.masks import (
     MOVED_TO,
     OBJECT,
     ON_CHILD,
-    OPEN,
     OVERFLOW,
     RENAME,
     UNLINKED,
 )
+from tests.integration.forge.told import ORDER, merged, said, seen
 from tests.integration.forged_stage import Message, Stage, each_answered, setting_of
 
 pytestmark = pytest.mark.integration
@@ -44,7 +39,6 @@ WATCHED = 2
 """nodeid of the folder of the test, which is the first that is made."""
 BORN = 1
 """Generation of all of the device's nodes. The guest knows its lower half."""
-ORDER = (CREATE, OPEN, ACCESS, MODIFY, ATTRIB, CLOSE_NOWRITE, CLOSE_WRITE, MOVE_SELF, DELETE)
 EVENT = 10
 BODY = struct.Struct("<6Q4I")
 HEAD = struct.Struct("<IiQ")
@@ -126,14 +120,6 @@ def meaning(sent: Message) -> list[str]:
     return [line for bit in ORDER if events & bit for line in said(bit, isdir, in_dir, on_it, names[0])]
 
 
-def said(bit: int, isdir: int, in_dir: bool, on_it: bool, name: bytes) -> Iterator[str]:
-    """The parent is told first, with the name. inotify does not mark what says _SELF as a directory."""
-    if in_dir:
-        yield f"{bit | isdir:x} 0 {name!r}"
-    if on_it and not bit & (CREATE | DELETE):
-        yield f"{bit if bit == MOVE_SELF else bit | isdir:x} 0 b''"
-
-
 def taken(rest: bytes, lens: Sequence[int]) -> list[bytes] | None:
     """The names, if they are names, each with its NUL, and nothing is left."""
     names = []
@@ -160,28 +146,9 @@ def setting() -> Setting:
     return setting_of("v2")
 
 
-def merged(lines: Iterable[str]) -> list[str]:
-    """As inotify merges an event with one that is like it, if that has not been read yet."""
-    return [line for line, _ in groupby(lines)]
-
-
 def wanted(sent: Sequence[Message]) -> list[str]:
     """The events of all true messages."""
     return [*merged(line for entry in sent for line in meaning(entry)), "stat 0"]
-
-
-def seen(events: Iterable[str]) -> list[str]:
-    """Lines of guest.py with "c" for each cookie.
-
-    What was not merged because it was read in between is merged here: when somebody reads is no part of this.
-    """
-    lines = []
-    for line in events:
-        words = line.split(" ", 2)
-        if len(words) == 3 and words[1] != "0":
-            words[1] = "c"
-        lines.append(" ".join(words))
-    return merged(lines)
 
 
 FORGED: dict[str, Message] = {

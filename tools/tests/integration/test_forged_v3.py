@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Any
 
 import pytest
@@ -51,8 +50,8 @@ from tests.integration.forge.records import (
     taken,
     verdict,
 )
+from tests.integration.forge.told import ORDER, merged, said, seen
 from tests.integration.forged_stage import Played, Stage, setting_of
-from tests.integration.test_forged_v2 import ORDER, said, seen
 
 pytestmark = pytest.mark.integration
 
@@ -319,7 +318,7 @@ def test_every_true_event_arrives(stage: Stage, way: str) -> None:
     made += [record(name=b"last")]
     steps = {"all": {"answers": [answer(batch(*made))]}}
     played = play(stage, WATCHES + "do('all'); until(group, b'last')", steps, **PLAIN[way])
-    assert events_of(played) == list(merged(heard([batch(*made)])))
+    assert events_of(played) == merged(heard([batch(*made)]))
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -400,10 +399,6 @@ def told(data: bytes, at: int, size: int, flags: int, mask: int, *rest: int) -> 
     for bit in ORDER:
         if mask & bit:
             yield from said(bit, isdir, in_dir, on_it, names[0])
-
-
-def merged(lines: Iterator[str]) -> Iterator[str]:
-    return (line for line, _ in groupby(lines))
 
 
 # -- the end
