@@ -115,7 +115,7 @@ def test_a_series_on_the_real_kernel(
 ) -> None:
     assert farwatch("new", "v1", "--from", "baseline") == 0
     assert farwatch("checkout", "v1", "linux") == 0
-    [path] = kernel.home.glob("**/work/v1-7.3/linux")
+    [path] = kernel.home.rglob("v1-7.3/linux")
     base = git.line("rev-parse", "HEAD", cwd=path)
     write_series(path)
     took(2, lambda: farwatch("save", "v1"))
