@@ -136,6 +136,9 @@ _TOTALS = re.compile(
     r"# Totals: pass:([0-9]{1,9}) fail:([0-9]{1,9}) xfail:([0-9]{1,9})"
     r" xpass:([0-9]{1,9}) skip:([0-9]{1,9}) error:([0-9]{1,9})\s*"
 )
+_KUNIT_SUM = re.compile(
+    r"# (\S+): pass:([0-9]{1,9}) fail:([0-9]{1,9}) skip:([0-9]{1,9}) total:([0-9]{1,9})\s*"
+)
 _SUBTEST = re.compile(r"[ \t]*# Subtest\b:?(.*)")
 _QUOTED = re.compile(r"[ \t]*#[# \t]*(not ok)(?:[ \t]+(?:[0-9]{1,9}\b)?(.*))?")
 """A failure that is nested with hashes, whatever opened that level, or did not."""
@@ -171,6 +174,8 @@ class _Group:
     """Failures in comments since the last result: of a nested run that printed no header."""
     sums: tuple[str, int, int] | None = None
     totals: tuple[int, ...] | None = None
+    kunit_sums: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """What KUnit counted in nested documents since the last result, by their names."""
 
     def take_diagnostics(self) -> tuple[str, ...]:
         taken, self.diagnostics, self.since = tuple(self.diagnostics), [], 0
@@ -258,8 +263,9 @@ class _KtapParser:
         group = self.stack.pop()
         for inner in group.pending:
             self._problem(inner.first_line, "nested results without a result line of their own")
-        self._close(group)
-        self.stack[-1].pending.append(group)
+        above = self.stack[-1]
+        self._close(group, above.kunit_sums.pop(group.title, None))
+        above.pending.append(group)
 
     # Statements
 
@@ -307,6 +313,7 @@ class _KtapParser:
             self._problem(line.number, f"result number {number} where {expected} is due")
         name, directive, reason = _described(match[3] or "")
         pending, group.pending = group.pending, []
+        group.kunit_sums.clear()
         first = min([group.since or line.number, *(inner.first_line for inner in pending)])
         test = Test(
             number=number,
@@ -382,6 +389,8 @@ class _KtapParser:
             group.sums = (sums[1], int(sums[2]), int(sums[3]))
         elif totals := _TOTALS.fullmatch(text):
             group.totals = tuple(int(count) for count in totals.groups())
+        elif counted := _KUNIT_SUM.fullmatch(text):
+            group.kunit_sums[counted[1]] = tuple(int(count) for count in counted.groups()[1:])
 
     def _unknown(self, group: _Group, text: str, line: StreamLine) -> None:
         group.note(line.number, text)
@@ -392,14 +401,15 @@ class _KtapParser:
 
     # The end of a level
 
-    def _close(self, group: _Group) -> None:
+    def _close(self, group: _Group, kunit_sum: tuple[int, ...] | None = None) -> None:
         here = group.tests[-1].last_line if group.tests else group.first_line
         if group.version is None and not group.announced:
             self._problem(group.first_line, "no version line")
         for at, text in group.quoted:
             self._problem(at, f"a nested result that belongs to no test is not ok: {text.strip()}")
-        self._check_plan(group, here)
-        self._check_sums(group, here)
+        if group.plan is not None or kunit_sum is None:
+            self._check_plan(group, here)
+        self._check_sums(group, here, kunit_sum)
         for name, line in group.running.items():
             self._problem(line, f"started, but has no result: {name}")
             group.tests.append(Test(0, name, "", first_line=line, last_line=line))
@@ -415,7 +425,7 @@ class _KtapParser:
         if group is self.root and group.plan == 0 and group.skip_all is None:
             self._problem(here, "no test was run")
 
-    def _check_sums(self, group: _Group, here: int) -> None:
+    def _check_sums(self, group: _Group, here: int, kunit_sum: tuple[int, ...] | None) -> None:
         """The program counts too; its sums must be those of its result lines."""
         outcomes = [test.outcome for test in group.tests]
         bad = sum(outcome in _BAD for outcome in outcomes)
@@ -425,6 +435,8 @@ class _KtapParser:
                 self._problem(here, f"the program's sum differs: {word}: {good} / {total}")
         if group.totals is not None and group.totals != _totals(outcomes):
             self._problem(here, "the program's totals differ from its results")
+        if kunit_sum is not None and kunit_sum != _kunit_sum(outcomes):
+            self._problem(here, f"KUnit's sum differs from the results of {group.title}")
 
 
 def _totals(outcomes: list[Outcome]) -> tuple[int, ...]:
@@ -432,6 +444,12 @@ def _totals(outcomes: list[Outcome]) -> tuple[int, ...]:
     failed = outcomes.count(Outcome.FAIL) + outcomes.count(Outcome.TIMEOUT)
     rest = (Outcome.XFAIL, Outcome.XPASS, Outcome.SKIP, Outcome.ERROR)
     return (outcomes.count(Outcome.PASS), failed, *(outcomes.count(outcome) for outcome in rest))
+
+
+def _kunit_sum(outcomes: list[Outcome]) -> tuple[int, ...]:
+    """Counts in the order of KUnit's "pass: fail: skip: total:"; it knows no other status."""
+    good, skipped = outcomes.count(Outcome.PASS), outcomes.count(Outcome.SKIP)
+    return (good, len(outcomes) - good - skipped, skipped, len(outcomes))
 
 
 def _described(text: str) -> tuple[str, str, str]:

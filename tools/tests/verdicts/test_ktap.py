@@ -143,6 +143,31 @@ def test_kunit_on_a_console_with_timestamps() -> None:
     assert "Expected 1 == 2, but" in document.tests[1].subtests[0].diagnostics[-1]
 
 
+def test_parameters_that_kunit_could_not_announce() -> None:
+    document = log("kunit-parameters")
+    assert document.problems == ()
+    assert all_passed(document)
+    assert [test.name for test in document.walk()] == ["suite", "refuses", "no event", "unmount", "stands"]
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ("    # refuses: pass:2 fail:0 skip:0 total:2\n", ""),
+        ("    # refuses: pass:2 fail:0 skip:0 total:2\n", "    # accepts: pass:2 fail:0 skip:0 total:2\n"),
+        ("        ok 2 unmount\n", ""),
+        ("        ok 2 unmount\n", "        ok 2 unmount # SKIP\n"),
+        ("# suite: pass:2 fail:0 skip:0 total:2\n", "# suite: pass:1 fail:1 skip:0 total:2\n"),
+    ],
+)
+def test_the_sum_of_kunit_stands_for_a_plan_and_must_fit(line: str, instead: str) -> None:
+    whole = (DATA / "kunit-parameters.log").read_text()
+    assert whole.count(line) == 1
+    document = parse(whole.replace(line, instead))
+    assert document.problems
+    assert not well(document)
+
+
 @pytest.mark.parametrize("name", ["ktap-nested", "tap14-subtests"])
 def test_indented_documents_pass(name: str) -> None:
     document = log(name)
