@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,11 +75,25 @@ class Kbuild:
             f"CC={compiler(self.cross)}",
             *([f"CROSS_COMPILE={self.cross}"] if self.cross else []),
         ]
+        return self.run(log, [*argv, *targets], on_line=on_line)
+
+    def run(
+        self,
+        log: Path,
+        argv: Sequence[str],
+        exports: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> int:
+        """One command of kbuild's, in the object folder; its exit status.
+
+        exports: what the top makefile would hand to it
+        """
+        ours = {**dict.fromkeys(_SHELL), **FIXED, **ccache_environ(self.home, self.objects)}
         return tools.run_logged(
-            [*argv, *targets],
+            argv,
             cwd=self.objects,
             log=log,
-            env={**dict.fromkeys(_SHELL), **FIXED, **ccache_environ(self.home, self.objects)},
+            env={**ours, **(exports or {})},
             on_line=on_line,
             timeout=_LIMIT,
             append=True,

@@ -17,6 +17,7 @@ from farwatch.builds import fragments, freshness, store
 from farwatch.builds.history import History, about, duration, pace_now
 from farwatch.builds.kbuild import FIXED, Kbuild, toolchain
 from farwatch.builds.progress import BuildProgress
+from farwatch.builds.shortcut import Shortcut
 from farwatch.builds.stale import Made
 from farwatch.builds.store import Product
 from farwatch.builds.subject import Subject
@@ -207,6 +208,7 @@ class KernelBuilder:
         self._log = self._objects / "farwatch.log"
         recipe = order.recipe
         self._kbuild = Kbuild(home, self._objects, tree, recipe.arch, absolute=recipe.tools)
+        self._shortcut = Shortcut(self._objects, tree, self._kbuild.sources, recipe.target)
 
     def config(self, *, check: bool = True) -> Path:
         """The .config, made anew if it is stale; FarwatchError (with `check`) if an option did not stick."""
@@ -240,11 +242,15 @@ class KernelBuilder:
         self._log.unlink(missing_ok=True)
         made_before = self._made_before
         history = History.of(self._home, KernelBuild)
-        steps = self._steps()
+        changed = self._changed()
+        stale = Made(self._objects, self.sources).made_from(changed) if changed else frozenset()
+        # 0: there are some already, who knows how stale
+        steps = len(stale) if self._made_before else objects_from_nothing(self._home, self._order)
         expected = history.seconds(self._order.label, steps) if steps else None
+        folders = self._shortcut.plan(changed or (), stale)
         self.config()
         progress = progress_of(self._order, steps, self._say, history.pace(self._order.label))
-        status = self._make(self._order.recipe.target, jobs=self._jobs, on_line=progress.line)
+        status = self._image(folders, progress.line)
         freshness.ended(self._objects, self._order.source.tree)
         if status != 0:
             raise self._failure(self._order.label)
@@ -257,6 +263,20 @@ class KernelBuilder:
             raise
         return self._keep(time.monotonic() - started, progress.count, expected)
 
+    def _image(self, folders: Sequence[str] | None, on_line: Callable[[str], None]) -> int:
+        """Make it, from these folders' objects alone if that is known to be all; make's exit status."""
+
+        def run(argv: Sequence[str], exports: Mapping[str, str]) -> int:
+            return self._kbuild.run(self._log, argv, exports, on_line)
+
+        short = folders is not None and self._shortcut.known
+        if short and self._shortcut.take(folders or (), self._jobs, run) == 0:
+            return 0
+        # make judges, too, where the short way has failed
+        self._shortcut.forget()
+        target = self._order.recipe.target
+        return self._make(target, *self._shortcut.words(), jobs=self._jobs, on_line=on_line)
+
     def compile(self, files: Sequence[str], options: Sequence[str], log: Path) -> bool:
         """Make the objects of some source files anew, all that can be made; whether all of them were.
 
@@ -266,6 +286,7 @@ class KernelBuilder:
         """
         self._log = log
         self.config()
+        self._shortcut.forget()
         targets = [str(Path(name).with_suffix(".o")) for name in files]
         for target in targets:
             (self._objects / target).unlink(missing_ok=True)
@@ -293,6 +314,7 @@ class KernelBuilder:
     def _configure(self, check: bool) -> None:
         """tinyconfig, our fragments, olddefconfig; then see whether all of it stuck."""
         self._stamp.unlink(missing_ok=True)
+        self._shortcut.forget()
         before = time.time_ns()
         config = self._objects / ".config"
         self._make_or_fail("tinyconfig")
@@ -326,13 +348,10 @@ class KernelBuilder:
     def _made_before(self) -> bool:
         return (self._objects / "vmlinux.o").exists()
 
-    def _steps(self) -> int:
-        """Objects that will be made; 0 if there are some already, who knows how stale."""
-        if not self._made_before:
-            return objects_from_nothing(self._home, self._order)
-        before = freshness.last(self._objects)
-        names = freshness.changed(self._tree, before, self._order.source.tree) if before else None
-        return Made(self._objects, self.sources).stale(names) if names else 0
+    def _changed(self) -> list[str] | None:
+        """Files that differ from what the objects were made from; None: nobody knows."""
+        before = freshness.last(self._objects) if self._made_before else None
+        return freshness.changed(self._tree, before, self._order.source.tree) if before else None
 
     def _keep(self, seconds: float, steps: int, expected: float | None) -> KernelBuild:
         image = self._objects / self._order.recipe.image

@@ -96,6 +96,6 @@ class Outlook:
         changed = self._trees.changed(replace(one.source, tree=tree), one.source)
         made = Made(self._home.objects / one.objects, one.calls)
         if len(made) >= MANY:  # perhaps not all of them yet
-            return round(max(one.steps, len(made)) * made.stale(changed) / len(made))
+            return round(max(one.steps, len(made)) * len(made.made_from(changed)) / len(made))
         # what changes a header changes most of them
         return one.steps if any(name.endswith(".h") for name in changed) else len(changed)

@@ -8,24 +8,33 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+_ENDS = (b"", b")")
+"""A name may be the last thing in the brackets of one of make's functions."""
+
 
 class Made:
-    """The objects of a folder, and the sources of each.
+    """The objects of a folder, and which files each was made from.
 
     sources: what make calls the source folder
     """
 
     def __init__(self, objects: Path, sources: str) -> None:
-        prefix = f"{sources}/".encode()
-        self._from = [_sources(record, prefix) for record in _records(objects)]
+        self._objects = objects
+        self._sources = sources
+        self._records = tuple(_records(objects))
 
     def __len__(self) -> int:
-        return len(self._from)
+        return len(self._records)
 
-    def stale(self, changed: Iterable[str]) -> int:
-        """How many were made from one of these files."""
-        names = {os.fsencode(name) for name in changed}
-        return sum(not names.isdisjoint(sources) for sources in self._from)
+    def made_from(self, changed: Iterable[str]) -> frozenset[str]:
+        """The objects that were made from one of these files, below their folder: "fs/fuse/dir.o"."""
+        words = [os.fsencode(f"{self._sources}/{name}") for name in changed]
+        wanted = frozenset(word + end for word in words for end in _ENDS)
+        return frozenset(self._object(record) for record in self._records if _has(record, wanted))
+
+    def _object(self, record: Path) -> str:
+        name = record.name.removeprefix(".").removesuffix(".cmd")
+        return str(record.with_name(name).relative_to(self._objects))
 
 
 def _records(objects: Path) -> Iterator[Path]:
@@ -34,9 +43,7 @@ def _records(objects: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if name.startswith(".") and name.endswith(".o.cmd"))
 
 
-def _sources(record: Path, prefix: bytes) -> frozenset[bytes]:
-    """Words that begin with the prefix; those of make's functions have a bracket at their end."""
+def _has(record: Path, words: frozenset[bytes]) -> bool:
     with suppress(OSError):
-        words = record.read_bytes().split()
-        return frozenset(word[len(prefix) :].rstrip(b")") for word in words if word.startswith(prefix))
-    return frozenset()
+        return not words.isdisjoint(record.read_bytes().split())
+    return False

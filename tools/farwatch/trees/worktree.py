@@ -44,7 +44,15 @@ def operation(path: Path) -> str:
 
 def changed_names(path: Path) -> list[bytes]:
     """Names of files that differ from HEAD: staged, changed, deleted or new; ignored ones do not count."""
-    options = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    # git remembers which folders have new files only of a status that does not look into new folders
+    changed = _status(path, "normal")
+    if any(name.endswith(b"/") for name in changed):
+        return _status(path, "all")
+    return changed
+
+
+def _status(path: Path, untracked: str) -> list[bytes]:
+    options = ("--porcelain=v1", "-z", f"--untracked-files={untracked}", "--no-renames")
     # with its lock, git writes down what it found out, so that the next status is quick
     status = git.git("status", *options, cwd=path, env={"GIT_OPTIONAL_LOCKS": "1"})
     return [entry[3:] for entry in status.split(b"\0") if entry]

@@ -19,6 +19,7 @@ from farwatch.builds import fragments, freshness, kernel
 from farwatch.builds.builder import Builder
 from farwatch.builds.kernel import KernelOrder, order, progress_of
 from farwatch.builds.progress import BuildProgress
+from farwatch.builds.shortcut import Shortcut
 from farwatch.builds.subject import Subject
 from farwatch.engines.engine import Engine
 from farwatch.engines.uml import UmlEngine
@@ -297,6 +298,18 @@ def test_objects_of_unknown_origin_are_thrown_away(world: World) -> None:
     (world.tree / "one.c").write_text("int two;\n")
     assert world.build().image.read_text() == "int two;\n"
     assert world.targets() == ["tinyconfig", "olddefconfig", "linux"]
+
+
+def test_where_the_short_way_fails_make_judges(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kbuild that is not quite as we know it costs time, and nothing else."""
+    world.build()
+    (world.tree / "one.c").write_text("int two;\n")
+    (next(world.home.objects.glob("*/linux")).parent / "farwatch.exports").touch()
+    monkeypatch.setattr(Shortcut, "plan", lambda *_: ["nowhere"])
+    monkeypatch.setattr(Shortcut, "take", lambda *_: 2)
+    world.targets()
+    assert world.build().image.read_text() == "int two;\n"
+    assert world.targets() == ["linux"]
 
 
 def test_a_failed_build_leaves_the_config_in_place(world: World) -> None:

@@ -70,7 +70,7 @@ def test_objects_are_stale_by_what_they_were_made_from(home: Home) -> None:
         (["fs.h", "a.c", "fs/a"], 0),
     ]
     assert len(made) == 200
-    assert [made.stale(changed) for changed, _stale in files] == [stale for _changed, stale in files]
+    assert [len(made.made_from(changed)) for changed, _stale in files] == [stale for _changed, stale in files]
 
 
 def test_nothing_is_said_of_one_thing_alone(home: Home) -> None:
