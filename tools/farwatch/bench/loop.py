@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,34 @@ if TYPE_CHECKING:
     from farwatch.builds.selftests import TestsBuild
 
 ONE_TEST = "inotify_test:directory.local.create"
-EDITED = Path("fs/fuse/dir.c")
 ONE = ("test", "baseline", "-k", ONE_TEST)
 TWO_COLUMNS = ("verify", "reference", "baseline", "--fresh")
 EMULATED = "vng"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One line more in a file of a component; {} is a number that was not there before."""
+
+    key: str
+    component: str
+    file: str
+    line: str
+
+    @property
+    def title(self) -> str:
+        return f"edit one line of {self.file}, build, boot, one test"
+
+
+EDITS = (
+    Edit(
+        "edit_s", "linux", "fs/fuse/dir.c", "static const unsigned long farwatch_bench __maybe_unused = {}UL;"
+    ),
+    Edit("header_s", "linux", "fs/fuse/fuse_i.h", "/* {} */"),
+    Edit("server_s", "virtiofsd", "src/server.rs", "const _FARWATCH_BENCH: u64 = {};"),
+)
+EDIT = EDITS[0]
+"""What virtme-ng is measured by, too."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +79,12 @@ class Measure:
 def bench_loop_quick(app: App, runs: int) -> list[Line]:
     """What a person waits for most often, with engine uml; nothing that takes minutes once it is built."""
     launcher, _, one_test, *_ = _day(app)
-    with _edited_checkout(app) as touch:
+    with _edited_checkout(app, EDIT) as touch:
         touch()
         _warm_up(app, ((*ONE, "--engine", "uml"),))
         _print_head(runs)
         lines = _measure((launcher, one_test), runs)
-        _print_edit()
-        lines += _measure((_edit_loop(app, "uml", touch),), runs)
+        lines += _measure_edit(EDIT, [_edit_loop(app, EDIT, "uml", touch)], runs)
     print(f"on {machine_name()}")
     return lines
 
@@ -71,24 +94,41 @@ def bench_loop(app: App, runs: int) -> list[Line]:
     trouble = missing(app)
     engines = ("uml",) if trouble else ("uml", EMULATED)
     with ExitStack() as stack:
-        touch = stack.enter_context(_edited_checkout(app))
-        touch()
+        touches = {edit: stack.enter_context(_edited_checkout(app, edit)) for edit in EDITS}
+        for touch in touches.values():
+            touch()
         _warm_up(app, (("verify",), *((*ONE, "--engine", engine) for engine in engines)))
         plain = None if trouble else stack.enter_context(plain_vng(app))
         if plain is not None:
             cold_kernels(app).plain(plain)
         _print_head(runs)
         lines = _measure(_day(app), runs)
-        _print_edit()
-        lines += _measure((_edit_loop(app, engine, touch) for engine in engines), runs)
+        for edit, touch in touches.items():
+            lines += _measure_edit(edit, (_edit_loop(app, edit, engine, touch) for engine in engines), runs)
         if plain is not None:
-            edit = stack.enter_context(edited(plain.tree))
+            edit_plain = stack.enter_context(edited(plain.tree, EDIT))
             base = app.catalog.base_of(app.catalog.revision("baseline"), "linux")
-            lines += _measure([_plain_loop(app.builder.tests(base), plain, edit)], runs)
+            lines += _measure_edit(EDIT, [_plain_loop(app.builder.tests(base), plain, edit_plain)], runs)
+            _print_ratios(lines)
     print(f"on {machine_name()}")
     if trouble:
         print(f"left out: engine {EMULATED} and plain virtme-ng: {trouble}")
     return lines
+
+
+def _measure_edit(edit: Edit, measures: Iterable[Measure], runs: int) -> list[Line]:
+    print(f"{edit.title}:")
+    return [replace(line, title=edit.title) for line in _measure(measures, runs)]
+
+
+def _print_ratios(lines: Sequence[Line]) -> None:
+    """What an edit costs, in parts of what virtme-ng alone takes for a line of a .c file."""
+    whole = next(line for line in lines if (line.key, line.column) == (EDIT.key, WITHOUT_US)).median
+    print(f"in parts of {WITHOUT_US}:")
+    for edit in EDITS:
+        for line in lines:
+            if line.key == edit.key and line.column != WITHOUT_US:
+                print(f"{f'  {edit.file}, {line.column}':<60} {'':>7} {f'1/{whole / line.median:.0f}':>7}")
 
 
 def bench_cold(app: App) -> list[Line]:
@@ -116,10 +156,6 @@ def _print_head(runs: int) -> None:
     print(f"{'seconds (median of ' + str(runs) + ')':<60} {'min':>7} {'median':>7} {'max':>7}")
 
 
-def _print_edit() -> None:
-    print(f"edit one line of {EDITED}, build, boot, one test:")
-
-
 def missing(app: App) -> str:
     """Why the emulated engine, and virtme-ng alone, cannot be measured; "" if they can."""
     try:
@@ -141,13 +177,13 @@ def _day(app: App) -> Iterator[Measure]:
     yield command("all_s", "all columns again, warm (verify --fresh)", "verify", "--fresh")
 
 
-def _edit_loop(app: App, engine: str, touch: Callable[[], None]) -> Measure:
+def _edit_loop(app: App, edit: Edit, engine: str, touch: Callable[[], None]) -> Measure:
     name = f"engine {engine}"
 
     def test() -> None:
         _farwatch(app, (*ONE, "--engine", engine))
 
-    return Measure("edit_s", f"  {name}", test, touch, name, WITHOUT_US)
+    return Measure(edit.key, f"  {name}", test, touch, name, WITHOUT_US)
 
 
 def _measure(measures: Iterable[Measure], runs: int) -> list[Line]:
@@ -158,8 +194,7 @@ def _measure(measures: Iterable[Measure], runs: int) -> list[Line]:
             f"{measure.title:<60} {times[0]:7.2f} {statistics.median(times):7.2f} {times[-1]:7.2f}",
             flush=True,
         )
-        title = f"edit {EDITED}, build, boot, one test" if measure.key == "edit_s" else measure.title
-        lines.append(Line(measure.key, title, "s", measure.column, tuple(times), measure.peer))
+        lines.append(Line(measure.key, measure.title, "s", measure.column, tuple(times), measure.peer))
     return lines
 
 
@@ -219,36 +254,35 @@ def _plain_loop(tests: TestsBuild, plain: PlainVng, touch: Callable[[], None]) -
         plain.build()
         plain.test(tests.dir / program, name)
 
-    return Measure("edit_s", f"  {WITHOUT_US}", build_and_test, touch, WITHOUT_US)
+    return Measure(EDIT.key, f"  {WITHOUT_US}", build_and_test, touch, WITHOUT_US)
 
 
 # -- the edit ----------------------------------------------------------------
 
 
 @contextmanager
-def _edited_checkout(app: App) -> Iterator[Callable[[], None]]:
+def _edited_checkout(app: App, edit: Edit) -> Iterator[Callable[[], None]]:
     """Gives a function that changes one line of the baseline's checkout; puts the file back afterwards."""
     revision = app.catalog.revision("baseline")
-    base = app.catalog.base_of(revision, "linux")
-    if app.trees.working(revision, "linux", base) is not None:
+    base = app.catalog.base_of(revision, edit.component)
+    if app.trees.working(revision, edit.component, base) is not None:
         raise FarwatchError(
             "the checkout of baseline has changes",
             cause="the benchmark edits it",
             hint="save or drop them first",
         )
-    with edited(app.trees.checkout(revision, "linux", base)) as touch:
+    with edited(app.trees.checkout(revision, edit.component, base), edit) as touch:
         yield touch
 
 
 @contextmanager
-def edited(tree: Path) -> Iterator[Callable[[], None]]:
-    """Gives a function that changes one line of EDITED, every time anew; the file is put back afterwards."""
-    file = tree / EDITED
+def edited(tree: Path, edit: Edit) -> Iterator[Callable[[], None]]:
+    """Gives a function that changes one line, every time anew; the file is put back afterwards."""
+    file = tree / edit.file
     original = file.read_bytes()
 
     def touch() -> None:
-        line = f"\nstatic const unsigned long farwatch_bench __maybe_unused = {time.monotonic_ns()}UL;\n"
-        file.write_bytes(original + line.encode())
+        file.write_bytes(original + f"\n{edit.line.format(time.monotonic_ns())}\n".encode())
 
     try:
         yield touch

@@ -158,11 +158,11 @@ def test_what_it_does_not_take_it_refuses(
 
 
 def test_the_edited_file_is_put_back(tmp_path: Path) -> None:
-    file = tmp_path / loop.EDITED
+    file = tmp_path / loop.EDIT.file
     file.parent.mkdir(parents=True)
     file.write_bytes(b"int a;\n")
     seen = []
-    with pytest.raises(KeyboardInterrupt), loop.edited(tmp_path) as touch:
+    with pytest.raises(KeyboardInterrupt), loop.edited(tmp_path, loop.EDIT) as touch:
         for _ in range(2):
             touch()
             seen.append(file.read_bytes())
