@@ -230,10 +230,12 @@ def _drop_stale(work: Path, sources: Sources) -> None:
         before = {}
     changed = {name for name in now.keys() | before.keys() if now.get(name) != before.get(name)}
     folder = f"{_OWN}/" if sources.foreign else ""
-    names = {*sources.names(), *(path.name for path in work.glob("*_test"))}
-    shared = changed - {f"{folder}{name}.c" for name in names}
+    tests = {*sources.names(), *(path.name for path in work.glob("*_test"))}
+    shared = changed - {f"{folder}{name}.c" for name in tests}
+    helping = {name for name in shared if not (folder and name.startswith(folder))}
     for path in work.iterdir():
-        if path.suffix == "" and (shared or f"{folder}{path.name}.c" in changed):
+        stale = f"{folder}{path.name}.c" in changed or helping or (shared and path.name in tests)
+        if path.suffix == "" and not path.is_dir() and stale:
             path.unlink()
     state.write_text(json.dumps(now), encoding="utf-8")
 

@@ -286,12 +286,16 @@ def test_a_project_has_its_own_tests_and_no_others(home: Home, own: Path) -> Non
 
 
 @pytest.mark.usefixtures("simple_harness")
-def test_an_edit_of_a_project_is_seen(home: Home, own: Path) -> None:
+def test_an_edit_of_a_project_is_seen_and_makes_nothing_of_ours_anew(home: Home, own: Path) -> None:
+    """farwatch's helpers and programs take seconds, which a person would wait for after each edit."""
     first = selftests.tests(home, "commit", lambda _text: None, tests=own)
     (own / "answer.c").write_text('#include "answer.h"\nint answer(void) { return 41; }\n')
     second = selftests.tests(home, "commit", lambda _text: None, tests=own)
     assert first.programs[0].read_bytes() != second.programs[0].read_bytes()
     assert first.agent.read_bytes() == second.agent.read_bytes()
+    words = (second.dir / "build.log").read_text()
+    assert "inotify_test.c" in words
+    assert "agent.c" not in words and "-r -nostdlib" not in words
 
 
 @pytest.mark.usefixtures("simple_harness")
