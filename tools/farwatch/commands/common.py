@@ -162,7 +162,7 @@ def _jobs(text: str) -> int:
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
     """Where else the table goes."""
-    for option in ("markdown", "html", "junit", "json"):
+    for option in ("markdown", "html", "junit", "ktap", "json"):
         parser.add_argument(f"--{option}", type=Path, metavar="FILE", help=f"write the table as {option} too")
     kcidb = "write the verdicts as a submission to KCIDB too"
     parser.add_argument("--kcidb", type=Path, metavar="FILE", help=kcidb)

@@ -49,6 +49,12 @@ def _junit(table: Table) -> str:
     return render_junit(table)
 
 
+def _ktap(table: Table) -> str:
+    from farwatch.reports.table_ktap import render_ktap
+
+    return render_ktap(table)
+
+
 def _json(table: Table) -> str:
     from farwatch.reports.table_json import render_json
 
@@ -66,6 +72,7 @@ _FORMS: dict[str, Callable[[Table], str]] = {
     "mail": _mail,
     "html": _html,
     "junit": _junit,
+    "ktap": _ktap,
     "json": _json,
     "kcidb": _kcidb,
 }

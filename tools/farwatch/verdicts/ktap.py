@@ -128,6 +128,7 @@ _VERSION = re.compile(r"(K?TAP) version ([0-9]{1,4})\s*")
 _PLAN = re.compile(r"1\.\.([0-9]{1,9})\s*(?:#\s*(.*))?")
 _RESULT = re.compile(r"(ok|not ok)\s+([0-9]{1,9})(?:\s+(.*))?")
 _DIRECTIVE = re.compile(r"(?<!\\)#\s*(skip\w*|todo|xfail|xpass|timeout|error)\b[:\s]*(.*)", re.IGNORECASE)
+_HASH = re.compile(r"(?<!\\)#")
 _BROKEN = re.compile(r"(?:n|no|not|not .*|(?:not )?ok|1\.\..*|K?TAP version.*|[Bb]ail out.*)\s*")
 _RUN = re.compile(r"#\s+RUN\s+(\S+) \.\.\.\s*")
 _CLAIM = re.compile(r"# {10,12}(OK|FAIL)  (\S+)\s*")
@@ -457,14 +458,25 @@ def _described(text: str) -> tuple[str, str, str]:
 
     A directive counts behind any "#": runner.sh may print a diagnostic before
     it, and a skip that is read as a pass would be a wrong pass. kselftest.h
-    prints "ok 1 # XFAIL name": then the reason is also the name.
+    prints "ok 1 # XFAIL name": then the reason is also the name. A "\\#" is
+    part of a name or a reason, as in TAP 14; no other escape is taken for one.
     """
     text = text.removeprefix("- ").strip()
     match = _DIRECTIVE.search(text)
     if match is None:
-        name, _, reason = text.partition("#")
-        return name.strip(), "", reason.strip()
+        name, reason = _halves(text)
+        return name, "", reason
     word = match[1].upper()
     directive = "SKIP" if word.startswith("SKIP") else word
-    name, reason = text[: match.start()].partition("#")[0].strip(), match[2].strip()
+    name, reason = _halves(text[: match.start()])[0], _unescaped(match[2])
     return name or reason, directive, reason
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """What is before the first "#" that is not escaped, and what is behind it."""
+    name, *rest = _HASH.split(text, maxsplit=1)
+    return _unescaped(name), _unescaped("".join(rest))
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\#", "#").strip()

@@ -14,11 +14,12 @@ from farwatch.reports.table_html import render_html
 from farwatch.reports.table_json import render_json
 from farwatch.reports.table_junit import render_junit
 from farwatch.reports.table_kcidb import render_kcidb
+from farwatch.reports.table_ktap import render_ktap
 from farwatch.reports.table_mail import render_mail
 from farwatch.reports.table_text import render_markdown, render_text
 from tests.samples.table import sample
 
-FORMS = ("markdown", "mail", "html", "junit", "json", "kcidb")
+FORMS = ("markdown", "mail", "html", "junit", "ktap", "json", "kcidb")
 
 
 def arguments(**paths: Path) -> argparse.Namespace:
@@ -29,7 +30,7 @@ def test_every_form_goes_to_its_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     publish(sample(), arguments(**{form: tmp_path / form for form in FORMS}))
     wanted = {
         **{"markdown": render_markdown, "mail": render_mail, "html": render_html},
-        **{"junit": render_junit, "json": render_json, "kcidb": render_kcidb},
+        **{"junit": render_junit, "ktap": render_ktap, "json": render_json, "kcidb": render_kcidb},
     }
     for form, render in wanted.items():
         assert (tmp_path / form).read_text(encoding="utf-8") == render(sample())

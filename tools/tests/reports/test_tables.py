@@ -23,6 +23,7 @@ from farwatch.reports.publish import show_table
 from farwatch.reports.table_html import render_html
 from farwatch.reports.table_json import render_json
 from farwatch.reports.table_junit import render_junit
+from farwatch.reports.table_ktap import render_ktap
 from farwatch.reports.table_mail import WIDTH, render_mail
 from farwatch.reports.table_terminal import draw_table
 from farwatch.reports.table_text import render_markdown, render_text
@@ -50,6 +51,7 @@ FORMS: dict[str, Callable[[], str]] = {
     "folded.md": lambda: render_markdown(sample(), all_rows=False),
     "table.json": lambda: render_json(sample()),
     "junit.xml": lambda: render_junit(sample()),
+    "table.ktap": lambda: render_ktap(sample()),
 }
 
 
@@ -129,7 +131,7 @@ def test_hostile_names_add_no_line_and_no_markup() -> None:
 
 def test_an_empty_table_in_every_form() -> None:
     empty = build_table([], [], [])
-    for form in (render_text, render_markdown, render_html, render_json, render_junit, terminal):
+    for form in (render_text, render_markdown, render_html, render_json, render_junit, render_ktap, terminal):
         assert form(empty)
 
 

@@ -194,13 +194,21 @@ def test_indented_documents_pass(name: str) -> None:
         ("not ok 1 a # TIMEOUT 45 seconds", Outcome.TIMEOUT, "45 seconds"),
         ("not ok 1 a # error why", Outcome.ERROR, "why"),
         ("ok 1 a # SKIPPER", Outcome.SKIP, ""),
-        ("ok 1 a \\# SKIP b", Outcome.PASS, "SKIP b"),
+        ("ok 1 a \\# SKIP b", Outcome.PASS, ""),
+        ("ok 1 a \\# b # SKIP c \\# d", Outcome.SKIP, "c # d"),
+        ("ok 1 a # exit\\#0", Outcome.PASS, "exit#0"),
     ],
 )
 def test_directives(line: str, outcome: Outcome, reason: str) -> None:
     document = parse(f"{HEAD}1..1\n{line}\n")
     assert document.problems == ()
     assert (document.tests[0].outcome, document.tests[0].reason) == (outcome, reason)
+
+
+def test_an_escaped_hash_is_part_of_the_name() -> None:
+    document = parse(f"{HEAD}1..2\nok 1 - a \\# b # c\nnot ok 2 \\\\#\\x00 # XFAIL\n")
+    assert document.problems == ()
+    assert [test.name for test in document.tests] == ["a # b", "\\#\\x00"]
 
 
 BAD = {
