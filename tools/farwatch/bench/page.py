@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from farwatch.bench.plots import Bar, Curve, bars, distribution
 from farwatch.bench.record import Line, Record
-from farwatch.reports.table_html import environment
+from farwatch.reports.html import Link, render
+from farwatch.reports.plots import Bar, Curve, bars, distribution
 
 EARLIER = 5
 """Runs that are shown beside it."""
@@ -26,11 +26,12 @@ class Plot:
     svg: Markup
 
 
-def render_page(made: Record, earlier: Sequence[Record]) -> str:
+def render_page(made: Record, earlier: Sequence[Record], nav: Sequence[Link] = ()) -> str:
     """The document. Equal records give equal documents."""
-    template = environment().get_template("bench.html.j2")
     shown = list(earlier)[-EARLIER:]
-    return template.render(
+    return render(
+        "bench.html.j2",
+        nav=nav,
         record=made,
         plots=list(_plots(made)),
         keys=made.keys,

@@ -128,6 +128,10 @@ class Records:
         found = [one for one in self._read(made.kind) if one.when < made.when]
         return [one for one in found if (one.machine, one.quick) == (made.machine, made.quick)]
 
+    def all(self) -> list[Record]:
+        """Of every kind and machine, the newest first. A damaged one counts as none."""
+        return sorted(self._read("*"), key=lambda one: one.when, reverse=True)
+
     def _files(self, kind: str) -> list[Path]:
         return sorted(self._folder.glob(f"{kind}-*.json"))
 

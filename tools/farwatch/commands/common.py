@@ -17,6 +17,7 @@ from farwatch.model import DEFAULT_SHARE, Revision, ShareSetting
 
 if TYPE_CHECKING:
     from farwatch.guests.setting import Setting
+    from farwatch.results.table import Table
 
 
 def _completer(what: str) -> Any:
@@ -169,6 +170,50 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
     mail = "write the table as text of 78 columns too, to be pasted below the --- of a mail"
     parser.add_argument("--mail", type=Path, metavar="FILE", help=mail)
     parser.add_argument("--all", action="store_true", help="a line for every test, also where a group agrees")
+
+
+def add_site(parser: argparse.ArgumentParser) -> None:
+    """--site, --site-cells: the table as pages."""
+    parser.add_argument(
+        "--site",
+        type=Path,
+        metavar="DIR",
+        help="write a folder of pages, too: table with a filter, cells, history of each row, benchmarks",
+    )
+    parser.add_argument(
+        "--site-cells",
+        choices=("surprising", "failing", "all"),
+        default="failing",
+        help="the cells that have a page there; failing: no pass, or changed (default: %(default)s)",
+    )
+
+
+def require_site(args: argparse.Namespace) -> None:
+    """FarwatchError when --site cannot be written: better now than when all has been run."""
+    if args.site is not None:
+        from farwatch.web.write import require_place
+
+        require_place(args.site)
+
+
+def publish_all(args: argparse.Namespace, app: App, table: Table) -> None:
+    """The table to where --html and the others say, and --site."""
+    from farwatch.reports.publish import publish
+
+    publish(table, args)
+    if args.site is None:
+        return
+    from farwatch.bench.record import Records
+    from farwatch.results.store import Results
+    from farwatch.web.site import VERDICTS, Site, every_history
+    from farwatch.web.write import write_site
+
+    columns = [heading.column for heading in table.headings]
+    with Results.open(app.home.results) as results:
+        histories = every_history(results.histories(columns, VERDICTS), columns)
+    site = Site(table, app.home.logs, histories, Records(app.home.bench).all(), args.site_cells)
+    pages = write_site(site, args.site)
+    app.reporter.say(f"{args.site / 'index.html'}: {pages} pages")
 
 
 def chosen_revisions(app: App, names: Sequence[str]) -> tuple[Revision, ...]:

@@ -18,14 +18,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     common.add_share_settings(parser, many=True)
     common.add_suite(parser)
     common.add_reports(parser)
+    common.add_site(parser)
 
 
 def run(args: argparse.Namespace, app: App) -> int:
-    from farwatch.reports.publish import publish
     from farwatch.results.store import Results
     from farwatch.results.table import build_table
     from farwatch.suites.plan import base_revision, stored_rows, with_base
 
+    common.require_site(args)
     app = common.settled(args, app, ask=False)
     revisions = common.chosen_revisions(app, args.revisions)
     suites = common.suite_names(args)
@@ -52,5 +53,5 @@ def run(args: argparse.Namespace, app: App) -> int:
     table = build_table(
         stored, revisions, columns, whole=False, suites=suites, base=base.name if base else ""
     )
-    publish(table, args)
+    common.publish_all(args, app, table)
     return table.exit_status()

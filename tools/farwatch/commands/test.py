@@ -25,6 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     common.add_suite(parser)
     common.add_running(parser)
     common.add_reports(parser)
+    common.add_site(parser)
     parser.add_argument(
         "--patches", action="store_true", help="test the patch files even if a checkout differs"
     )
@@ -35,8 +36,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.fill import execute
-    from farwatch.reports.publish import publish
 
+    common.require_site(args)
     app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
     suites = common.suite_names(args)
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace, app: App) -> int:
         table = execute_suites(app, wishes, suites, args.jobs)
     else:
         table = execute(app, wishes, args.jobs)
-    publish(table, args)
+    common.publish_all(args, app, table)
     return table.exit_status(complete=True)
 
 

@@ -16,12 +16,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     common.add_suite(parser)
     common.add_running(parser)
     common.add_reports(parser)
+    common.add_site(parser)
 
 
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.fill import execute
-    from farwatch.reports.publish import publish
 
+    common.require_site(args)
     app = common.settled(args, app)
     revisions = common.chosen_revisions(app, args.revisions)
     if suites := common.suite_names(args):
@@ -32,5 +33,5 @@ def run(args: argparse.Namespace, app: App) -> int:
         table = execute_suites(app, wishes, suites, args.jobs)
     else:
         table = execute(app, common.wishes_from(args, app, revisions, edited=False), args.jobs)
-    publish(table, args)
+    common.publish_all(args, app, table)
     return table.exit_status(complete=True)

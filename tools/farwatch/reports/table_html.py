@@ -3,46 +3,68 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from farwatch.model import Verdict
+from farwatch.reports.html import Link, render, script
 from farwatch.reports.table_text import headline, notes, show_command, surprise
 from farwatch.results.table import Cell, Change, Row, Table
-from farwatch.terminal.escape import printable, printable_lines
 
 
-def environment() -> Environment:
-    """Templates, with every value escaped and `printable` as a filter."""
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters.update(printable=printable, printable_lines=printable_lines)
-    return made
+def _nowhere(_: object) -> str:
+    return ""
 
 
 def render_html(table: Table) -> str:
     """The document. Equal tables give equal documents."""
-    template = environment().get_template("table.html.j2")
-    return template.render(
+    return _rendered(table)
+
+
+def render_index(
+    table: Table,
+    *,
+    cell_page: Callable[[Cell], str],
+    row_page: Callable[[Row], str],
+    nav: Sequence[Link],
+    remarks: Sequence[str],
+) -> str:
+    """The same as the first page of many, with a filter. The pages of cells and rows: "" for none."""
+    return _rendered(
+        table,
+        cell_page=cell_page,
+        row_page=row_page,
+        nav=nav,
+        remarks=remarks,
+        programs=list(dict.fromkeys(_program(row) for row in table.rows)),
+        script=script("filter.js"),
+    )
+
+
+def _rendered(table: Table, **more: Any) -> str:
+    alone = {"cell_page": _nowhere, "row_page": _nowhere, "remarks": (), "programs": ()}
+    return render(
+        "table.html.j2",
+        **{**alone, **more},
         table=table,
         headline=headline(table),
         notes=notes(table),
         anchors=_anchors(table),
         calm=_calm,
         calm_group=lambda group: all(map(_calm, group.rows)),
-        classes=_classes,
+        classes=classes,
         has_more=_has_more,
+        program=_program,
         show_command=show_command,
         surprise=surprise,
-        words=_words,
+        words=words,
     )
+
+
+def _program(row: Row) -> str:
+    return row.case.program
 
 
 def _anchors(table: Table) -> dict[str, str]:
@@ -66,7 +88,7 @@ def _has_more(cell: Cell) -> bool:
     return cell.result is not None and (cell.result.verdict is not Verdict.PASS or cell.surprising)
 
 
-def _classes(cell: Cell) -> str:
+def classes(cell: Cell) -> str:
     if cell.surprising:
         return "surprising"
     if cell.result is None:
@@ -76,7 +98,7 @@ def _classes(cell: Cell) -> str:
     return "pass fixed" if cell.change is Change.FIXES else "pass"
 
 
-def _words(cell: Cell) -> Markup:
+def words(cell: Cell) -> Markup:
     """The verdict, and what is to be said of it, in words."""
     tags = []
     if _changed(cell):

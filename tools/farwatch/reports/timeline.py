@@ -18,6 +18,7 @@ import heapq
 import itertools
 import json
 import math
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -71,8 +72,11 @@ class Timeline:
     """What is missing or damaged."""
 
 
-def read_timeline(folder: Path) -> Timeline:
-    """Merge the logs of a folder. Damage is noted, never fatal; FarwatchError when there is no folder."""
+def read_timeline(folder: Path, most: int | None = None) -> Timeline:
+    """Merge the logs of a folder. Damage is noted, never fatal; FarwatchError when there is no folder.
+
+    most: bytes that are read of each log, half of them from its end; None: all of it
+    """
     if not folder.is_dir():
         raise FarwatchError(
             f"there are no logs in {folder}",
@@ -81,7 +85,7 @@ def read_timeline(folder: Path) -> Timeline:
         )
     notes: list[str] = []
     cell = _read_cell(folder / "cell.json", notes)
-    logs = [list(_read_log(folder / f"{source}.log", source, notes)) for source in SOURCES]
+    logs = [list(_read_log(folder / f"{source}.log", source, notes, most)) for source in SOURCES]
     entries = tuple(heapq.merge(*logs, key=lambda entry: entry.time))
     return Timeline(folder, cell, entries, _begin(cell, entries), tuple(notes))
 
@@ -101,10 +105,10 @@ def _read_cell(path: Path, notes: list[str]) -> Mapping[str, Any]:
     return content
 
 
-def _read_log(path: Path, source: str, notes: list[str]) -> Iterator[Entry]:
+def _read_log(path: Path, source: str, notes: list[str], most: int | None) -> Iterator[Entry]:
     """The lines of one log, in their order; the time of a damaged line is that of the line before it."""
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if most is None else _ends(path, most, notes)
     except FileNotFoundError:
         notes.append(f"{path.name}: no such file, so nothing was said there")
         return
@@ -116,6 +120,20 @@ def _read_log(path: Path, source: str, notes: list[str]) -> Iterator[Entry]:
         notes.append(f"{path.name}: ends within a line")
         lines = data.split(b"\n")
     yield from _parse(lines, source, path.name, notes)
+
+
+def _ends(path: Path, most: int, notes: list[str]) -> bytes:
+    """A log, or whole lines of its begin and its end."""
+    with path.open("rb") as log:
+        size = os.fstat(log.fileno()).st_size
+        if size <= most:
+            return log.read(most)
+        head = log.read(most // 2)
+        log.seek(size - most // 2)
+        tail = log.read(most // 2)
+    kept = head[: head.rfind(b"\n") + 1] + tail[tail.find(b"\n") + 1 :]
+    notes.append(f"{path.name}: {size - len(kept)} bytes of its middle are left out here")
+    return kept
 
 
 def _parse(lines: Sequence[bytes], source: str, name: str, notes: list[str]) -> Iterator[Entry]:

@@ -203,6 +203,18 @@ class Results:
         )
         return [_result_of(row) for row in rows]
 
+    def histories(self, columns: Iterable[Column], limit: int) -> dict[tuple[Column, str], list[CellResult]]:
+        """The newest verdicts of every cell of these columns, newest first, without their details."""
+        fields = _FIELDS.replace("detail", "''")
+        found: dict[tuple[Column, str], list[CellResult]] = {}
+        for column in dict.fromkeys(columns):
+            rows = self._read(f"SELECT {fields} FROM cell WHERE {_COLUMN} ORDER BY id DESC", _key(column))
+            for row in rows:
+                history = found.setdefault((column, row[len(_PARTS)]), [])
+                if len(history) < limit:
+                    history.append(_result_of(row))
+        return found
+
     def columns(self) -> list[Column]:
         """Every column that has a verdict, by name."""
         rows = self._read(f"SELECT DISTINCT {', '.join(_PARTS)} FROM cell ORDER BY 1, 2, 3, 4, 5")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from farwatch.reports.table_html import environment
+from farwatch.reports import html
 from farwatch.review.diff import Section, Side
 
 _HEAD = re.compile(r"^(?:-|\d+): ")
@@ -13,8 +13,7 @@ _HEAD = re.compile(r"^(?:-|\d+): ")
 
 def render(old: Side, new: Side, sections: list[Section]) -> str:
     """The document; the sections must be without colours."""
-    template = environment().get_template("compare.html.j2")
-    return template.render(old=old, new=new, sections=sections, classes=classes)
+    return html.render("compare.html.j2", old=old, new=new, sections=sections, classes=classes)
 
 
 def classes(section: Section, line: str) -> str:

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from farwatch.bench.page import render_page
-from farwatch.bench.plots import Bar, Curve, bars, distribution
 from farwatch.bench.record import Line, Record
+from farwatch.reports.plots import Bar, Curve, bars, distribution
 
 NASTY = '<v3> & "x"'
 LINES = (

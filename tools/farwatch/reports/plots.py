@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from farwatch.terminal.escape import printable
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
@@ -15,6 +17,10 @@ POINTS = 200
 """Of a curve: more are not seen."""
 BAR, LABEL = 22, 230
 COLOURS = 6
+LANE = 60
+
+
+Scale = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,44 @@ class Bar:
     value: float
     least: float
     most: float
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A line of marks, each at a place from the left, on one of three levels: 0 is the upper one."""
+
+    label: str
+    marks: Sequence[tuple[int, int, str]]
+    """Place, level, and the class of its colour."""
+
+
+def lanes(title: str, rows: Sequence[Lane], ticks: Sequence[tuple[int, str]], places: int) -> Markup:
+    """A lane below the other for each; what goes together has the same place in all of them. ticks: below"""
+    drawn = []
+    scale = _linear(0, max(places - 1, 1))
+    for number, row in enumerate(rows):
+        top = TOP + number * LANE
+        drawn.append(_text(LEFT, top + 12, row.label, ""))
+        drawn.append(_line(LEFT, top + 18, WIDTH - RIGHT, top + 18, "grid"))
+        drawn.append(_line(LEFT, top + 46, WIDTH - RIGHT, top + 46, "grid"))
+        drawn += _marks(row, scale, top + 18)
+    floor = TOP + len(rows) * LANE + 4
+    drawn.append(_line(LEFT, floor, WIDTH - RIGHT, floor, "axis"))
+    for place, words in ticks:
+        anchor = "" if place == 0 else "end" if place == places - 1 else "middle"
+        drawn.append(_text(scale(place), floor + 18, words, anchor))
+    return _svg(title, WIDTH, floor + 26, drawn)
+
+
+def _marks(row: Lane, scale: Scale, top: float) -> list[Markup]:
+    """The levels joined by a line, and a path of dots for each colour: a lane may have hundreds."""
+    at = [(scale(place), top + 14 * level, kind) for place, level, kind in row.marks]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in at)
+    kinds: dict[str, list[str]] = {}
+    for x, y, kind in at:
+        kinds.setdefault(kind, []).append(f"M{x:.1f} {y:.1f}h0")
+    dots = [Markup('<path class="dots {}" d="{}"/>').format(kind, "".join(d)) for kind, d in kinds.items()]
+    return [Markup('<polyline class="course" points="{}"/>').format(line), *dots]
 
 
 def distribution(title: str, curves: Sequence[Curve], unit: str) -> Markup:
@@ -69,9 +113,6 @@ def bars(title: str, rows: Sequence[Bar], unit: str) -> Markup:
             drawn.append(_line(LABEL + begin, top + BAR / 2 - 1, LABEL + end, top + BAR / 2 - 1, "range"))
         drawn.append(_text(LABEL + max(length, end) + 6, top + 14, f"{_short(row.value)} {unit}".strip(), ""))
     return _svg(title, WIDTH, TOP * 2 + BAR * len(rows), drawn)
-
-
-Scale = Callable[[float], float]
 
 
 def _at(ordered: Sequence[float], share: float) -> float:
@@ -126,7 +167,7 @@ def _short(number: float) -> str:
 
 
 def _text(x: float, y: float, words: str, classes: str) -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, classes, escape(words))
+    return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, classes, printable(words))
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, classes: str) -> Markup:
@@ -142,5 +183,5 @@ def _rect(x: float, y: float, width: float, height: float, colour: int) -> Marku
 
 
 def _svg(title: str, width: int, height: int, drawn: Sequence[Markup]) -> Markup:
-    head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(width, height, title)
-    return Markup("").join([head, *drawn, Markup("</svg>")])
+    head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">')
+    return Markup("").join([head.format(width, height, printable(title)), *drawn, Markup("</svg>")])
