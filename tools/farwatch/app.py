@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,9 +52,24 @@ class App:
 
     @cached_property
     def reporter(self) -> Reporter:
-        from farwatch.terminal.progress import Reporter
+        """What it says can be read by others, too, as long as the process runs (`farwatch serve`)."""
+        from farwatch.system.under_way import Doing, Note, forget_dead
+        from farwatch.terminal.progress import Reporter, Task, ToldDisplay, display_for
 
-        return Reporter.for_stream(sys.stderr)
+        forget_dead(self.home.live)
+        note = Note(self.home.live, sys.argv)
+
+        def tell(said: Sequence[str], tasks: Sequence[Task]) -> None:
+            note.write(
+                said, [Doing(task.title, task.done, task.total, task.unit, task.note) for task in tasks]
+            )
+
+        return Reporter(ToldDisplay(display_for(sys.stderr), tell, note.remove))
+
+    def close(self) -> None:
+        """Nothing more is done."""
+        if "reporter" in self.__dict__:
+            self.reporter.close()
 
     @cached_property
     def trees(self) -> Trees:

@@ -26,6 +26,7 @@ COMMANDS = {
     "matrix": "the jobs of a CI service, as JSON: one for each column",
     "merge": "one table of the results of several machines",
     "trace": "one event from the host to a program in the guest: which layer has lost it",
+    "serve": "a view of the results in a browser, and of what is under way",
     "show": "one cell: its merged timeline of host, server, guest and test",
     "init": "start a project in a folder of yours",
     "list": "revisions, bases, tests, and what is cached",
@@ -183,7 +184,10 @@ def _dispatch(words: list[str]) -> int:
 
     module = importlib.import_module(f"farwatch.commands.{args.command}")
     app = App.of_home() if args.command in WITHOUT_PROJECT else App.here(args.project)
-    status: int = module.run(args, app)
+    try:
+        status: int = module.run(args, app)
+    finally:
+        app.close()
     return status
 
 

@@ -23,8 +23,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.results.store import Results
-    from farwatch.results.table import build_table
-    from farwatch.suites.plan import base_revision, stored_rows, with_base
+    from farwatch.suites.plan import with_base
+    from farwatch.web.stored import stored_table
 
     common.require_site(args)
     app = common.settled(args, app, ask=False)
@@ -42,16 +42,8 @@ def run(args: argparse.Namespace, app: App) -> int:
 
     columns = [column(*parts) for parts in itertools.product(revisions, engines, settings)]
     with Results.open(app.home.results) as results:
-        if suites:
-            stored = stored_rows(app, results, revisions, columns, suites)
-        else:
-            others = app.catalog.suite_names(revisions)
-            stored = [row for row in results.latest(columns) if row.test.partition(":")[0] not in others]
-    if not stored:
+        table = stored_table(app, results, revisions, columns, suites)
+    if table is None:
         raise FarwatchError("no results are stored for these columns", hint="farwatch verify")
-    base = base_revision(app)
-    table = build_table(
-        stored, revisions, columns, whole=False, suites=suites, base=base.name if base else ""
-    )
     common.publish_all(args, app, table)
     return table.exit_status()

@@ -67,6 +67,8 @@ MIGRATIONS: tuple[Migration, ...] = (
 """Step i brings a file from version i to i + 1. A released step is never edited: add one."""
 
 BUSY_SECONDS = 30.0
+LOOK_SECONDS = 2.0
+"""How long others may hold the file: who writes waits, who looks can look again."""
 STALE_RUN_SECONDS = 7 * 24 * 3600.0
 """A run that never said its end and holds no cell is a dead one after this long."""
 
@@ -112,6 +114,26 @@ class Results:
             connection = _connect(path)
             try:
                 _bring_up_to_date(connection, path, migrations)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(path, connection)
+
+    @classmethod
+    def look(cls, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Results:
+        """Open the store to read alone: nothing is made, migrated or written, and nobody is waited for long.
+
+        FarwatchError: as of `open`; also if there is none, or it is of an older farwatch.
+        """
+        with _explained(path):
+            if not path.exists():
+                raise FarwatchError(
+                    "no results are stored yet", cause=f"there is no {path}", hint="farwatch verify"
+                )
+            _check_header(path, len(migrations))
+            connection = _connect(path, read_only=True)
+            try:
+                _require_current(connection, path, len(migrations))
             except BaseException:
                 connection.close()
                 raise
@@ -220,6 +242,31 @@ class Results:
         rows = self._read(f"SELECT DISTINCT {', '.join(_PARTS)} FROM cell ORDER BY 1, 2, 3, 4, 5")
         return [Column(*row) for row in rows]
 
+    def programs(self) -> list[tuple[Column, str]]:
+        """Every column with each of the programs that it has a verdict of: "fio" of "fio:share/read"."""
+        program = "substr(test, 1, instr(test, ':') - 1)"
+        return [
+            (Column(*row[:-1]), row[-1])
+            for row in self._read(f"SELECT DISTINCT {', '.join(_PARTS)}, {program} FROM cell")
+        ]
+
+    def newest(self) -> int:
+        """A number that grows with every verdict."""
+        return int(self._read("SELECT coalesce(max(id), 0) FROM cell")[0][0])
+
+    def open_runs(self) -> list[RunRow]:
+        """Those that have not said their end, as `runs` has them, the newest first."""
+        fields = "id, started, finished, command, host, ended"
+        return self._read(f"SELECT {fields} FROM run WHERE finished IS NULL ORDER BY id DESC")
+
+    def counts(self, run: str) -> list[tuple[Column, Verdict, int]]:
+        """What a run has found so far."""
+        columns = ", ".join(_PARTS)
+        rows = self._read(
+            f"SELECT {columns}, verdict, count(*) FROM cell WHERE run = ? GROUP BY {columns}, verdict", (run,)
+        )
+        return [(Column(*row[:-2]), Verdict(row[-2]), int(row[-1])) for row in rows]
+
     def every(self) -> list[CellResult]:
         """Every verdict that there is, in the order in which they came."""
         return [_result_of(row) for row in self._read(f"SELECT {_FIELDS} FROM cell ORDER BY id")]
@@ -298,8 +345,12 @@ class Results:
             yield
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}{'?mode=ro' if read_only else ''}"
+    seconds = LOOK_SECONDS if read_only else BUSY_SECONDS
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA foreign_keys = ON")
     # With WAL this still keeps every committed row through a crash of farwatch; only
     # a power cut may take the last ones, which would then simply be run again.
@@ -325,6 +376,18 @@ def _check_version(path: Path, found: int, known: int) -> None:
             f"{path} was written by a newer farwatch",
             cause=f"the file has version {found}, this farwatch reads version {known}; it was not touched",
             hint="update farwatch, or set another FARWATCH_HOME",
+        )
+
+
+def _require_current(db: sqlite3.Connection, path: Path, known: int) -> None:
+    found = _version(db)
+    _check_version(path, found, known)
+    _check_application(db, path)
+    if found < known:
+        raise FarwatchError(
+            f"{path} was written by an older farwatch",
+            cause=f"the file has version {found}, this farwatch reads version {known}",
+            hint="farwatch table: it brings the file up to date",
         )
 
 
@@ -404,7 +467,7 @@ def _full(path: Path, error: Exception) -> FarwatchError:
 
 def _busy(path: Path, error: Exception) -> FarwatchError:
     return FarwatchError(
-        f"{path} is in use by another process for more than {BUSY_SECONDS:.0f} s",
+        f"{path} is in use by another process, and has been for too long",
         cause=str(error),
         hint="see who holds it (fuser), then run the same command again",
     )

@@ -146,6 +146,11 @@ class Home:
         return self._own_folder("logs")
 
     @property
+    def live(self) -> Path:
+        """What runs are doing, a file for each process (system/under_way.py). Made by who writes one."""
+        return self.own / "live"
+
+    @property
     def results(self) -> Path:
         """The SQLite file with every verdict."""
         return self.own / "results.db"

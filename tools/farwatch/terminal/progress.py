@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, TextIO
 
@@ -19,6 +20,10 @@ from farwatch.terminal.stream import wants_plain
 PLAIN_SECONDS = 5.0
 """Least time between two plain lines of a task."""
 
+
+LINES_TOLD, WIDTH_TOLD = 8, 300
+TOLD_SECONDS = 0.25
+"""Least time between two of the things that are told of a task alone."""
 
 BUILD_SECONDS = 10.0
 """The same of a build tool's output."""
@@ -112,7 +117,7 @@ class Reporter:
     @classmethod
     def for_stream(cls, stream: TextIO) -> Reporter:
         """Live lines where the stream is a terminal that can show them, else plain ones."""
-        return cls(PlainDisplay(stream) if wants_plain(stream) else LiveDisplay(stream))
+        return cls(display_for(stream))
 
     def say(self, text: str) -> None:
         """Print a permanent line."""
@@ -165,6 +170,48 @@ class Reporter:
         self.close()
 
 
+class ToldDisplay:
+    """Passes everything on, and tells it to somebody else as well: the last lines, and the tasks.
+
+    tell: called whenever a line is said or a task begins or ends, and in between now and then
+    gone: called when nothing more comes
+    """
+
+    def __init__(
+        self,
+        display: Display,
+        tell: Callable[[Sequence[str], Sequence[Task]], None],
+        gone: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._display = display
+        self._tell = tell
+        self._gone = gone
+        self._clock = clock
+        self._said: deque[str] = deque(maxlen=LINES_TOLD)
+        self._tasks: list[Task] = []
+        self._told = 0.0
+
+    def say(self, text: str) -> None:
+        self._display.say(text)
+        self._said.extend(line[:WIDTH_TOLD] for line in text.split("\n")[-LINES_TOLD:])
+        self._now()
+
+    def show(self, tasks: list[Task]) -> None:
+        self._display.show(tasks)
+        if tasks != self._tasks or self._clock() - self._told >= TOLD_SECONDS:
+            self._tasks = list(tasks)
+            self._now()
+
+    def close(self) -> None:
+        self._gone()
+        self._display.close()
+
+    def _now(self) -> None:
+        self._told = self._clock()
+        self._tell(list(self._said), self._tasks)
+
+
 class PlainDisplay:
     """Lines without escape codes, for files, pipes and CI logs."""
 
@@ -215,6 +262,10 @@ class LiveDisplay:
         live, self._live = self._live, None
         if live:
             live.close()
+
+
+def display_for(stream: TextIO) -> Display:
+    return PlainDisplay(stream) if wants_plain(stream) else LiveDisplay(stream)
 
 
 class LiveLines(Protocol):
