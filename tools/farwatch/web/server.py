@@ -152,8 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "farwatch", ""
 
     def setup(self) -> None:
-        self.timeout = SILENCE  # the library's word for it
         super().setup()
+        self.connection.settimeout(SILENCE)
 
     def do_GET(self) -> None:
         self._answer(self.server.pages.answer)

@@ -11,8 +11,10 @@ import itertools
 import json
 import os
 import select
+import struct
 import subprocess
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,11 +132,10 @@ class Browser:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def picture(self, file: Path) -> bytes:
-        """What is seen now, as PNG."""
-        data = base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
-        file.write_bytes(data)
-        return data
+    def picture(self, look: Look, scale: float = 1.0) -> bytes:
+        """What is seen from the top of the page, as PNG."""
+        clip = {"x": 0, "y": 0, "width": look.width, "height": look.height, "scale": scale}
+        return base64.b64decode(self._ask("Page.captureScreenshot", format="png", clip=clip)["data"])
 
     def until(self, expression: str) -> None:
         """Wait until it is true."""
@@ -192,9 +193,6 @@ class Browser:
 
 def shades(picture: bytes) -> Sequence[int]:
     """How bright each pixel of a PNG is, read as RFC 2083 has it; 8 bit RGB."""
-    import struct
-    import zlib
-
     width, height, depth, kind = struct.unpack(">IIBB", picture[16:26])
     assert depth == 8 and kind in (2, 6), "an RGB picture, with or without alpha"
     step, place, packed = 3 if kind == 2 else 4, 8, b""
