@@ -25,7 +25,8 @@ from farwatch.reports.html import Link, policy, render, script
 from farwatch.results.names import column_name
 from farwatch.results.store import Results
 from farwatch.results.table import Row
-from farwatch.system.under_way import UnderWay, under_way
+from farwatch.system.under_way import Doing, UnderWay, under_way
+from farwatch.terminal.escape import printable
 from farwatch.web.site import VERDICTS, Site
 from farwatch.web.stored import Stored, stored_table, stored_tables
 
@@ -150,16 +151,13 @@ class HomePages:
         return {"runs": [self._run(one) for one in under_way(self._app.home.live)]}
 
     def _run(self, one: UnderWay) -> dict[str, Any]:
-        tasks = [
-            {"label": f"{task.title}: {task.note}".removesuffix(": "), "done": task.done, "total": task.total}
-            for task in one.tasks
-        ]
+        tasks = [{"label": _label(task), "done": task.done, "total": task.total} for task in one.tasks]
         return {
-            "command": _command(one.command),
+            "command": printable(_command(one.command)),
             "pid": one.pid,
             "seconds": int(max(0.0, time.time() - one.began)),
             "bars": tasks,
-            "lines": [*self._found(one), *one.said],
+            "lines": [printable(line) for line in (*self._found(one), *one.said)],
         }
 
     def _found(self, one: UnderWay) -> list[str]:
@@ -183,6 +181,10 @@ class HomePages:
 def trouble(status: int, error: FarwatchError) -> Answer:
     """A page that says what is wrong."""
     return Answer(status, HTML, render("trouble.html.j2", error=error))
+
+
+def _label(task: Doing) -> str:
+    return printable(f"{task.title}: {task.note}".removesuffix(": "))
 
 
 def _command(words: Sequence[str]) -> str:

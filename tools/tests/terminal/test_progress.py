@@ -12,7 +12,16 @@ import threading
 
 import pytest
 
-from farwatch.terminal.progress import LiveDisplay, PlainDisplay, Reporter, minutes
+from farwatch.terminal.progress import (
+    LINES_TOLD,
+    TOLD_SECONDS,
+    WIDTH_TOLD,
+    LiveDisplay,
+    PlainDisplay,
+    Reporter,
+    ToldDisplay,
+    minutes,
+)
 from tests import TESTS
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -175,3 +184,38 @@ def test_a_live_display_can_be_used_again(stream: io.StringIO) -> None:
     reporter.close()
     reporter.close()
     assert "line 0" in stream.getvalue() and "line 1" in stream.getvalue()
+
+
+# -- told to somebody else, too
+
+
+def test_what_is_said_and_done_is_told_as_well(clock: Clock, stream: io.StringIO) -> None:
+    told: list[tuple[list[str], list[int]]] = []
+    gone: list[bool] = []
+    display = ToldDisplay(
+        PlainDisplay(stream),
+        lambda said, tasks: told.append((list(said), [task.done for task in tasks])),
+        lambda: gone.append(True),
+        clock,
+    )
+    clock.now = 100.0
+    reporter = Reporter(display, clock)
+    reporter.say("one")
+    task = reporter.task("testing", 9)
+    for done in range(1, 4):
+        task.update(done)
+    clock.now += TOLD_SECONDS
+    task.update(4)
+    task.finish()
+    assert told == [(["one"], []), (["one"], [0]), (["one"], [4]), (["one"], [])]
+    assert stream.getvalue() == "one\n" and gone == []
+    reporter.close()
+    assert gone == [True]
+
+
+def test_what_is_told_is_bounded(stream: io.StringIO) -> None:
+    told: list[list[str]] = []
+    display = ToldDisplay(PlainDisplay(stream), lambda said, _: told.append(list(said)), lambda: None)
+    for number in range(100):
+        display.say(f"{number} {'x' * 10_000}\n" * 50)
+    assert len(told[-1]) == LINES_TOLD and max(map(len, told[-1])) == WIDTH_TOLD
