@@ -96,14 +96,14 @@ def _said(cell: Cell) -> str:
     """Directive and reason of a case."""
     result = cell.result
     if result is None and not cell.surprising:
-        return f"SKIP {_plain(cell.lacking or cell.word)}"
+        return f"SKIP {_escaped(cell.lacking or cell.word)}"
     if result is not None and result.verdict is Verdict.PASS:
-        return f"XPASS {_plain(cell.expected)}" if cell.surprising else ""
-    text = f"{cell.word}: {_plain(_why(cell))}".removesuffix(": ")
+        return f"XPASS {_escaped(cell.expected)}" if cell.surprising else ""
+    text = f"{cell.word}: {_escaped(_why(cell))}".removesuffix(": ")
     if result is None:
         return text
     if result.verdict is Verdict.SKIP:
-        return f"SKIP {_plain(result.title)}".rstrip()
+        return f"SKIP {_escaped(result.title)}".rstrip()
     directive = _DIRECTIVES.get(result.verdict, "") if cell.surprising else "XFAIL"
     return f"{directive} {text}".lstrip()
 
@@ -116,12 +116,17 @@ def _why(cell: Cell) -> str:
 
 def _name(text: str) -> str:
     """A name that begins as no name should has the dash before it that readers take away."""
-    name = _plain(text)
+    name = _escaped(text)
     return f"- {name}" if name.startswith("- ") else name
 
 
+def _escaped(text: str) -> str:
+    """A part of a result line that says nothing by itself."""
+    return _plain(text).replace("#", "\\#")
+
+
 def _plain(text: str) -> str:
-    """One line that says nothing in KTAP."""
-    line = printable(text).replace("\ufffd", "\\ufffd").replace("#", "\\#").strip()
+    """One line in which no reader sees a kernel message, or a doubtful character."""
+    line = printable(text).replace("\ufffd", "\\ufffd").strip()
     line = _PRINTK_TIME.sub(r"(\1)", line)
     return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"

@@ -8,6 +8,7 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -15,7 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farwatch.app import App
+from farwatch.model import Verdict
+from farwatch.reports.table_ktap import render_ktap
+from farwatch.results.table import Table
 from farwatch.verdicts.ktap import KtapDocument, Outcome, parse
+from tests.samples.table import calm, nasty, sample
 
 pytestmark = pytest.mark.integration
 
@@ -98,3 +103,20 @@ def test_never_ok_where_the_kernel_or_plain_reading_says_otherwise(
         return
     assert not [line for line in lines if FAILED.match(line)]
     assert kunit_is_ok(kunit, text)
+
+
+@pytest.mark.parametrize("made", [sample, nasty, calm])
+def test_the_kernels_parser_reads_what_we_print(kunit: ModuleType, made: Callable[[], Table]) -> None:
+    """--ktap: every cell is counted, what surprises as a failure, and nothing is an error of the format.
+
+    A skip that surprises is a skip there, and a failure of its program.
+    """
+    table = made()
+    printer = sys.modules["kunit_printer"].Printer(output=io.StringIO())
+    counts = kunit.parse_run_tests(render_ktap(table).splitlines(), printer).counts
+    assert (counts.errors, counts.crashed) == (0, 0)
+    cells = [cell for row in table.rows for cell in row.cells]
+    skipped = sum(cell.verdict in (Verdict.SKIP, None) for cell in cells)
+    failed = sum(cell.surprising and cell.verdict is not Verdict.SKIP for cell in cells)
+    assert (counts.skipped, counts.passed) == (skipped, len(cells) - skipped - failed)
+    assert counts.failed >= failed and (counts.failed > 0) == bool(table.surprises)
