@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="who can ask: whoever reaches this address of the machine (default: %(default)s, itself alone)",
+        help="who can ask: whoever reaches this address (default: %(default)s: whoever is on this machine)",
     )
 
 

@@ -46,8 +46,8 @@ def require_place(folder: Path) -> None:
 
 def write_site(site: Site, folder: Path, room: int = ROOM) -> int:
     """Put the site in place; how many pages it has. FarwatchError: the old one is still there, as it was."""
-    place = folder.absolute()
     require_place(folder)
+    place = folder.resolve()  # of a link it is the folder that is replaced
     with _explained(folder), locked_folder(place.parent):
         prefix = f".{place.name}-new-"
         for left in place.parent.glob(f"{glob.escape(prefix)}*"):  # of one that was killed: we hold the lock

@@ -177,6 +177,20 @@ def test_it_is_written_replaced_and_nothing_else_is_left(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
+def test_a_link_to_a_site_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "www").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "www" / "site")
+    write.write_site(site_of(sample(), tmp_path), tmp_path / "www" / "site")
+    site = site_of(calm(), tmp_path)
+    write.write_site(site, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and set(files(tmp_path / "www" / "site")) == {
+        write.MARK,
+        *pages(site),
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "www"]
+    assert [path.name for path in (tmp_path / "www").iterdir()] == ["site"]
+
+
 def test_what_a_killed_one_has_left_goes(tmp_path: Path) -> None:
     (tmp_path / ".site-new-dead").mkdir()
     write.write_site(site_of(calm(), tmp_path), tmp_path / "site")
