@@ -118,9 +118,36 @@ def kinds(site: Path) -> dict[str, Path]:
     return {"index": site / "index.html", "cell": cell, "row": row, "bench": bench, "benches": benches}
 
 
+POOR_CONTRAST = """
+(() => {
+  const parts = (color) => color.match(/[0-9.]+/g).map(Number);
+  const light = (color) => {
+    const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = parts(color).map((c) => linear(c / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const paper = (element) => {
+    const color = getComputedStyle(element).backgroundColor;
+    return parts(color)[3] === 0 ? paper(element.parentElement) : color;
+  };
+  const poor = new Set();
+  for (const element of document.querySelectorAll("body *:not(script)")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element), ink = element.closest("svg") ? style.fill : style.color;
+    const [low, high] = [light(ink), light(paper(element))].sort((one, other) => one - other);
+    if ((high + 0.05) / (low + 0.05) < 4.5) poor.add(`${element.localName}.${element.className} ${ink}`);
+  }
+  return [...poor];
+})()
+"""
+"""Elements whose text is hard to read: below what WCAG 2.2, 1.4.3, wants."""
+
+
 def check_look(browser: Browser, look: Look, name: str) -> None:
     """Not blank, as dark as it was asked to be, and no wider than the screen."""
     assert browser.value("document.documentElement.scrollWidth") <= look.width, name
+    assert browser.value(POOR_CONTRAST) == [], name
     seen = shades(browser.picture(look, 0.25))
     assert len(set(seen)) > 10, f"{name} is blank"
     bright = sum(seen) / len(seen)
