@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from farwatch.builds.subject import Subject
 from farwatch.cells.wish import Wish
-from farwatch.engines.engine import Engine
+from farwatch.engines.engine import SMP_CPUS, SMP_FLAVOR, Engine
 from farwatch.engines.registry import engine_named
 from farwatch.errors import FarwatchError
 from farwatch.model import DEFAULT_SHARE, Revision, ShareSetting
@@ -130,6 +130,7 @@ def built_setting(app: App, subject: Subject, tests: TestsBuild) -> Setting:
         share_setting=subject.share_setting,
         vmm=builder.monitors.build(subject).binary if subject.has_own_vmm else None,
         sysctls=revision.sysctls,
+        cpus=SMP_CPUS if subject.flavor == SMP_FLAVOR else 1,
         tools=tuple(builder.servers.build_of(subject, part).folder for part in subject.tools),
     )
     return replace(setting, engine=accelerated(app.home, setting, app.reporter.say))

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from farwatch.app import App
 from farwatch.commands import common
-from farwatch.engines.engine import DEBUGGER, NETWORK
+from farwatch.engines.engine import DEBUGGER, MOST_CPUS, NETWORK, SMP, SMP_CPUS, SMP_FLAVOR
 from farwatch.engines.registry import ENGINES, engine_named
 from farwatch.errors import STATUS_USAGE, FarwatchError
 from farwatch.guests.keyboard import RELOAD, raw
@@ -49,6 +49,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--memory", type=_megabytes, metavar="MB", help=f"of the guest (default: {Setting.memory})"
+    )
+    parser.add_argument(
+        "--cpus",
+        type=_cpus,
+        metavar="N",
+        help=f"processors of the guest (default: 1; of flavor {SMP_FLAVOR}: {SMP_CPUS})",
     )
     parser.add_argument(
         "--network",
@@ -111,6 +117,7 @@ def _boot(args: argparse.Namespace, app: App) -> int:
     shares = shares_from(args.share)
     _check_offers(args)
     _check_memory(args)
+    _check_cpus(args)
     if args.network:
         args.flavor = NETWORK_FLAVOR
     app = common.settled(args, app)
@@ -164,6 +171,12 @@ def _megabytes(text: str) -> int:
     return int(text)
 
 
+def _cpus(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= MOST_CPUS:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 to {MOST_CPUS}")
+    return int(text)
+
+
 def _chosen(args: argparse.Namespace, setting: Setting) -> Setting:
     """The setting with what was asked for."""
     return replace(
@@ -171,6 +184,7 @@ def _chosen(args: argparse.Namespace, setting: Setting) -> Setting:
         network=args.network,
         debugger=args.gdb,
         memory=setting.memory if args.memory is None else args.memory,
+        cpus=args.cpus or setting.cpus,
     )
 
 
@@ -186,6 +200,16 @@ def _check_memory(args: argparse.Namespace) -> None:
         )
     if args.memory > room:
         raise FarwatchError(f"--memory {args.memory}: there are {room} MB for a guest here")
+
+
+def _check_cpus(args: argparse.Namespace) -> None:
+    """FarwatchError when that kernel can have one only."""
+    engine = engine_named(args.engine)
+    if (args.cpus or 1) > 1 and SMP not in engine.offers and args.flavor != SMP_FLAVOR:
+        raise FarwatchError(
+            f"--cpus {args.cpus}: a kernel of flavor {args.flavor} has one processor on engine {engine.name}",
+            hint=f"--flavor {SMP_FLAVOR}",
+        )
 
 
 def _check_offers(args: argparse.Namespace) -> None:

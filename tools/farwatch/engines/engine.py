@@ -19,6 +19,13 @@ from farwatch.system.channel import Channel
 from farwatch.system.children import Child, Run
 
 NETWORK = "network"
+SMP = "smp"
+"""More than one processor, whatever the flavor."""
+SMP_FLAVOR = "smp"
+"""Of kernels that have it everywhere, and whose guests do."""
+SMP_CPUS = 2
+MOST_CPUS = 8
+"""CONFIG_NR_CPUS of that flavor."""
 DEBUGGER = "debugger"
 
 LINES = ("steps", "control", "output", "errors")
@@ -47,6 +54,7 @@ class GuestSpec:
     """Tag -> vhost-user socket of its server."""
     memory: int = 192
     """MiB."""
+    cpus: int = 1
     vmm: Path | None = None
     """The revision's own virtual machine monitor; None: the installed one, if the engine needs any."""
     network: bool = False
@@ -118,7 +126,7 @@ class Engine(ABC):
     without_vmm: str = ""
     """What a guest lacks where its revision has patches for the monitor, but runs in the installed one."""
     offers: frozenset[str] = frozenset()
-    """Of NETWORK and DEBUGGER, what a guest can have."""
+    """Of NETWORK, DEBUGGER and SMP, what a guest can have."""
     least_memory: int = 32
     """MiB with which a guest still comes up."""
     devices: tuple[str, ...]

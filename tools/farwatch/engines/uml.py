@@ -64,6 +64,7 @@ class UmlEngine(Engine):
         return [
             str(spec.image),
             f"mem={spec.memory}M",
+            *((f"ncpus={spec.cpus}", "seccomp=on") if spec.cpus > 1 else ()),
             "rootfstype=hostfs",
             "rootflags=/",
             "ro",

@@ -25,6 +25,7 @@ from farwatch.engines.engine import (
     DEBUGGER,
     LINES,
     NETWORK,
+    SMP,
     Engine,
     Guest,
     GuestSpec,
@@ -58,7 +59,7 @@ class VngEngine(Engine):
     recipe = "vng-1"
     runs_vmm = True
     packages = "system-packages.vng.txt"
-    offers = frozenset({NETWORK, DEBUGGER})
+    offers = frozenset({NETWORK, DEBUGGER, SMP})
     least_memory = 128
     devices = ("/dev/hvc0", "/dev/hvc1", "/dev/hvc2", "/dev/hvc3")
 
@@ -124,7 +125,7 @@ class VngEngine(Engine):
 
     def _qemu_options(self, spec: GuestSpec) -> list[str]:
         options = [] if self.kvm else ["-cpu", _EMULATED]
-        options += ["-no-reboot", "-device", "virtio-serial-pci,id=farwatch"]
+        options += ["-smp", str(spec.cpus), "-no-reboot", "-device", "virtio-serial-pci,id=farwatch"]
         for name in LINES:
             options += ["-chardev", f"socket,id={name},path={_value(spec.folder / f'{name}.sock')}"]
             options += ["-device", f"virtconsole,bus=farwatch.0,chardev={name}"]

@@ -117,6 +117,7 @@ class Session:
             self._short,
             shares,
             memory=setting.memory,
+            cpus=setting.cpus,
             vmm=setting.vmm,
             network=setting.network,
             debugger=self.debugger_socket if setting.debugger else None,

@@ -37,6 +37,7 @@ class Setting:
     plain_server: Path | None = None
     """Runs in the guest, and serves a share of kind fuse there."""
     memory: int = 192
+    cpus: int = 1
     server_options: tuple[str, ...] = ()
     share_setting: ShareSetting = DEFAULT_SHARE
     """Its server options are among server_options already."""
