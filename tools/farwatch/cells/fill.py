@@ -14,11 +14,13 @@ from farwatch.results.table import Table, build_table
 
 if TYPE_CHECKING:
     from farwatch.app import App
+    from farwatch.cells.crew import Crew
 
 
-def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
+def execute(app: App, wishes: Sequence[Wish], guests: int | None, crew: Crew | None = None) -> Table:
     """Fill every cell of the wishes, from the store or by running it, and make the table of them.
 
+    crew:   who runs it instead of guests of this machine
     wishes: of the same revisions, one for each engine and share setting; those of a revision get columns
             side by side
     """
@@ -26,7 +28,9 @@ def execute(app: App, wishes: Sequence[Wish], guests: int | None) -> Table:
         columns = plan(app, wishes, results)
         collected = [result for column in columns for result in column.found.values()]
         if to_run := [column for column in columns if column.todo and not column.lacking]:
-            collected += fill_columns(app, results, to_run, guests)
+            from farwatch.cells.crew import OwnGuests
+
+            collected += fill_columns(app, results, to_run, crew or OwnGuests(app.home, guests))
     return _table(app, columns, collected, whole=not wishes[0].expression)
 
 
@@ -46,7 +50,7 @@ def _table(app: App, columns: Sequence[ColumnPlan], results: Sequence[CellResult
 
 
 def fill_columns(
-    app: App, results: Results, plans: Sequence[ColumnPlan], guests: int | None
+    app: App, results: Results, plans: Sequence[ColumnPlan], crew: Crew
 ) -> list[CellResult]:
     """Build what each column's guests need, and run its tests while the next one's is built.
 
@@ -59,7 +63,7 @@ def fill_columns(
     missing.sort(key=lambda each: len(each[0]))
     if said := app.builder.expect(one for wanted, _ in missing for one in wanted):
         app.reporter.say(said)
-    with Testing(app, results, plans, guests) as testing:
+    with Testing(app, results, plans, crew) as testing:
         for _, column in missing:
             testing.add(prepare(app, column))
     return testing.collected

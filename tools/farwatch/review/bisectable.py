@@ -244,6 +244,7 @@ class Bench:
         return replace(self._revision, server_options=known_options(binary, options))
 
     def _run(self, step: Prefix, cases: Sequence[TestCase]) -> dict[str, CellResult]:
+        from farwatch.cells.crew import OwnGuests
         from farwatch.cells.fill import fill_columns
         from farwatch.cells.plan import plan_cases
 
@@ -252,9 +253,8 @@ class Bench:
         plan = plan_cases(self._app, self._results, subject, column, self._tests, cases, fresh=fresh)
         cells = dict(plan.found)
         if plan.todo:
-            cells |= {
-                cell.test: cell for cell in fill_columns(self._app, self._results, [plan], self._guests)
-            }
+            crew = OwnGuests(self._app.home, self._guests)
+            cells |= {cell.test: cell for cell in fill_columns(self._app, self._results, [plan], crew)}
         return cells
 
 

@@ -180,7 +180,7 @@ def test_a_guest_that_cannot_be_started_is_an_error_with_a_message(
 
 
 def test_no_guest_has_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("farwatch.cells.testing.guests_at_once", lambda _engine: 0)
+    monkeypatch.setattr("farwatch.cells.crew.guests_at_once", lambda _engine: 0)
     world.column("first", "pass")
     with pytest.raises(FarwatchError, match="no room for a guest"):
         world.run(guests=None)

@@ -59,7 +59,7 @@ class SourcesAlone:
         return self.app.trees.tip(subject.revision, "linux", subject.linux).tree
 
 
-def _fill_columns(app: App, results: Results, plans: Sequence[Any], _guests: object) -> list[CellResult]:
+def _fill_columns(app: App, results: Results, plans: Sequence[Any], _crew: object) -> list[CellResult]:
     """Guests in which the test passes on the pinned version alone."""
     found = []
     for plan in plans:

@@ -118,7 +118,7 @@ class World:
     # -- guests
 
     def fill_columns(
-        self, _app: App, results: Results, plans: Sequence[Any], _guests: object
+        self, _app: App, results: Results, plans: Sequence[Any], _crew: object
     ) -> list[CellResult]:
         [plan] = plans
         found = []
