@@ -109,8 +109,7 @@ class Run:
         self.folder.mkdir()
         self.short = Path(tempfile.mkdtemp(prefix="farwatch-"))
         (self.folder / "short").symlink_to(self.short)
-        self._lock: IO[str] = (self.folder / "lock").open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = _held(self.folder / "lock")
         self._record = (self.folder / "sessions").open("ab", buffering=0)
         self._started = time.monotonic()
         self.children: list[Child] = []
@@ -180,6 +179,15 @@ class Run:
         shutil.rmtree(self.short, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.close()
+
+
+def _held(path: Path) -> IO[str]:
+    """A lock file of ours, which is nobody else's for a moment: one that is free is that of a dead run."""
+    new = path.with_name(f"{path.name}.new")
+    handle = new.open("w")
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    new.rename(path)
+    return handle
 
 
 def sweep(home: Home) -> list[str]:

@@ -10,6 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from farwatch.system import children
 from farwatch.system.children import Run, kill_session, sweep
 from farwatch.system.home import Home
 from farwatch.system.procfs import environment, session_members, start_time
@@ -63,6 +66,22 @@ def test_sweep_leaves_a_live_run_alone(home: Home) -> None:
 
     asyncio.run(main())
     assert list(home.runs.iterdir()) == []
+
+
+def test_sweep_leaves_a_run_alone_that_begins_at_the_same_moment(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, swept = children.fcntl.flock, []
+
+    def slow(handle: object, operation: int) -> None:
+        if operation == children.fcntl.LOCK_EX:
+            swept.extend(sweep(home))
+        lock(handle, operation)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(children.fcntl, "flock", slow)
+    run = Run(home)
+    assert swept == [] and (run.folder / "sessions").exists()
+    run.abandon()
 
 
 def test_sweep_spares_a_process_that_merely_has_the_same_number(home: Home) -> None:
