@@ -44,6 +44,7 @@ COMMANDS = {
     "adopt": "a person becomes the author of a series and signs it off",
     "send": "a series as mails, proven to arrive as it was written",
     "bench": "measure: how long the steps of daily work take; what watching costs",
+    "worker": "lend this machine to the cluster of another one",
     "completion": "print the line that makes your shell complete farwatch",
 }
 """Command -> one line of help; commands.<name> has add(parser) and run(args, app)."""
@@ -53,7 +54,7 @@ TAKE_MORE = {
     "trace": "what the host does stands behind it",
 }
 """Command -> what there is to say of the -- of it, behind which stands something of another language."""
-WITHOUT_PROJECT = ("init", "doctor", "prune", "completion", "check")
+WITHOUT_PROJECT = ("init", "doctor", "prune", "worker", "completion", "check")
 PROJECT = "--project"
 FOREIGN_VALUES = ("--server-option",)
 """Options whose value looks like one of ours, but is somebody else's."""

@@ -96,7 +96,9 @@ def test_a_room_that_nobody_has_placed_is_found(copied: Path) -> None:
 
 DOORS = {
     "aiosmtpd": ["mail/sink.py"],
+    "asyncssh": ["cluster/ssh.py"],
     "b4": ["mail/b4_api.py"],
+    "distributed": ["cluster/schedulers.py", "cluster/serving.py", "cluster/ssh.py"],
     "git": ["trees/history.py"],
     "patatt": ["mail/b4_api.py"],
     "tomlkit": ["revisions/edit.py"],
@@ -121,6 +123,21 @@ def importers(folder: Path, libraries: Iterable[str]) -> dict[str, list[str]]:
 
 def test_a_library_has_one_door() -> None:
     assert importers(PACKAGE, DOORS) == DOORS
+
+
+PLAIN = """
+import sys
+from farwatch.commands import common, test, verify
+from farwatch.cells import crew, fill, testing
+common.crew_from(type("Args", (), {"cluster": None}), None)
+print([name for name in sys.modules if name.partition(".")[0] in ("distributed", "dask", "asyncssh")
+       or name.startswith("farwatch.cluster")])
+"""
+
+
+def test_nothing_of_a_cluster_is_imported_where_none_is_asked_for() -> None:
+    done = subprocess.run([sys.executable, "-c", PLAIN], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_second_door_is_seen(tmp_path: Path) -> None:

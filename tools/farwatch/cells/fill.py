@@ -49,9 +49,7 @@ def _table(app: App, columns: Sequence[ColumnPlan], results: Sequence[CellResult
     )
 
 
-def fill_columns(
-    app: App, results: Results, plans: Sequence[ColumnPlan], crew: Crew
-) -> list[CellResult]:
+def fill_columns(app: App, results: Results, plans: Sequence[ColumnPlan], crew: Crew) -> list[CellResult]:
     """Build what each column's guests need, and run its tests while the next one's is built.
 
     FarwatchError when something does not build: then what was built before has been tested.

@@ -128,16 +128,16 @@ def column_key(app: App, subject: Subject) -> str:
 def _test_key(subject: Subject, tests: TestsBuild, case: TestCase) -> tuple[str, ...]:
     """The files that take part in a test, and its name."""
     program = next(path for path in tests.programs if path.name == case.program)
-    others = _installed(INSTALLED[case.program]) if case.program in INSTALLED else ()
+    others = (str(venv.prefix()), *installed(case.program)) if case.program in INSTALLED else ()
     served = (file_hash(tests.plain_server),) if subject.share == "fuse" else ()
     return (case.name, file_hash(program), file_hash(tests.agent), file_hash(tests.actor), *served, *others)
 
 
 @cache
-def _installed(names: tuple[str, ...]) -> tuple[str, ...]:
-    """What tests run that is installed; the Python environment is named by its lock."""
-    found = [shutil.which(name) for name in names]
-    return (str(venv.prefix()), *(file_hash(Path(path).resolve()) if path else "missing" for path in found))
+def installed(program: str) -> tuple[str, ...]:
+    """What a program of INSTALLED runs; the Python environment beside it is named by its lock."""
+    found = [shutil.which(name) for name in INSTALLED[program]]
+    return tuple(file_hash(Path(path).resolve()) if path else "missing" for path in found)
 
 
 @cache

@@ -16,6 +16,7 @@ from farwatch.errors import FarwatchError
 from farwatch.model import DEFAULT_SHARE, Revision, ShareSetting
 
 if TYPE_CHECKING:
+    from farwatch.cells.crew import Crew
     from farwatch.guests.setting import Setting
     from farwatch.results.table import Table
 
@@ -146,6 +147,26 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fresh", action="store_true", help="run again what the store already knows")
     add_guests(parser)
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="run the cells elsewhere: local:N (so many processes), ssh:HOST,HOST or tcp://HOST:PORT "
+        "(a Dask scheduler, with workers by `farwatch worker`)",
+    )
+
+
+def crew_from(args: argparse.Namespace, app: App) -> Crew | None:
+    """Who runs the cells instead of this machine's own guests; FarwatchError if --cluster names nobody."""
+    if args.cluster is None:
+        return None
+    if args.suite:
+        raise FarwatchError(
+            "--cluster and --suite exclude each other", cause="suites are run on this machine alone"
+        )
+    from farwatch.cluster.address import cluster_address
+    from farwatch.cluster.crew import ClusterCrew
+
+    return ClusterCrew(cluster_address(args.cluster), app.home, app.reporter.say, args.jobs)
 
 
 def add_guests(parser: argparse.ArgumentParser) -> None:

@@ -38,6 +38,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.fill import execute
 
     common.require_site(args)
+    crew = common.crew_from(args, app)
     app = common.settled(args, app)
     revision = app.catalog.revision(args.revision)
     suites = common.suite_names(args)
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace, app: App) -> int:
 
         table = execute_suites(app, wishes, suites, args.jobs)
     else:
-        table = execute(app, wishes, args.jobs)
+        table = execute(app, wishes, args.jobs, crew)
     common.publish_all(args, app, table)
     return table.exit_status(complete=True)
 

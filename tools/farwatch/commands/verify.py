@@ -23,6 +23,7 @@ def run(args: argparse.Namespace, app: App) -> int:
     from farwatch.cells.fill import execute
 
     common.require_site(args)
+    crew = common.crew_from(args, app)
     app = common.settled(args, app)
     revisions = common.chosen_revisions(app, args.revisions)
     if suites := common.suite_names(args):
@@ -32,6 +33,6 @@ def run(args: argparse.Namespace, app: App) -> int:
         wishes = common.wishes_from(args, app, with_base(app, revisions), edited=False)
         table = execute_suites(app, wishes, suites, args.jobs)
     else:
-        table = execute(app, common.wishes_from(args, app, revisions, edited=False), args.jobs)
+        table = execute(app, common.wishes_from(args, app, revisions, edited=False), args.jobs, crew)
     common.publish_all(args, app, table)
     return table.exit_status(complete=True)

@@ -213,9 +213,18 @@ def _cannot_install(what: str, lacking: list[Found]) -> FarwatchError:
 
 def development_venv(tools: Path, home: Home) -> Path:
     """The environment for checks, made if it is not there: requirements.dev.lock, and through it our own."""
-    lock = tools / "requirements.dev.lock"
+    return _second_venv("dev", tools, home)
+
+
+def cluster_venv(tools: Path, home: Home) -> Path:
+    """The same for requirements.cluster.lock: what a cluster takes."""
+    return _second_venv("cluster", tools, home)
+
+
+def _second_venv(kind: str, tools: Path, home: Home) -> Path:
+    lock = tools / f"requirements.{kind}.lock"
     name = hashlib.sha256(lock.read_bytes() + str(prefix()).encode()).hexdigest()[:16]
-    venv = home.root / f"venv-dev-{name}"
+    venv = home.root / f"venv-{kind}-{name}"
     if not (venv / "ready").exists():
         with _alone(home):
             if not (venv / "ready").exists():

@@ -141,6 +141,11 @@ class Home:
         return self._folder("runs")
 
     @property
+    def workers(self) -> Path:
+        """Homes of the worker processes of a cluster on this machine."""
+        return self._folder("workers")
+
+    @property
     def logs(self) -> Path:
         """Logs of cells: logs/<run>/<cell>/."""
         return self._own_folder("logs")

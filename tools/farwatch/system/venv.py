@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The virtual environments: that of requirements.lock, and the one for checks, through which it is seen."""
+"""The virtual environments: that of requirements.lock, and those for checks and clusters, which see it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ def let_see(venv: Path, other: Path) -> None:
     (venv / SEEN).write_text(f"{other}\n", encoding="utf-8")
 
 
+def add_libraries(venv: Path) -> None:
+    """Have this process find the libraries of an environment behind its own; what it starts by fork, too."""
+    [libraries] = venv.glob("lib/python*/site-packages")
+    if str(libraries) not in sys.path:
+        sys.path.append(str(libraries))
+
+
 def belongs_to(venv: Path) -> bool:
-    """Whether an environment is one of the two that this process's farwatch uses."""
+    """Whether an environment is one of those that this process's farwatch uses."""
     mine = prefix().resolve()
     try:
         return Path((venv / SEEN).read_text(encoding="utf-8").strip()).resolve() == mine

@@ -45,11 +45,12 @@ _KINDS = {
     "downloads": "source archives, package lists",
     "logs": "logs of cells",
     "runs": "live runs",
+    "workers": "homes of a cluster's workers on this machine",
     "venv": "Python libraries",
     "old venvs": "Python libraries of other versions",
     "other": "locks, stamps, setup log",
 }
-_WHOLE = ("git", "trees", "objects", "builds", "ccache", "cargo", "downloads", "logs", "runs")
+_WHOLE = ("git", "trees", "objects", "builds", "ccache", "cargo", "downloads", "logs", "runs", "workers")
 _TEMPORARY = {"git": ".import-*", "builds": ".*", "objects": ".cold-*", "downloads": "partial-*"}
 
 
@@ -205,7 +206,13 @@ class _Plan:
 
 def live(home: Home) -> list[Path]:
     """Locks in the home folder that somebody holds: runs, builds, downloads, imports."""
-    patterns = ("*.lock", "*/*.lock", "runs/*/lock", "projects/*/*.lock", "projects/*/*/*.lock")
+    own = ("*.lock", "*/*.lock", "runs/*/lock")
+    patterns = (
+        *own,
+        "projects/*/*.lock",
+        "projects/*/*/*.lock",
+        *(f"workers/*/{pattern}" for pattern in own),
+    )
     locks = [path for pattern in patterns for path in home.root.glob(pattern)]
     return sorted(path for path in locks if is_held(path))
 
@@ -223,6 +230,7 @@ def _plan_unused(home: Home, plan: _Plan, now: float, age: float, busy: bool) ->
     plan.remove(_spares(home), "laid out for the next checkout")
     plan.remove(_unused(home.builds, now, age), "build not used for long")
     plan.remove(_unused(home.objects, now, age), "build folder not used for long")
+    plan.remove(_unused(home.workers, now, age), "home of a worker not used for long")
     plan.remove(_gone_projects(home, now, age), "of a project whose folder is gone")
     for each in home.each():
         plan.remove(old_logs(each, now, age, LEFTOVER_SECONDS), "logs that no newest verdict names")

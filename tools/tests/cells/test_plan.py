@@ -32,7 +32,7 @@ def _key(tests: TestsBuild, program: str, share: ShareSetting = DEFAULT_SHARE) -
     bases = {"linux": Base("linux", "7.3", "git")}
     subject = Subject(revision, bases, engine_named("uml"), share_setting=share)
     plan.file_hash.cache_clear()
-    plan._installed.cache_clear()
+    plan.installed.cache_clear()
     return plan._test_key(subject, tests, TestCase(program, "fixture", "remote", "test", ""))
 
 

@@ -437,7 +437,7 @@ def test_the_real_list_can_be_read_and_says_why() -> None:
     assert all(need.why for need in needs)
 
 
-@pytest.mark.parametrize("kind", ["", ".dev"])
+@pytest.mark.parametrize("kind", ["", ".dev", ".cluster"])
 def test_the_lock_holds_every_requirement_with_hashes_and_no_address(kind: str) -> None:
     lock = (ROOT / "tools" / f"requirements{kind}.lock").read_text()
     text = (ROOT / "tools" / f"requirements{kind}.in").read_text()
@@ -463,6 +463,6 @@ def test_what_both_locks_hold_has_one_version_and_only_one_has_the_tools() -> No
 def test_a_wheel_has_every_list_of_packages() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     lists = [path.name for path in (ROOT / "tools").glob("system-packages*.txt")]
-    for name in (*lists, "requirements.lock"):
+    for name in (*lists, "requirements.lock", "requirements.cluster.lock"):
         assert wheel["force-include"].get(f"tools/{name}") == f"farwatch/data/tools/{name}"
     assert all((ROOT / path).exists() for path in wheel["force-include"])

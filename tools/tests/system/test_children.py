@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from farwatch.system import children
 from farwatch.system.children import Run, kill_session, sweep
 from farwatch.system.home import Home
 from farwatch.system.procfs import environment, session_members, start_time
@@ -71,14 +72,14 @@ def test_sweep_leaves_a_live_run_alone(home: Home) -> None:
 def test_sweep_leaves_a_run_alone_that_begins_at_the_same_moment(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, swept = children.fcntl.flock, []
+    lock, swept = fcntl.flock, []
 
-    def slow(handle: object, operation: int) -> None:
-        if operation == children.fcntl.LOCK_EX:
+    def slow(handle: Any, operation: int) -> None:
+        if operation == fcntl.LOCK_EX:
             swept.extend(sweep(home))
-        lock(handle, operation)  # type: ignore[arg-type]
+        lock(handle, operation)
 
-    monkeypatch.setattr(children.fcntl, "flock", slow)
+    monkeypatch.setattr(fcntl, "flock", slow)
     run = Run(home)
     assert swept == [] and (run.folder / "sessions").exists()
     run.abandon()
