@@ -33,5 +33,6 @@ def nanny_options(home: Home, share: float, memory: float, security: Any) -> dic
         "dashboard_address": f"{LOOPBACK}:0",
         "security": security,
         "silence_logs": logging.CRITICAL + 1,
+        "preload": ["farwatch.cluster.apart"],
         "death_timeout": SILENCE_LIMIT,
     }

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -231,18 +233,45 @@ def _started(host: str, workers: Mapping[str, Any], security: Any) -> Reached:
         "dashboard_address": f"{LOOPBACK}:0",
         "security": security,
     }
-    try:
-        cluster = SpecCluster(
+    cluster = _unharmed(
+        lambda: SpecCluster(
             workers=workers,
             scheduler={"cls": Scheduler, "options": scheduler},
             security=security,
             silence_logs=logging.CRITICAL + 1,
         )
-    except (OSError, RuntimeError) as error:
-        raise FarwatchError("the cluster cannot be started", cause=str(error)) from error
+    )
     lost = tuple(each.trouble for each in cluster.workers.values() if getattr(each, "trouble", ""))
     client = Client(cluster, set_as_default=False)
     return Reached(client, own=cluster, lost=lost, host=host)
+
+
+def _unharmed(start: Callable[[], Any]) -> Any:
+    """Start a cluster in a thread to which, and to whose children, no Ctrl-C comes: it is to be for us alone.
+
+    If one comes meanwhile, what has been started is ended.
+    """
+    started: Future[Any] = Future()
+
+    def main() -> None:
+        try:
+            started.set_result(start())
+        except BaseException as error:
+            started.set_exception(error)
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        threading.Thread(target=main, name="cluster starts", daemon=True).start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        return started.result()
+    except KeyboardInterrupt:
+        with suppress(Exception):
+            started.result(timeout=SILENCE_LIMIT).close(timeout=10)
+        raise
+    except Exception as error:
+        raise FarwatchError("the cluster cannot be started", cause=str(error)) from error
 
 
 def _local(home: Home, count: int, security: Any) -> dict[str, Any]:
