@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections import deque
@@ -38,39 +37,58 @@ pytestmark = pytest.mark.usefixtures("libraries")
 class Cluster:
     """What Testing (cells/testing.py) does, for cells by name."""
 
-    def __init__(self, home: Home, folder: Path, address: str, work: Work | None = play) -> None:
+    def __init__(
+        self,
+        home: Home,
+        folder: Path,
+        address: str,
+        work: Work | None = play,
+        *,
+        most: int | None = None,
+        fixture: str = "f",
+    ) -> None:
+        self.fixture = fixture
+        self.began = 0.0
+        self.ended = 0.0
+        """When the cells were given to it, and when the last one came back."""
         self.home = home
         self.folder = folder
+        self.limit = LIMIT
         self.said: list[str] = []
         self.results: list[CellResult] = []
-        self.crew = ClusterCrew(cluster_address(address), home, self.said.append, work=work)
+        self.crew = ClusterCrew(cluster_address(address), home, self.said.append, most, work)
         self.engine = FakeEngine()
         self.engine.name = "uml"
 
     def run(self, *names: str, then: Callable[[], None] = lambda: None) -> None:
         """Each name a cell."""
-        cases = [TestCase("p", "f", "", name) for name in names]
+        cases = [TestCase("p", self.fixture, "", name) for name in names]
         subject = SimpleNamespace(share_setting=DEFAULT_SHARE)
         plan = cast(Any, SimpleNamespace(column=COLUMN, todo=cases, subject=subject))
         try:
             self.crew.open([plan])
             logs = self.home.logs / "run"
-            self.crew.begin(logs, "run", self.results.append)
+            self.crew.begin(logs, "run", self.heard)
             setting = Setting(
                 self.engine, Path("/none"), Path("/bin/true"), Path("/bin/false"), "tmpfs", None
             )
             jobs = deque(Job(case, self.folder / case.test, case.name) for case in cases)
+            self.began = time.monotonic()
             self.crew.add(ColumnWork(COLUMN, setting, jobs))
             then()
             self.crew.end()
             pool = ThreadPoolExecutor(1)
             try:
-                pool.submit(self.crew.join).result(timeout=LIMIT)
+                pool.submit(self.crew.join).result(timeout=self.limit)
             finally:
                 self.crew.cancel()
                 pool.shutdown()
         finally:
             self.crew.cancel()
+
+    def heard(self, result: CellResult) -> None:
+        self.results.append(result)
+        self.ended = time.monotonic()
 
     def begun(self, name: str) -> list[str]:
         return begun(self.folder / name)
@@ -99,15 +117,16 @@ def nothing_is_left() -> Iterator[None]:
     """No process of a test outlives it."""
     yield
     until = time.monotonic() + LIMIT
-    while left := [pid for pid in _processes() if "spawn_main" in " ".join(command_line(pid))]:
+    while left := workers():
         assert time.monotonic() < until, left
         time.sleep(0.01)
 
 
-def _processes() -> list[int]:
-    """Children of this process."""
-    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-    return [int(pid) for pid in found.split()]
+def workers() -> list[int]:
+    """Processes of this one's clusters, whichever thread has started them."""
+    lists = [path.read_text(encoding="ascii") for path in Path("/proc/self/task").glob("*/children")]
+    pids = [int(pid) for text in lists for pid in text.split()]
+    return [pid for pid in pids if "spawn_main" in " ".join(command_line(pid))]
 
 
 def test_cells_come_back_as_if_they_had_been_run_here(home: Home, folder: Path) -> None:
@@ -169,6 +188,7 @@ def test_what_nobody_has_is_no_verdict(home: Home, folder: Path) -> None:
 
 def test_an_interrupted_run_ends_its_workers(home: Home, folder: Path) -> None:
     def interrupt() -> None:
+        assert len(workers()) == 2
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
