@@ -17,7 +17,7 @@ from farwatch.cluster.errand import CORES, KVM, MEMORY
 from farwatch.errors import FarwatchError
 
 if TYPE_CHECKING:
-    from farwatch.cluster.schedulers import Member, Reached
+    from farwatch.cluster.schedulers import Member, Reached, Submitted
     from farwatch.cluster.workshop import Demands, Offer
 
 ADMISSION_LIMIT = 300.0
@@ -31,12 +31,17 @@ Event = Callable[[], None]
 
 @dataclass
 class Seat:
-    """A worker, as far as we know it. offers: what of the wanted it has; None: it is not let in"""
+    """A worker, as far as we know it.
+
+    offers: what of the wanted it has; None: it is not let in
+    task:   what it is asked last
+    """
 
     member: Member
     asked: float
     offers: frozenset[str] | None = None
     refused: str = ""
+    task: Submitted | None = None
 
 
 class Roster:
@@ -77,7 +82,9 @@ class Roster:
         """Greet who has come, and forget who has gone."""
         members = {each.address: each for each in self._reached.members()}
         for address in self._seats.keys() - members.keys():
-            del self._seats[address]
+            gone = self._seats.pop(address)
+            if gone.task is not None:
+                gone.task.cancel()
         for address, member in members.items():
             if address not in self._seats:
                 self._greet(member)
@@ -183,7 +190,8 @@ class Roster:
             self.events.put(lambda: self._heard(seat, then, answer, error))
 
         key = f"{self._session}-greeting-{next(self._numbers)}"
-        self._reached.submit(done, function, *words, key=key, member=seat.member.address, first=True)
+        where = seat.member.address
+        seat.task = self._reached.submit(done, function, *words, key=key, member=where, first=True)
 
     def _heard(
         self, seat: Seat, then: Callable[[Seat, Any], None], answer: Any, error: BaseException | None

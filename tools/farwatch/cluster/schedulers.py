@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +49,10 @@ _SETTINGS: dict[str, object] = {
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.comm.timeouts.connect": "30s",
 }
+
+
+ANSWERS = 32
+"""Tasks whose results are fetched at once; some may have to be made anew meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class Reached:
         name: str = "{host}",
     ) -> None:
         self._client = client
+        self._threads = ThreadPoolExecutor(ANSWERS, thread_name_prefix="cluster answers")
         self._own = own
         self.lost = lost
         self.host = host
@@ -137,7 +142,8 @@ class Reached:
             pure=False,
             **where,
         )
-        future.add_done_callback(lambda each: done(*_result(each)))
+        # Dask has one thread for the callbacks of all: who waits for what a dead worker had must not be in it
+        future.add_done_callback(lambda each: self._threads.submit(lambda: done(*_result(each))))
         return Submitted(future)
 
     def held(self) -> frozenset[str]:
@@ -167,6 +173,7 @@ class Reached:
         for each in filter(None, (self._client, self._own)):
             with suppress(Exception):
                 each.close(timeout=10)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _no_answer(error: OSError) -> FarwatchError:

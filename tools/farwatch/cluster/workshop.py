@@ -136,7 +136,7 @@ def run(errand: Errand, worker: str, host: str) -> Delivery:
         finally:
             shutil.rmtree(logs, ignore_errors=True)
     except TimeoutError:
-        return Delivery(worker, unfit=f"{len(errand.jobs)} cells have not ended after {errand.limit:.0f} s")
+        return Delivery(worker, unfit=f"its cells have not ended after {errand.limit:.0f} s")
     except FarwatchError as error:
         return Delivery(worker, unfit=": ".join(filter(None, (error.what, error.cause))))
     except OSError as error:
