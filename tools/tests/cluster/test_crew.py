@@ -206,6 +206,16 @@ def test_guests_are_booted_by_a_worker(home: Home, folder: Path) -> None:
     assert left == []
 
 
+def test_a_worker_without_a_compiler_runs_cells(
+    home: Home, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is compiled there: what a guest runs comes from who asks."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    cluster = Cluster(home, folder, "local:1", None)
+    cluster.run("pass")
+    assert cluster.verdicts() == {"pass": Verdict.PASS}
+
+
 def test_no_cluster_is_there(home: Home, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from farwatch.cluster import schedulers
 
