@@ -174,7 +174,7 @@ class ClusterCrew:
         assert roster is not None
         while not self._cancelled and not (self._complete and not self._backlog and not self._given):
             roster.hear()
-            roster.look()
+            roster.look_around()
             if self._backlog or self._given:
                 roster.require_some()
             self._give_away(roster)
@@ -202,7 +202,9 @@ class ClusterCrew:
         assert self._reached and self._server and self._roster
         self._number += 1
         source = self._server.url(self._reached.name)
-        errand = errands_of(self._home, work, jobs, self._number, source, self._session)
+        errand = errands_of(
+            self._home, work, jobs, self._number, source, self._session, self._roster.largest()
+        )
         if errand.setting.engine.runs_vmm and self._roster.has_kvm():
             errand = replace(errand, needs=(*errand.needs, KVM))
         self._server.add(errand.artifacts)

@@ -39,6 +39,7 @@ class Errand:
     artifacts: what of these paths a worker may lack
     source:    URL where it is served; in place of {host} stands the scheduler's
     needs:     resources of the worker, beside cores and memory
+    largest:   cores and memory of the largest worker: all of it is enough for any guest
     """
 
     number: int
@@ -48,6 +49,7 @@ class Errand:
     artifacts: tuple[Artifact, ...]
     source: str
     needs: tuple[str, ...]
+    largest: Mapping[str, float]
 
     @property
     def limit(self) -> float:
@@ -55,11 +57,10 @@ class Errand:
 
     @property
     def resources(self) -> dict[str, float]:
-        return {
-            CORES: cores_of_guest(self.setting.engine),
-            MEMORY: GUEST_MEMORY,
-            **dict.fromkeys(self.needs, 1),
-        }
+        """That it takes as long as it runs."""
+        taken = {CORES: cores_of_guest(self.setting.engine), MEMORY: float(GUEST_MEMORY)}
+        fitting = {name: min(amount, self.largest.get(name, amount)) for name, amount in taken.items()}
+        return {**fitting, **dict.fromkeys(self.needs, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,19 @@ class Delivery:
 
 
 def errands_of(
-    home: Home, work: ColumnWork, jobs: Sequence[Job], number: int, source: str, session: str
+    home: Home,
+    work: ColumnWork,
+    jobs: Sequence[Job],
+    number: int,
+    source: str,
+    session: str,
+    largest: Mapping[str, float],
 ) -> Errand:
     """An errand for some of the jobs of a column."""
     paths = [*paths_of(work.setting), *(job.program for job in jobs)]
     artifacts = tuple(builds_of(home, paths).values())
     needs = (session, *needs_of(work, jobs))
-    return Errand(number, work.column, work.setting, tuple(jobs), artifacts, source, needs)
+    return Errand(number, work.column, work.setting, tuple(jobs), artifacts, source, needs, largest)
 
 
 def needs_of(work: ColumnWork, jobs: Sequence[Job]) -> tuple[str, ...]:

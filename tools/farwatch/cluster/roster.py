@@ -25,6 +25,8 @@ ADMISSION_LIMIT = 300.0
 ABSENCE_LIMIT = 45.0
 """Seconds that a cluster may be without any worker that fits, while others take the place of dead ones."""
 TICK = 0.25
+LOOK = 0.5
+"""Seconds: that nothing happens until one looks up; between two looks around."""
 
 Event = Callable[[], None]
 
@@ -73,13 +75,20 @@ class Roster:
         self._ever: set[frozenset[str]] = set()
         self._numbers = count(1)
         self._fit_at = time.monotonic()
+        self._looked_at = 0.0
         for each in reached.lost:
             say(each)
 
     # -- who is there
 
+    def look_around(self) -> None:
+        """The same, but not at every event: of many workers the scheduler has much to say."""
+        if time.monotonic() - self._looked_at >= LOOK:
+            self.look()
+
     def look(self) -> None:
         """Greet who has come, and forget who has gone."""
+        self._looked_at = time.monotonic()
         members = {each.address: each for each in self._reached.members()}
         for address in self._seats.keys() - members.keys():
             gone = self._seats.pop(address)
@@ -119,6 +128,15 @@ class Roster:
     def capacity(self) -> int:
         """Guests that those who are let in carry at once."""
         return sum(min(self._most or 1 << 30, each.member.threads) for each in self._admitted)
+
+    def largest(self) -> dict[str, float]:
+        """The most that one of them has of what a guest takes."""
+        admitted = self._admitted
+        return {
+            name: max(each.member.resources[name] for each in admitted)
+            for name in (CORES, MEMORY)
+            if admitted
+        }
 
     def names(self) -> list[str]:
         """Of those who are let in."""

@@ -29,6 +29,7 @@ from farwatch.cluster.errand import KVM, PLENTY, Delivery, Errand
 from farwatch.cluster.nanny import LOOPBACK, SILENCE_LIMIT, memory_for_guests, nanny_options
 from farwatch.cluster.workshop import Demands, Offer
 from farwatch.engines.capacity import GUEST_MEMORY
+from farwatch.engines.uml import GUESTS_A_CORE
 from farwatch.errors import FarwatchError
 from farwatch.system.home import Home
 from farwatch.system.machine import cores
@@ -283,7 +284,7 @@ def _unharmed(start: Callable[[], Any]) -> Any:
 
 def _local(home: Home, count: int, security: Any) -> dict[str, Any]:
     """A process each, with a home of its own, which share what the machine has; enough for a guest each."""
-    share = max(1.0, cores() / count)
+    share = max(1.0 / GUESTS_A_CORE, cores() / count)
     memory = max(float(GUEST_MEMORY), memory_for_guests() / count)
     homes = [Home(home.workers / f"local-{number}") for number in range(1, count + 1)]
     for each in homes:

@@ -51,7 +51,7 @@ class FakeReached:
     def submit(
         self, done: Any, _perform: Any, _work: Any, errand: Errand, *, key: str, resources: Any
     ) -> Task:
-        assert isinstance(resources, Mapping) and resources["cores"] > 0
+        assert isinstance(resources, Mapping) and resources["cores"] == 0.125
         self.tasks.append(Task(key, errand, done))
         return self.tasks[-1]
 
@@ -75,6 +75,9 @@ class FakeRoster:
 
     def hopeless(self, _needs: object) -> bool:
         return not self.hope
+
+    def largest(self) -> dict[str, float]:
+        return {"cores": 0.125, "memory": 1e9}
 
     def has_kvm(self) -> bool:
         return False

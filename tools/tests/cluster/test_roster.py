@@ -171,6 +171,17 @@ def test_one_that_fails_later_is_named_and_retired() -> None:
     assert found.names() == ["sun"]
 
 
+def test_the_largest_of_them_is_known() -> None:
+    """A guest that takes more than that has all of it, and does not wait for ever."""
+    found, _, _ = made(
+        Worker("sun", resources={CORES: 0.5, MEMORY: 3.0}),
+        Worker("moon", resources={CORES: 2.0, MEMORY: 1.0}),
+    )
+    assert found.largest() == {}
+    found.wait()
+    assert found.largest() == {CORES: 2.0, MEMORY: 3.0}
+
+
 def test_the_greeting_is_what_this_machine_says() -> None:
     found, _, _ = made(Worker("sun", {"version": greeting.greet()["version"]}))
     found.wait()

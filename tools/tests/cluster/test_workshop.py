@@ -55,7 +55,7 @@ def made(there: Home, server: ArtifactServer, *kinds: str, engine: FakeEngine | 
     )
     jobs = [Job(TestCase("p", "f", "", kind), build / kind, kind) for kind in kinds]
     work = ColumnWork(COLUMN, setting, deque())
-    errand = errands_of(there, work, jobs, 1, server.url("{host}"), "s")
+    errand = errands_of(there, work, jobs, 1, server.url("{host}"), "s", {})
     server.add(errand.artifacts)
     return errand
 
