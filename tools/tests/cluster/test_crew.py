@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -124,8 +125,10 @@ def nothing_is_left() -> Iterator[None]:
 
 def workers() -> list[int]:
     """Processes of this one's clusters, whichever thread has started them."""
-    lists = [path.read_text(encoding="ascii") for path in Path("/proc/self/task").glob("*/children")]
-    pids = [int(pid) for text in lists for pid in text.split()]
+    pids: list[int] = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            pids += map(int, path.read_text(encoding="ascii").split())
     return [pid for pid in pids if "spawn_main" in " ".join(command_line(pid))]
 
 
