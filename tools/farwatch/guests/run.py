@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,8 +23,11 @@ def run_guests(home: Home, work: Callable[[Run], Awaitable[T]]) -> T:
     """Run asynchronous work that owns guests; nothing of it is left on any way out.
 
     Ctrl-C, SIGTERM and SIGHUP cancel the work, whose own clean-up then ends
-    the guests; whatever that misses is killed here.
+    the guests; whatever that misses is killed here. A thread that is not the
+    main one hears none: there it is for who has started it to end the process.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return run_unheeding(home, work)
 
     async def heeding_signals(run: Run) -> T:
         task = asyncio.current_task()

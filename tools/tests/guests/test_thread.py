@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,14 @@ def test_another_run_of_this_process_may_begin_meanwhile(home: Home) -> None:
     thread.call(ended.set)
     thread.join()
     assert not list(home.runs.iterdir())
+
+
+def test_guests_may_be_owned_by_a_thread_that_hears_no_signals(home: Home) -> None:
+    """As that of a cluster's worker, which tries whether KVM works."""
+
+    async def work(run: Run) -> str:
+        return run.id
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run_guests, home, work).result(timeout=60)
+    assert list(home.runs.iterdir()) == []
