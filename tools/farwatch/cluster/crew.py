@@ -22,7 +22,7 @@ from farwatch.cells.plan import INSTALLED, ColumnPlan
 from farwatch.cluster.address import ClusterAddress
 from farwatch.cluster.admission import put_right
 from farwatch.cluster.artifacts import ArtifactServer
-from farwatch.cluster.errand import KVM, Delivery, Errand, errands_of
+from farwatch.cluster.errand import DEATHS, KVM, Delivery, Errand, errands_of
 from farwatch.cluster.libraries import ensure_libraries
 from farwatch.cluster.roster import ABSENCE_LIMIT, Roster
 from farwatch.errors import FarwatchError
@@ -37,7 +37,7 @@ BATCH = 12
 AHEAD = 2
 """Errands that are given away for each guest there is room for: the next one is there when one ends."""
 TRIES = 3
-"""Workers that may fail with a cell until nothing more is expected of it."""
+"""Workers that may say that they cannot do an errand until nothing more is expected of it."""
 
 MISSED = 2
 """Looks in vain after which nobody has an errand: it may have come between two."""
@@ -267,7 +267,9 @@ class ClusterCrew:
 
         assert error is not None
         if is_killed(error):
-            self._without_verdict(given, given.errand.jobs, WITH_IT)
+            self._once_more(
+                given, given.errand.jobs
+            )  # each death has been heard of; a scheduler may allow fewer
         elif is_lost(error):
             raise FarwatchError("the cluster's scheduler is gone", cause=str(error))
         else:
@@ -278,7 +280,8 @@ class ClusterCrew:
         self._once_more(given, jobs)
 
     def _once_more(self, given: Given, jobs: tuple[Job, ...]) -> None:
-        if len(given.failed) < TRIES:
+        deaths = given.failed.count(WITH_IT)
+        if deaths < DEATHS and len(given.failed) - deaths < TRIES:
             self._backlog.appendleft((self._works[given.errand.number], jobs, given.failed))
         else:
             self._without_verdict(given, jobs, "; ".join(dict.fromkeys(given.failed)))

@@ -25,7 +25,7 @@ from distributed.scheduler import KilledWorker
 
 from farwatch.cluster import workshop
 from farwatch.cluster.address import ClusterAddress, SshHost
-from farwatch.cluster.errand import KVM, PLENTY, Delivery, Errand
+from farwatch.cluster.errand import DEATHS, KVM, PLENTY, Delivery, Errand
 from farwatch.cluster.nanny import LOOPBACK, SILENCE_LIMIT, memory_for_guests, nanny_options
 from farwatch.cluster.workshop import Demands, Offer
 from farwatch.engines.capacity import GUEST_MEMORY
@@ -34,14 +34,12 @@ from farwatch.errors import FarwatchError
 from farwatch.system.home import Home
 from farwatch.system.machine import cores
 
-TRIES = 3
-"""Workers that may die with a task until it is to blame."""
 CONNECT_LIMIT = 15.0
 """Seconds for a scheduler to answer."""
 _LIMIT = 600.0
 """Seconds for what a worker brings back to arrive."""
 _SETTINGS: dict[str, object] = {
-    "distributed.scheduler.allowed-failures": TRIES - 1,
+    "distributed.scheduler.allowed-failures": DEATHS - 1,
     # a nanny whose worker has died starts another one; it must not be given up because that dies, too
     "distributed.deploy.lost-worker-timeout": "7 days",
     "distributed.scheduler.worker-ttl": f"{SILENCE_LIMIT}s",

@@ -14,8 +14,8 @@ import pytest
 from farwatch.cells.jobs import ColumnWork, Job
 from farwatch.cluster import crew as crews
 from farwatch.cluster.address import cluster_address
-from farwatch.cluster.crew import MISSED, TRIES, WITH_IT, ClusterCrew
-from farwatch.cluster.errand import Delivery, Errand
+from farwatch.cluster.crew import MISSED, WITH_IT, ClusterCrew
+from farwatch.cluster.errand import DEATHS, Delivery, Errand
 from farwatch.engines.registry import engine_named
 from farwatch.guests.setting import Setting
 from farwatch.model import CellResult, Column, TestCase, Verdict
@@ -180,12 +180,24 @@ def test_what_a_worker_has_is_not(bench: Bench) -> None:
 
 def test_workers_die_with_it_again_and_again(bench: Bench) -> None:
     bench.add("a")
-    for _ in range(TRIES):
+    for _ in range(DEATHS):
         bench.inner._died(frozenset([bench.reached.tasks[-1].key]))
         for _ in range(MISSED):
             bench.go()
     assert bench.verdicts() == [("p:f.a", f"the cell could not be run: {WITH_IT}")]
-    assert len(bench.reached.tasks) == TRIES and bench.results[0].verdict is Verdict.ERROR
+    assert len(bench.reached.tasks) == DEATHS and bench.results[0].verdict is Verdict.ERROR
+
+
+def test_a_scheduler_that_gives_up_sooner_is_given_it_again(bench: Bench) -> None:
+    from distributed.scheduler import KilledWorker
+
+    bench.add("a")
+    first = bench.reached.tasks[0]
+    bench.inner._died(frozenset([first.key]))
+    first.done(None, KilledWorker("a", cast(Any, None), 0))
+    bench.go()
+    bench.deliver(bench.reached.tasks[-1], "a")
+    assert bench.verdicts() == [("p:f.a", "pass")]
 
 
 def test_worker_after_worker_cannot(bench: Bench) -> None:
