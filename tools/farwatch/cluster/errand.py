@@ -25,8 +25,8 @@ CELL_LIMIT = 120.0
 """Seconds for what every errand takes, and for each of its cells: several times what the slowest took. The
 limits of a guest are far below: who gets here hangs himself."""
 DEATHS = 6
-"""Workers that may die with an errand until it is to blame: a death counts for all that a worker had, also for
-what only waited there. With three, of 10,000 cells 72 were given up when 100 workers were killed at random."""
+"""Workers that may die with an errand until it is to blame. A death counts for all that a worker had, also for
+what only waited there: with three, 72 of 10,000 cells were given up when 100 workers were killed at random."""
 CORES, MEMORY, KVM = "cores", "memory", "kvm"
 """Resources that a worker has by its machine (https://distributed.dask.org/en/stable/resources.html)."""
 PLENTY = 1e9

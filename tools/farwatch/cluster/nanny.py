@@ -12,7 +12,9 @@ from farwatch.system.home import Home
 from farwatch.system.machine import available_memory
 
 SILENCE_LIMIT = 60
-"""Seconds without a word after which a worker is taken for dead, or a worker takes its scheduler for gone."""
+"""Seconds without a word after which a worker is taken for dead."""
+START_LIMIT = 300
+"""Seconds in which a process must have come up and found its scheduler; many start at once on a busy machine."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -34,5 +36,5 @@ def nanny_options(home: Home, share: float, memory: float, security: Any) -> dic
         "security": security,
         "silence_logs": logging.CRITICAL + 1,
         "preload": ["farwatch.cluster.apart"],
-        "death_timeout": SILENCE_LIMIT,
+        "death_timeout": START_LIMIT,
     }

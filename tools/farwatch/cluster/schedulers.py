@@ -277,7 +277,11 @@ def _unharmed(start: Callable[[], Any]) -> Any:
             started.result(timeout=SILENCE_LIMIT).close(timeout=10)
         raise
     except Exception as error:
-        raise FarwatchError("the cluster cannot be started", cause=str(error)) from error
+        raise FarwatchError(
+            "the cluster cannot be started",
+            cause=f"{type(error).__name__}: {error}",
+            hint="see whether fewer workers can be, or when the machine has less to do",
+        ) from error
 
 
 def _local(home: Home, count: int, security: Any) -> dict[str, Any]:
