@@ -2,7 +2,7 @@
 """Loaded by each worker process when it starts, as Dask's preload script.
 
 Source: https://docs.dask.org/en/stable/how-to/customize-initialization.html.
-A Ctrl-C is for who has asked: he ends his workers. Until here it was held back (schedulers.py).
+A Ctrl-C is for who has asked, and ends its workers. Until here it was held back (schedulers.py).
 """
 
 from __future__ import annotations

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 BOOT_LIMIT = 300.0
 CELL_LIMIT = 120.0
 """Seconds for what every errand takes, and for each of its cells: several times what the slowest took. The
-limits of a guest are far below: who gets here hangs himself."""
+limits of a guest are far below: a worker that comes here hangs."""
 DEATHS = 6
-"""Workers that may die with an errand until it is to blame. A death counts for all that a worker had, also for
-what only waited there: with three, 72 of 10,000 cells were given up when 100 workers were killed at random."""
+"""Workers that may die with an errand until it is to blame. A death counts for all that a worker had, also
+for what only waited there: by three, 100 random kills made an error of 72 in 10,000 cells."""
 CORES, MEMORY, KVM = "cores", "memory", "kvm"
 """Resources that a worker has by its machine (https://distributed.dask.org/en/stable/resources.html)."""
 PLENTY = 1e9

@@ -14,7 +14,7 @@ from farwatch.system.machine import available_memory
 SILENCE_LIMIT = 60
 """Seconds without a word after which a worker is taken for dead."""
 START_LIMIT = 300
-"""Seconds in which a process must have come up and found its scheduler; many start at once on a busy machine."""
+"""Seconds in which a process must have come up and found its scheduler; many may start at once."""
 LOOPBACK = "127.0.0.1"
 
 
