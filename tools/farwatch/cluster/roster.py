@@ -101,10 +101,14 @@ class Roster:
             self._fit_at = time.monotonic()
 
     def wait(self) -> None:
-        """Until everybody who is there has answered. FarwatchError if nobody is let in."""
-        until = time.monotonic() + ADMISSION_LIMIT
+        """Until everybody who is there has answered. FarwatchError if nobody is let in, or comes."""
+        began = time.monotonic()
         self.look()
-        while self._undecided and time.monotonic() < until:
+        if not self._seats:
+            self._tell("waiting for a worker")
+        while time.monotonic() - began < (ADMISSION_LIMIT if self._undecided else ABSENCE_LIMIT):
+            if self._seats and not self._undecided:
+                break
             self.hear()
             self.look()
         if not self.capacity:

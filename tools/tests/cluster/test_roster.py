@@ -116,11 +116,25 @@ def test_nobody_fits() -> None:
     assert "mars cannot be used: refused\nmoon: its farwatch is another one" in caught.value.cause
 
 
-def test_nobody_is_there() -> None:
+def test_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roster, "ABSENCE_LIMIT", 0.0)
     found, _, _ = made()
     with pytest.raises(FarwatchError, match="no worker of the cluster") as caught:
         found.wait()
     assert caught.value.cause == "there is none"
+
+
+def test_who_is_not_there_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, reached, said = made()
+    hear = found.hear
+
+    def somebody_comes() -> None:
+        reached.there = [Worker("sun")]
+        hear()
+
+    monkeypatch.setattr(found, "hear", somebody_comes)
+    found.wait()
+    assert said == ["waiting for a worker"] and found.names() == ["sun"]
 
 
 def test_one_that_does_not_answer_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
