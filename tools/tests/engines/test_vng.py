@@ -100,6 +100,13 @@ def test_the_installed_qemu_knows_no_notification_queue(
     assert "vhost-user-fs-pci,chardev=share-myfs,tag=myfs" in words
 
 
+def test_processors(spec: GuestSpec) -> None:
+    assert after(VngEngine().command(spec), "-smp")[-1] == "1"
+    assert after(VngEngine().command(replace(spec, cpus=2)), "-smp")[-1] == "2"
+    assert not [word for word in UmlEngine().command(spec, []) if "cpus" in word or "seccomp" in word]
+    assert {"ncpus=2", "seccomp=on"} < set(UmlEngine().command(replace(spec, cpus=2), []))
+
+
 def test_network_and_debugger_only_if_asked_for(spec: GuestSpec) -> None:
     plain = VngEngine().command(spec)
     assert "-netdev" not in plain and "-gdb" not in plain
