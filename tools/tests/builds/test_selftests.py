@@ -155,6 +155,15 @@ def test_build_and_reuse(home: Home) -> None:
     assert (home.root.parent / "count").read_text() == runs
 
 
+def test_another_checkout_of_farwatch_brings_its_own_helpers(home: Home) -> None:
+    """Both had the same functions: the programs could not be linked."""
+    folder = home.root.parent / "kernel-tests"
+    (folder / "guest").mkdir(exist_ok=True)
+    (folder / "guest" / "agent.c").touch()
+    built = selftests.tests(home, "HEAD", lambda _text: None, tests=folder)
+    assert [path.name for path in built.programs] == ["some_test"]
+
+
 def test_an_edit_makes_another_build(home: Home) -> None:
     first = _build(home)
     source = home.root.parent / "kernel-tests" / "some_test.c"
