@@ -245,9 +245,9 @@ class KernelBuilder:
         changed = self._changed()
         stale = Made(self._objects, self.sources).made_from(changed) if changed else frozenset()
         # 0: there are some already, who knows how stale
-        steps = len(stale) if self._made_before else objects_from_nothing(self._home, self._order)
+        steps = len(stale) if made_before else objects_from_nothing(self._home, self._order)
         expected = history.seconds(self._order.label, steps) if steps else None
-        folders = self._shortcut.plan(changed or (), stale)
+        folders = self._shortcut.plan(changed, stale) if changed else None
         self.config()
         progress = progress_of(self._order, steps, self._say, history.pace(self._order.label))
         status = self._image(folders, progress.line)
@@ -269,8 +269,7 @@ class KernelBuilder:
         def run(argv: Sequence[str], exports: Mapping[str, str]) -> int:
             return self._kbuild.run(self._log, argv, exports, on_line)
 
-        short = folders is not None and self._shortcut.known
-        if short and self._shortcut.take(folders or (), self._jobs, run) == 0:
+        if folders and self._shortcut.known and self._shortcut.take(folders, self._jobs, run) == 0:
             return 0
         # make judges, too, where the short way has failed
         self._shortcut.forget()

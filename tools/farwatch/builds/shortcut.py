@@ -29,7 +29,6 @@ _LINK_FLAGS = "FARWATCH_LDFLAGS_vmlinux"
 _OF_MAKE = ("MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
 _OF_ONE_RUN = re.compile(r"-j\d*|--jobserver-\S*|--eval=.*")
 
-
 Runs = Callable[[Sequence[str], Mapping[str, str]], int]
 """Runs one command in the object folder, with what is exported to it; its exit status."""
 
@@ -69,7 +68,7 @@ class Shortcut:
 
         stale: the objects that were made from the changed files
         """
-        if not changed or not self.known or not self._is_vmlinux or not all(map(self._is_simple, changed)):
+        if not changed or not self.known or not self._is_ours or not all(map(self._is_simple, changed)):
             return None
         if set(stale) != {str(Path(name).with_suffix(".o")) for name in changed}:
             return None
@@ -94,7 +93,10 @@ class Shortcut:
         return self._record.exists()
 
     @property
-    def _is_vmlinux(self) -> bool:
+    def _is_ours(self) -> bool:
+        """Whether the image is made as it is done here."""
+        if not all((self.tree / "scripts" / f"Makefile.{name}").exists() for name in _LINK):
+            return False
         image, vmlinux = self.objects / self.image, self.objects / "vmlinux"
         return image.exists() and vmlinux.exists() and image.samefile(vmlinux)
 
@@ -114,7 +116,7 @@ class Shortcut:
             if part not in self._archive_command(folder).split():
                 return False
             part = f"{folder.name}/built-in.a"
-        return all((self.tree / "scripts" / f"Makefile.{name}").exists() for name in _LINK)
+        return True
 
     def _archive_command(self, folder: Path) -> str:
         """How kbuild made a folder's archive; "" if it did not."""

@@ -19,14 +19,15 @@ from farwatch.system.channel import Channel
 from farwatch.system.children import Child, Run
 
 NETWORK = "network"
+DEBUGGER = "debugger"
 SMP = "smp"
 """More than one processor, whatever the flavor."""
+
 SMP_FLAVOR = "smp"
 """Of kernels that have it everywhere, and whose guests do."""
 SMP_CPUS = 2
 MOST_CPUS = 8
 """CONFIG_NR_CPUS of that flavor."""
-DEBUGGER = "debugger"
 
 LINES = ("steps", "control", "output", "errors")
 """The serial lines of a guest beside its console."""

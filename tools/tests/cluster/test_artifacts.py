@@ -15,20 +15,6 @@ from farwatch.errors import FarwatchError
 from farwatch.system.home import Home
 
 
-@pytest.fixture
-def server() -> Iterator[ArtifactServer]:
-    server = ArtifactServer("127.0.0.1")
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Home:
-    """The home of the machine that asks."""
-    (tmp_path / "there").mkdir()
-    return Home(tmp_path / "there")
-
-
 @pytest.fixture(autouse=True)
 def as_new(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "_checked", set())

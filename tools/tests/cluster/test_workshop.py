@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,20 +22,6 @@ from farwatch.system.home import Home
 from tests.fakes.engine import FakeEngine
 
 COLUMN = Column("v1", "7.3")
-
-
-@pytest.fixture
-def server() -> Iterator[ArtifactServer]:
-    server = ArtifactServer("127.0.0.1")
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Home:
-    """The home of the machine that asks."""
-    (tmp_path / "there").mkdir()
-    return Home(tmp_path / "there")
 
 
 @pytest.fixture(autouse=True)
